@@ -1,0 +1,1 @@
+"""The words of the backbone: identifiers, records, rights, time, errors. Standard library only, no I/O."""

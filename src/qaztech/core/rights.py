@@ -1,0 +1,76 @@
+"""Access rights: method and path pattern, and whether a call is covered by one. Pure decisions.
+
+In a path pattern `*` stands for one segment (possibly empty) and a final or inner `**` for any number of segments,
+none included. Everything else is compared as it stands after percent-decoding of unreserved characters only, so that
+`/a%2Fb` never passes for `/a/b`. A path with `.` or `..` segments, however encoded, matches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+from qaztech.core.errors import Malformed
+
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+_PATTERN = re.compile(r"/[!-~]*\Z")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+
+
+def normal_path(path: str) -> str:
+    """The path with escapes of unreserved characters undone and the others in upper case (RFC 3986, 6.2.2)."""
+
+    def undo(match: re.Match[str]) -> str:
+        value = int(match[1], 16)
+        return chr(value) if value in _UNRESERVED else "%" + match[1].upper()
+
+    return _ESCAPE.sub(undo, path) if "%" in path else path
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    out = []
+    for segment in pattern.split("/")[1:]:
+        if segment == "**":
+            out.append("(?:/[^/]*)*")
+        elif segment == "*":
+            out.append("/[^/]*")
+        else:
+            out.append("/" + re.escape(normal_path(segment)))
+    return re.compile("".join(out) + r"\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a right covers: a method (`*` for any) and a path pattern."""
+
+    method: str
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From `METHOD /pattern`; raises `Malformed`."""
+        method, space, path = text.partition(" ")
+        if not space or (method != "*" and method not in METHODS):
+            raise Malformed("endpoint.malformed", f"not an endpoint: {text[:80]!r}")
+        segments = path.split("/")
+        if not _PATTERN.match(path) or any("*" in s and s not in {"*", "**"} for s in segments) or "?" in path:
+            raise Malformed("endpoint.malformed", f"not a path pattern: {path[:80]!r}")
+        if segments.count("**") > 2:
+            raise Malformed("endpoint.malformed", "a path pattern has at most two `**`")
+        return cls(method, path)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def covers(self, method: str, path: str) -> bool:
+        """Whether a call of `method` on `path` (no query) falls under this endpoint."""
+        if self.method not in {"*", method}:
+            return False
+        path = normal_path(path)
+        if any(segment in {".", ".."} for segment in path.split("/")):
+            return False
+        return _compiled(self.path).match(path) is not None

@@ -1,0 +1,1 @@
+"""The log and everything that proves what stands in it: trees, checkpoints, witnesses, receipts."""

@@ -1,0 +1,1 @@
+"""Who exists, who speaks for whom, who may call what: signed, published, fetched, verified."""

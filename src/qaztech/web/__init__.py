@@ -1,0 +1,1 @@
+"""Pages for people. No rules live here."""
