@@ -1,0 +1,98 @@
+"""Run the tests part by part and close with one line that counts them all.
+
+The unit tests run without a network (an empty network namespace, loopback only) wherever the kernel lets a plain user
+have one, so that a unit test which needs the outside world cannot slip in. All parts run even if one fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("unit", "property", "interop", "house", "e2e")
+NO_TESTS_COLLECTED = 5
+_SIOCSIFFLAGS = 0x8914
+_UP_AND_RUNNING = 0x41
+
+
+def main() -> int:
+    """Run the parts named on the command line, or all of them."""
+    if sys.argv[1:2] == ["--alone"]:
+        _loopback_up()
+        os.execvp(sys.argv[2], sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {' '.join(PARTS)} (default: all)")
+    chosen = parser.parse_args().parts or PARTS
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    broken = []
+    for part in chosen:
+        folder = ROOT / "tests" / part
+        if not any(folder.rglob("test_*.py")):
+            _say(f"== {part}: no tests yet")
+            continue
+        if not _run(part, folder, counts):
+            broken.append(part)
+    if broken:
+        _say(f"failed parts: {', '.join(broken)}")
+    _say(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    return 1 if broken else 0
+
+
+def _run(part: str, folder: Path, counts: dict[str, int]) -> bool:
+    prefix = _without_network() if part == "unit" else []
+    _say(f"== {part}{' (no network)' if prefix else ''}")
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch, "report.xml")
+        command = [*prefix, sys.executable, "-m", "pytest", "--quiet", f"--junit-xml={report}", str(folder)]
+        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        _count(report, counts)
+    _say(f"   {part} took {time.monotonic() - begun:.1f} s")
+    if status not in {0, 1, NO_TESTS_COLLECTED}:
+        counts["failed"] += 1  # an interrupted or broken run counts even if no test did
+    return status in {0, NO_TESTS_COLLECTED}
+
+
+def _count(report: Path, counts: dict[str, int]) -> None:
+    if not report.exists():
+        return
+    for suite in ET.parse(report).getroot().iter("testsuite"):
+        number = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
+        failed = number["failures"] + number["errors"]
+        counts["failed"] += failed
+        counts["skipped"] += number["skipped"]
+        counts["passed"] += number["tests"] - failed - number["skipped"]
+
+
+def _without_network() -> list[str]:
+    prefix = ["unshare", "--map-root-user", "--net", sys.executable, str(Path(__file__)), "--alone"]
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return prefix
+
+
+def _loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _UP_AND_RUNNING))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
