@@ -22,8 +22,9 @@ help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 
 setup: $(READY_TO_RUN)  ## prepare .venv with the command .venv/bin/qaztech (wheels only, nothing is compiled)
+	@echo "Ready: $(BIN)/qaztech (make run starts the embedded country)."
 
-run: setup  ## start the embedded country and print its page and three lines to paste
+run: $(READY_TO_RUN)  ## start the embedded country and print its page and three lines to paste
 	@$(BIN)/qaztech up
 
 stop:  ## stop the embedded country
@@ -76,13 +77,13 @@ $(BIN)/python:
 
 $(READY_TO_RUN): requirements/run.lock pyproject.toml | $(BIN)/python
 	@echo "== setting up: what it runs on (pinned wheels, about a minute the first time)"
-	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/run.lock || { \
+	@$(PIP) install -qq --require-hashes --only-binary :all: -r requirements/run.lock || { \
 	  echo "The packages could not be installed. Can this machine reach a Python package index? (pip config list)"; exit 1; }
-	@$(PIP) install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@$(PIP) install -qq --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(READY_TO_DEVELOP): requirements/dev.lock $(READY_TO_RUN)
 	@echo "== setting up: what it is tested with"
-	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/dev.lock || { \
+	@$(PIP) install -qq --require-hashes --only-binary :all: -r requirements/dev.lock || { \
 	  echo "The packages could not be installed. Can this machine reach a Python package index? (pip config list)"; exit 1; }
 	@touch $@
