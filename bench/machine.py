@@ -1,0 +1,55 @@
+"""What a number was measured on: processor, memory, kernel, and the versions of everything that took part."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import ssl
+import subprocess
+from pathlib import Path
+
+from bench.tools import tool
+
+_PACKAGES = ("qaztech", "uvloop", "httptools", "msgspec", "pynacl", "cryptography")
+
+
+def _said(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return (done.stdout + done.stderr).strip()
+
+
+def _first(path: str, pattern: str) -> str:
+    found = re.search(pattern, Path(path).read_text(), re.MULTILINE)
+    return found.group(1).strip() if found else "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def describe() -> dict[str, str]:
+    """The machine, as a table of names and values."""
+    mhz = _first("/proc/cpuinfo", r"^cpu MHz\s*: (.*)$")
+    memory = int(_first("/proc/meminfo", r"^MemTotal:\s*(\d+)")) / 1024 / 1024
+    flags = set(_first("/proc/cpuinfo", r"^flags\s*: (.*)$").split())
+    virtual = ", virtual machine" if "hypervisor" in flags else ""
+    nginx = _said([tool("nginx"), "-V"])
+    running = re.search(r"running with OpenSSL (\S+)", nginx) or re.search(r"built with OpenSSL (\S+)", nginx)
+    wrk = re.search(r"wrk (\S+)", _said([tool("wrk"), "-v"]))
+    return {
+        "processor": _first("/proc/cpuinfo", r"^model name\s*: (.*)$") + virtual,
+        "cores for everything": f"{len(os.sched_getaffinity(0))} ({mhz} MHz)",
+        "memory": f"{memory:.1f} GiB",
+        "kernel": platform.release(),
+        "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
+        "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
+        "nginx": (re.search(r"nginx/(\S+)", nginx) or ["", "unknown"])[1]
+        + (f", OpenSSL {running[1]}" if running else ""),
+        "wrk": wrk[1] if wrk else "unknown",
+        "load average before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+    }

@@ -1,0 +1,112 @@
+"""Numbers as Markdown, put between the marks of `docs/performance.md`; the words around them are written by people.
+
+A section stands between `<!-- measured NAME -->` and `<!-- end NAME -->`. Only what was measured is written there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bench.exchange import Row
+from bench.memory import Passage, Soaked
+
+_MIB = 1024 * 1024
+
+
+def put(page: Path, section: str, text: str) -> None:
+    """Replace what stands between the marks of `section`."""
+    begin, end = f"<!-- measured {section} -->\n", f"<!-- end {section} -->"
+    whole = page.read_text()
+    head, found, rest = whole.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{page} has no marks for {section!r}")
+    page.write_text(f"{head}{begin}\n{text.strip()}\n\n{end}{tail}")
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; every column but the first is right-aligned."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
+
+
+def machine(facts: Mapping[str, str]) -> str:
+    """The machine as a table."""
+    return "\n".join(["| measured on | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
+
+
+def _number(value: float | None, form: str = ",.0f") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _of(row: Row, pairs: Mapping[int, Row], value: str) -> str:
+    other = pairs.get(row.connections)
+    if other is None or other is row or not getattr(other, value):
+        return "–"
+    return f"{getattr(row, value) / getattr(other, value):.2f}"
+
+
+def exchange(rows: Sequence[Row], void: Sequence[str], *, pair: str) -> str:
+    """The main table, with the ratios to the pair, and before it why it is void if it is."""
+    pairs = {row.connections: row for row in rows if row.side == pair}
+    head = ["", "connections", "exchanges/s", "of the pair", "CPU µs, nodes", "CPU µs, all", "× the pair's"]
+    head += ["p50 ms", "p99 ms", "peak RSS MiB", "fsyncs an exchange", "messages a signature"]
+    lines = [
+        [
+            row.side + (" **void**" if row.faults else ""),
+            str(row.connections),
+            _number(row.rate),
+            _of(row, pairs, "rate"),
+            _number(row.node_cpu),
+            _number(row.all_cpu),
+            _of(row, pairs, "all_cpu"),
+            _number(row.p50 / 1000, ".2f"),
+            _number(row.p99 / 1000, ".2f"),
+            _number(row.peak_rss / _MIB),
+            _number(row.fsyncs, ".2f"),
+            _number(row.messages_per_signature, ".1f"),
+        ]
+        for row in sorted(rows, key=lambda row: row.connections)
+    ]
+    before = "\n".join(f"- **Void:** {reason}." for reason in void)
+    idle = max((row.idle_cpu for row in pairs.values()), default=0)
+    after = f"While the pair was measured, our side, idle, used {idle:.1%} of a core." if len(pairs) < len(rows) else ""
+    return "\n\n".join(part for part in (before, table(head, lines), after) if part)
+
+
+def bodies(found: Sequence[Passage], *, pair: str) -> str:
+    """Large bodies each way."""
+    rates = {passage.way: passage.rate for passage in found if passage.side == pair}
+    lines = [
+        [
+            passage.side,
+            f"{passage.length // _MIB} MiB {passage.way}",
+            _number(passage.rate),
+            "–" if passage.side == pair or passage.way not in rates else f"{passage.rate / rates[passage.way]:.2f}",
+            f"{passage.growth / _MIB:+.1f}",
+        ]
+        for passage in found
+    ]
+    return table(["", "body", "MB/s", "of the pair", "RSS MiB"], lines)
+
+
+def soaked(found: Sequence[Soaked]) -> str:
+    """Memory before and after many exchanges."""
+    lines = [
+        [
+            f"{each.side}, {node}",
+            _number(each.exchanges),
+            _number(each.failed),
+            _number(each.before[node] / _MIB, ".1f"),
+            _number(each.after[node] / _MIB, ".1f"),
+        ]
+        for each in found
+        for node in each.after
+    ]
+    return table(["largest process of", "exchanges", "failed", "RSS MiB before", "after"], lines)
+
+
+def values(facts: Mapping[str, str]) -> str:
+    """A few single numbers."""
+    return table(["", "measured"], list(facts.items()))

@@ -1,0 +1,13 @@
+-- A POST of 1 KiB, formatted once; at the end one line of JSON, so that nobody parses a table meant for people.
+wrk.method = "POST"
+wrk.body = string.rep("0123456789abcdef", 64)
+wrk.headers["Content-Type"] = "application/octet-stream"
+
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format(
+    'RESULT {"exchanges": %d, "microseconds": %d, "bytes": %d, "p50": %d, "p99": %d, '
+      .. '"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}\n',
+    summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99),
+    e.connect, e.read, e.write, e.status, e.timeout))
+end
