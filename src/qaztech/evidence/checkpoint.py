@@ -29,6 +29,7 @@ from qaztech.evidence.note import (
 from qaztech.trust.keys import Ed25519Key, verify_ed25519
 
 MAX_SIZE: Final = 2**63 - 1
+MAX_ORIGIN_BYTES: Final = 255  # what an ML-DSA-44 cosignature can carry
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
@@ -66,8 +67,8 @@ class SignedCheckpoint:
             )
         origin, size, root, *extensions = lines
         digest = parse_base64(root, "checkpoint.malformed")
-        if len(digest) != HASH_SIZE:
-            raise Malformed("checkpoint.malformed", "the root is not a SHA-256 hash", at="log")
+        if len(digest) != HASH_SIZE or len(origin.encode()) > MAX_ORIGIN_BYTES:
+            raise Malformed("checkpoint.malformed", "the root is not a SHA-256 hash, or the origin too long", at="log")
         return cls(origin, parse_size(size, "checkpoint.malformed"), digest, tuple(extensions), note)
 
     def verify(self, keys: Iterable[VerifierKey]) -> Checkpoint:
@@ -91,7 +92,8 @@ class SignedCheckpoint:
 
 def sign_checkpoint(origin: str, size: int, root: bytes, key: Ed25519Key) -> bytes:
     """The checkpoint as a note with the log's Ed25519 signature, whose key name is the origin."""
-    if not is_key_name(origin) or not 0 <= size <= MAX_SIZE or len(root) != HASH_SIZE:
+    fits = 0 <= size <= MAX_SIZE and len(root) == HASH_SIZE
+    if not fits or not is_key_name(origin) or len(origin.encode()) > MAX_ORIGIN_BYTES:
         raise Malformed("checkpoint.malformed", "an origin, size or root that no checkpoint can carry", at="log")
     body = Checkpoint(origin, size, root).body()
     line = SignatureLine(origin, key_id(origin, ED25519, key.public), key.sign(body))
