@@ -14,8 +14,10 @@ from typing import Any
 
 from bench import exchange, machine, memory, report
 from bench.bodies import MIB
-from bench.pair import pair, service
+from bench.instance import Nodes, nodes
+from bench.pair import Service, pair, service
 from bench.side import Side
+from bench.targets import Found
 from bench.tools import Unusable
 
 _PARTS = ("exchange", "bodies", "memory")
@@ -47,17 +49,22 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _measure(options: argparse.Namespace, run: Path, sections: dict[str, str], raw: dict[str, Any]) -> list[str]:
-    """Fill `sections` with Markdown and `raw` with the numbers; what is returned is why the run is void."""
-    facts = machine.describe()
-    sections["machine"], raw["machine"] = report.machine(facts), facts
+def _instance(run: Path, called: Service, stack: contextlib.ExitStack, raw: dict[str, Any]) -> Nodes:
+    ours = stack.enter_context(nodes(run, called))
+    raw["embedded"] = {"up_seconds": ours.embedded.seconds, "up_pss": ours.embedded.pss()}
+    _say(f"the embedded instance is ready after {ours.embedded.seconds:.1f} s")
+    return ours
+
+
+def _measure(options: argparse.Namespace, run: Path, raw: dict[str, Any]) -> tuple[Found, list[str]]:
+    """What was measured, and why it is void if it is; every number unrounded in `raw`."""
     reasons: list[str] = []
+    rows, passages, soaked = [], [], []
     with contextlib.ExitStack() as stack:
         called = stack.enter_context(service(run))
-        beside = stack.enter_context(pair(run, called, connections=max(options.connections)))
-        sides: list[Side] = [beside]
+        sides: list[Side] = [stack.enter_context(pair(run, called, connections=max(options.connections)))]
         if not options.only_pair:
-            raise Unusable("our nodes cannot be measured yet; --only-pair measures the nginx pair")
+            sides.append(_instance(run, called, stack, raw))
         if "exchange" in options.parts:
             windows = exchange.run(
                 sides,
@@ -68,12 +75,10 @@ def _measure(options: argparse.Namespace, run: Path, sections: dict[str, str], r
                 progress=_say,
             )
             rows = exchange.rows(windows)
-            reasons = exchange.void(rows, beside.name)
-            sections["exchange"] = report.exchange(rows, reasons, pair=beside.name)
+            reasons = exchange.void(rows, sides[0].name)
             raw["windows"] = [dataclasses.asdict(window) for window in windows]
         if "bodies" in options.parts:
             passages = memory.passages(sides, length=options.mib * MIB, rounds=options.rounds, progress=_say)
-            sections["bodies"] = report.bodies(passages, pair=beside.name)
             raw["bodies"] = [dataclasses.asdict(passage) for passage in passages]
         if "memory" in options.parts:
             soaked = [
@@ -81,26 +86,40 @@ def _measure(options: argparse.Namespace, run: Path, sections: dict[str, str], r
                 for side in sides
             ]
             reasons += [f"{each.side}: {each.failed} of {each.exchanges} failed" for each in soaked if each.failed]
-            sections["memory"] = report.soaked(soaked)
             raw["memory"] = [dataclasses.asdict(each) for each in soaked]
-    return reasons
+    return Found(rows=rows, passages=passages, soaked=soaked, **raw.get("embedded", {})), reasons
+
+
+def _sections(found: Found, reasons: Sequence[str]) -> dict[str, str]:
+    """Markdown for what was measured, by the names of the page's sections."""
+    sections = {}
+    if found.rows:
+        sections["exchange"] = report.exchange(found.rows, reasons, pair=found.pair)
+    if found.passages:
+        sections["bodies"] = report.bodies(found.passages, pair=found.pair)
+    if found.soaked:
+        sections["memory"] = report.soaked(found.soaked)
+    if found.up_seconds is not None:
+        sections["embedded"] = report.embedded(found)
+        sections["targets"] = report.targets(found)
+    return sections
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """0: measured; 1: measured, and void; 2: could not be measured."""
     options = _arguments(given)
-    sections: dict[str, str] = {}
     raw: dict[str, Any] = {}
     try:
+        raw["machine"] = machine.describe()
         with tempfile.TemporaryDirectory(prefix="qaztech-bench-") as folder:
-            reasons = _measure(options, Path(folder), sections, raw)
+            found, reasons = _measure(options, Path(folder), raw)
     except (Unusable, OSError) as error:
         _say(f"bench: {error}")
         return 2
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(raw, indent=1) + "\n")
-    for name, text in sections.items():
+    for name, text in {"machine": report.machine(raw["machine"]), **_sections(found, reasons)}.items():
         if options.output:
             report.put(options.output, name, text)
         else:

@@ -33,6 +33,7 @@ class Window:
     node_cpu: float  # seconds: the nodes alone
     all_cpu: float  # seconds: the side, the service and the client
     idle_cpu: float  # seconds: the other side, which had nothing to do
+    elsewhere: float  # seconds: whatever else the machine did, or the hypervisor took
     peak_rss: int  # bytes, of the largest process of a node
     called: int  # how often the service was called
     counted: Counters | None
@@ -64,6 +65,7 @@ class Row:
     node_cpu: float  # µs for one exchange
     all_cpu: float  # µs for one exchange
     idle_cpu: float  # of one core, the other side
+    elsewhere: float  # of one core, whatever else the machine did; the worst window
     p50: float  # µs
     p99: float  # µs
     peak_rss: float  # bytes
@@ -102,9 +104,10 @@ def measure(side: Side, others: Sequence[Side], service: Service, *, connections
     }
     processes.forget_peak(groups["nodes"])
     counted, called = side.counters(), service.requests()
-    before = {name: processes.cpu(pids) for name, pids in groups.items()}
+    before, busy = {name: processes.cpu(pids) for name, pids in groups.items()}, processes.machine_cpu()
     load = drive(target, connections=connections, seconds=seconds)
     spent = {name: processes.cpu(pids) - before[name] for name, pids in groups.items()}
+    busy = processes.machine_cpu() - busy
     later = side.counters()
     return Window(
         side=side.name,
@@ -113,6 +116,7 @@ def measure(side: Side, others: Sequence[Side], service: Service, *, connections
         node_cpu=spent["nodes"],
         all_cpu=spent["all"] + load.cpu,
         idle_cpu=spent["idle"],
+        elsewhere=max(0.0, busy - spent["all"] - spent["idle"] - load.cpu),
         peak_rss=_largest(nodes),
         called=service.requests() - called - 1,  # asking is a request too
         counted=later.since(counted) if counted and later else None,
@@ -164,6 +168,7 @@ def _row(windows: Sequence[Window]) -> Row:
         node_cpu=middle(lambda w: each(w.node_cpu, w)),
         all_cpu=middle(lambda w: each(w.all_cpu, w)),
         idle_cpu=middle(lambda w: w.idle_cpu / w.load.seconds),
+        elsewhere=max(w.elsewhere / w.load.seconds for w in good),
         p50=middle(lambda w: w.load.p50),
         p99=middle(lambda w: w.load.p99),
         peak_rss=max(w.peak_rss for w in good),

@@ -6,14 +6,18 @@ adds one service to the provider and the right to call it.
 
 from __future__ import annotations
 
+import contextlib
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench import processes
-from bench.embedded import Embedded
+from bench.embedded import Embedded, up
 from bench.load import Target
+from bench.pair import Service
 from bench.side import Counters
+from bench.tools import Unusable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +92,21 @@ class Nodes:
             fsyncs=int(total.get("qaztech_log_fsyncs_total", 0)),
             signatures=int(total.get("qaztech_log_heads_signed_total", 0)),
         )
+
+
+def _offer(embedded: Embedded, service: Service) -> Calling:
+    """Let the provider's subsystem offer `service`, and the consumer's call it."""
+    raise Unusable(f"{embedded.home}: a service for {service.url} cannot be added to an instance yet; try --only-pair")
+
+
+@contextlib.contextmanager
+def nodes(run: Path, service: Service) -> Iterator[Nodes]:
+    """A fresh embedded instance in front of `service`."""
+    with up(run / "instance") as embedded:
+        calling = _offer(embedded, service)
+        roots = {
+            node["name"]: [pid for pid in embedded.processes() if pid in processes.mentioning(node["name"])]
+            for node in embedded.status["nodes"][:2]
+        }
+        metrics_urls = tuple(f"{node['management'].rstrip('/')}/metrics" for node in embedded.status["nodes"][:2])
+        yield Nodes(embedded=embedded, calling=calling, roots=roots, metrics_urls=metrics_urls)

@@ -78,6 +78,12 @@ def cpu(pids: Iterable[int]) -> float:
     return ticks / _TICK
 
 
+def machine_cpu() -> float:
+    """CPU seconds all cores have spent on anything since the machine began, the hypervisor's share included."""
+    fields = [int(value) for value in (_PROC / "stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / _TICK  # all but idle and waiting for a disk
+
+
 def rss(pid: int) -> int:
     """Resident memory now, in bytes."""
     return _field(pid, "status", "VmRSS")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.exchange import Row
 from bench.memory import Passage, Soaked
+from bench.targets import Found, judged
 
 _MIB = 1024 * 1024
 
@@ -71,8 +72,16 @@ def exchange(rows: Sequence[Row], void: Sequence[str], *, pair: str) -> str:
     ]
     before = "\n".join(f"- **Void:** {reason}." for reason in void)
     idle = max((row.idle_cpu for row in pairs.values()), default=0)
-    after = f"While the pair was measured, our side, idle, used {idle:.1%} of a core." if len(pairs) < len(rows) else ""
+    other = max((row.elsewhere for row in rows), default=0)
+    after = f"In the worst window, processes that took no part used {other:.0%} of a core."
+    if len(pairs) < len(rows):
+        after += f" While the pair was measured, our side, idle, used {idle:.1%} of a core."
     return "\n\n".join(part for part in (before, table(head, lines), after) if part)
+
+
+def targets(found: Found) -> str:
+    """The targets, with what was measured."""
+    return table(["target", "", "measured", ""], judged(found))
 
 
 def bodies(found: Sequence[Passage], *, pair: str) -> str:
@@ -107,6 +116,11 @@ def soaked(found: Sequence[Soaked]) -> str:
     return table(["largest process of", "exchanges", "failed", "RSS MiB before", "after"], lines)
 
 
-def values(facts: Mapping[str, str]) -> str:
-    """A few single numbers."""
-    return table(["", "measured"], list(facts.items()))
+def embedded(found: Found) -> str:
+    """The embedded instance and the verification of receipts."""
+    lines = [
+        ["`qaztech up` ready, seconds", _number(found.up_seconds, ".1f")],
+        ["all its processes, MiB PSS", _number(None if found.up_pss is None else found.up_pss / _MIB)],
+        ["receipts verified a second", _number(found.verify_rate)],
+    ]
+    return table(["", "measured"], lines)

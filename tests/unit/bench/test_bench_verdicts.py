@@ -1,0 +1,138 @@
+"""The benchmark's own rules: what voids a window, a row and a run, and what is written on the page."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT))  # the benchmark is not part of the package
+
+from bench import exchange, instance, processes, report, targets  # noqa: E402 - needs the path above
+from bench.load import Load, parse  # noqa: E402
+from bench.memory import Passage  # noqa: E402
+from bench.side import Counters  # noqa: E402
+
+
+def window(*, side="nginx pair", connections=32, exchanges=10_000, called=None, size=1200, all_cpu=2.0, **errors):
+    """A window of one second."""
+    kinds = dict.fromkeys(("connect", "read", "write", "status", "timeout"), 0)
+    load = Load(
+        exchanges=exchanges, seconds=1.0, bytes=exchanges * size, p50=900, p99=2000, errors=kinds | errors, cpu=0.2
+    )
+    return exchange.Window(
+        side=side,
+        connections=connections,
+        load=load,
+        node_cpu=1.0,
+        all_cpu=all_cpu,
+        idle_cpu=0.01,
+        elsewhere=0.0,
+        peak_rss=20 * 2**20,
+        called=exchanges if called is None else called,
+        counted=Counters(exchanges=exchanges, entries=4 * exchanges, fsyncs=exchanges, signatures=exchanges // 2),
+    )
+
+
+def test_a_clean_window_has_no_faults():
+    """Calls that the client had in flight when it stopped are no fault."""
+    assert window(called=10_032).faults == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        window(status=1),
+        window(timeout=3),
+        window(size=1000),
+        window(called=9_999),
+        window(called=10_065),
+        window(exchanges=0),
+    ],
+)
+def test_one_wrong_answer_voids_row_and_run(bad):
+    """An error, a short answer, or a service called too seldom or too often: the row and the run do not count."""
+    rows = exchange.rows([window(), bad, window()])
+    assert len(rows) == 1
+    assert rows[0].faults
+    assert exchange.void(rows, "nginx pair")
+
+
+def test_a_row_holds_medians():
+    """One slow round of three does not move the row."""
+    (row,) = exchange.rows([window(exchanges=10_000), window(exchanges=2_000), window(exchanges=11_000)])
+    assert (row.rate, row.all_cpu, row.node_cpu) == (10_000, 200, 100)
+    assert (row.fsyncs, row.messages_per_signature) == (1, 8)
+
+
+@pytest.mark.parametrize(("at_128", "void"), [(8_501, False), (8_499, True)])
+def test_a_pair_that_slows_is_not_an_honest_pair(at_128, void):
+    """More than 15 % slower at 128 connections than at 32 voids the run."""
+    rows = exchange.rows([window(), window(connections=128, exchanges=at_128)])
+    assert bool(exchange.void(rows, "nginx pair")) is void
+
+
+def test_targets_are_judged_against_the_pair():
+    """Met, missed and not measured are told apart."""
+    rows = exchange.rows([window(), window(side="our nodes", exchanges=3_000, all_cpu=2.1)])
+    passages = [
+        Passage(side=side, way="to the service", length=100, rate=rate, growth=2**20)
+        for side, rate in (("nginx pair", 1000.0), ("our nodes", 349.9))
+    ]
+    lines = {line[0]: line[2:] for line in targets.judged(targets.Found(rows=rows, passages=passages))}
+    assert lines["CPU of all, × the pair's, 32 connections"] == ["3.50", "**missed**"]
+    assert lines["exchanges/s, of the pair's, 32 connections"] == ["0.30", "met"]
+    assert lines["exchanges/s, of the pair's, 128 connections"] == ["–", "not measured"]
+    assert lines["MB/s of a large body, of the pair's"] == ["0.35", "**missed**"]
+    assert lines["RSS growth while 100 MiB pass, MiB"] == ["1.0", "met"]
+
+
+def test_the_table_shows_ratios_and_why_it_is_void():
+    """Our row carries its share of the pair's; a void run says so above the table."""
+    rows = exchange.rows([window(), window(side="our nodes", exchanges=5_000)])
+    text = report.exchange(rows, ["a reason"], pair="nginx pair")
+    assert text.startswith("- **Void:** a reason.")
+    assert "| our nodes | 32 | 5,000 | 0.50 |" in text
+
+
+def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
+    """Words by people stay; a section without marks is an error."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- measured x -->\nold\n<!-- end x -->\nafter\n")
+    report.put(page, "x", "new")
+    assert page.read_text() == "before\n<!-- measured x -->\n\nnew\n\n<!-- end x -->\nafter\n"
+    with pytest.raises(ValueError, match="no marks"):
+        report.put(page, "y", "new")
+
+
+def test_the_page_has_a_place_for_every_section():
+    """Every section the benchmark writes can be put on docs/performance.md."""
+    text = (ROOT / "docs/performance.md").read_text()
+    for section in ("targets", "machine", "exchange", "bodies", "memory", "append", "embedded"):
+        assert f"<!-- measured {section} -->\n" in text
+        assert f"<!-- end {section} -->" in text
+
+
+def test_the_client_reports_in_one_line():
+    """Everything else wrk prints is passed over."""
+    line = 'RESULT {"exchanges": 7, "microseconds": 2000000, "bytes": 9, "p50": 1, "p99": 2, '
+    line += '"connect": 0, "read": 1, "write": 0, "status": 2, "timeout": 0}'
+    load = parse(f"Running 1s test\n{line}\n", cpu=0.5)
+    assert (load.exchanges, load.seconds, load.failed, load.cpu) == (7, 2.0, 3, 0.5)
+
+
+def test_metrics_are_summed_over_their_labels():
+    """A Prometheus page becomes one number for each name."""
+    assert instance.metrics('# HELP a b\na{x="1 2"} 3\na{x="2"} 4\nc 1.5\n') == {"a": 7, "c": 1.5}
+
+
+def test_the_kernel_knows_this_process():
+    """CPU, memory and descent of a living process; nothing of one that is gone."""
+    me = os.getpid()
+    assert me in processes.tree([me])
+    assert processes.cpu([me]) > 0
+    assert processes.rss(me) > 0
+    assert processes.peak_rss(me) >= processes.rss(me)
+    assert processes.pss([me]) > 0
+    assert processes.cpu([2**22 + 1]) == processes.rss(2**22 + 1) == 0
