@@ -1,0 +1,293 @@
+"""The consumer side of a node: finds a link for each call, keeps it in view until it ends, retries what may be retried.
+
+Dialled links belong here. A call waits for its link while that is being made, within limits; a call that left and got
+no answer is sent again only if its method is idempotent, once, as a new record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+
+from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
+from qaztech.core.ids import NodeId
+from qaztech.node import rest
+from qaztech.node.exchange import IDEMPOTENT, Outgoing
+from qaztech.node.frames import Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
+from qaztech.node.link import Link
+from qaztech.node.place import Allowed, Call, Caller, Place, Sink, new_message_id
+from qaztech.registry.configuration import NodeEntry
+
+# Seconds to wait for a link to come up, and between attempts to dial a peer that does not answer.
+DIAL_TIMEOUT = 5.0
+REDIAL_AFTER = 1.0
+
+MakeLink = Callable[["Consumer", NodeEntry], Link]
+_RETRIED = frozenset({"peer.lost"})
+
+
+class Peer:
+    """One node of a counterparty, and the link to it."""
+
+    def __init__(self, entry: NodeEntry) -> None:
+        self.entry = entry
+        self.link: Link | None = None
+        self.dialling: asyncio.Task[None] | None = None
+        self.waiting: list[Callable[[Link | Error], None]] = []
+        self.failed_at = -1e9
+        self.failure: Error | None = None
+
+
+class Consumer:
+    """All calls this node makes for its members."""
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        make_link: MakeLink,
+        tls: Callable[[], ssl.SSLContext],
+        answer_question: Callable[[Link, Question], None],
+    ) -> None:
+        self._place = place
+        self._make_link = make_link
+        self._tls = tls
+        self._answer_question = answer_question
+        self._peers: dict[NodeId, Peer] = {}
+        self.exchanges: set[Outgoing] = set()
+        self._draining = False
+
+    def call(self, call: Call, caller: Caller) -> Outgoing:
+        """Make a call; the caller is told the outcome. Raises what is known to be wrong at once."""
+        if self._draining:
+            raise Unavailable("node.draining", "this node is shutting down", at="consumer-node", retry_after=1)
+        if len(self.exchanges) >= self._place.limits.exchanges:
+            raise Limited("limit.exchanges", "too many exchanges in progress", at="consumer-node", retry_after=1)
+        waiting = _Retrying(self, call, caller) if call.method in IDEMPOTENT and call.body is not None else caller
+        outgoing = Outgoing(place=self._place, call=call, caller=waiting, on_end=self.exchanges.discard)
+        allowed = outgoing.authorise()
+        if isinstance(waiting, _Retrying):
+            waiting.allowed = allowed
+        self._dispatch(outgoing, allowed, waiting)
+        return outgoing
+
+    def retry(self, call: Call, caller: Caller) -> None:
+        """Make a call once more, as a new message."""
+        outgoing = Outgoing(place=self._place, call=call, caller=caller, on_end=self.exchanges.discard)
+        self._dispatch(outgoing, outgoing.authorise(), caller)
+
+    def now(self) -> int:
+        """The node's time."""
+        return self._place.clock.now()
+
+    def _dispatch(self, outgoing: Outgoing, allowed: Allowed, caller: Caller) -> None:
+        peer = self._choose(outgoing.call, allowed)
+        self.exchanges.add(outgoing)
+        if peer.link is not None and peer.link.open:
+            self._send(outgoing, allowed, peer.link)
+            return
+
+        def ready(link: Link | Error) -> None:
+            if isinstance(link, Link):
+                try:
+                    self._send(outgoing, allowed, link)
+                except Error as exc:
+                    self.exchanges.discard(outgoing)
+                    caller.fail(exc)
+            else:
+                self.exchanges.discard(outgoing)
+                caller.fail(link)
+
+        self._when_ready(peer, ready)
+
+    def _send(self, outgoing: Outgoing, allowed: Allowed, link: Link) -> None:
+        try:
+            outgoing.send(link, allowed)
+        except Error:
+            self.exchanges.discard(outgoing)
+            raise
+
+    def _choose(self, call: Call, allowed: Allowed) -> Peer:
+        """The peer to call: a node of the provider's member that has an open link, else any that may be dialled."""
+        nodes = allowed.configuration.nodes_of(call.service.subsystem.member)
+        if not nodes:
+            raise Unavailable(
+                "member.unknown", f'Could not find addresses for service provider "{call.service}"', at="consumer-node"
+            )
+        peers = [self._peer(entry) for entry in nodes]
+        for peer in peers:
+            if peer.link is not None and peer.link.open:
+                return peer
+        return min(peers, key=lambda peer: peer.failed_at)
+
+    def _peer(self, entry: NodeEntry) -> Peer:
+        peer = self._peers.get(entry.id)
+        if peer is None or peer.entry.address != entry.address:
+            peer = self._peers[entry.id] = Peer(entry)
+        peer.entry = entry
+        return peer
+
+    def _when_ready(self, peer: Peer, callback: Callable[[Link | Error], None]) -> None:
+        now = self._place.loop.time()
+        if peer.dialling is None and peer.failure is not None and now - peer.failed_at < REDIAL_AFTER:
+            callback(peer.failure)
+            return
+        peer.waiting.append(callback)
+        if peer.dialling is None:
+            peer.dialling = self._place.loop.create_task(self._dial(peer))
+
+    async def _dial(self, peer: Peer) -> None:
+        link = self._make_link(self, peer.entry)
+        host, _, port = peer.entry.address.rpartition(":")
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                await self._place.loop.create_connection(lambda: link, host.strip("[]"), int(port), ssl=self._tls())
+                while not link.open:
+                    if not link.alive:
+                        raise link.reason
+                    await link.changed()
+        except Error as exc:
+            self._dialled(peer, exc)
+        except (OSError, TimeoutError, ValueError) as exc:
+            link.close(Unavailable("peer.unreachable", "dialling was given up"))
+            self._dialled(
+                peer,
+                Unavailable(
+                    "peer.unreachable", "The provider's node cannot be reached", at="consumer-node", context=repr(exc)
+                ),
+            )
+        else:
+            peer.link = link
+            self._dialled(peer, link)
+
+    def _dialled(self, peer: Peer, outcome: Link | Error) -> None:
+        peer.dialling = None
+        peer.failure = outcome if isinstance(outcome, Error) else None
+        if peer.failure is not None:
+            peer.failed_at = self._place.loop.time()
+        waiting, peer.waiting = peer.waiting, []
+        for callback in waiting:
+            callback(outcome)
+
+    def ask(self, node: NodeId, kind: str, payload: bytes, callback: Callable[[bytes | Error], None]) -> None:
+        """Ask a peer a control question over the link, dialling if need be."""
+        entry = next((e for e in self._place.configuration().nodes_of(node.member) if e.id == node), None)
+        if entry is None:
+            callback(Unavailable("peer.unknown", "the peer is not in the configuration any more"))
+            return
+
+        def ready(link: Link | Error) -> None:
+            if isinstance(link, Error):
+                callback(link)
+                return
+            link.ask(kind, payload, lambda answer: callback(
+                Unavailable("peer.silent", "the peer did not answer in time") if answer is None
+                else answer.payload if not answer.code
+                else Unavailable(answer.code, "the peer cannot answer that")
+            ))  # fmt: skip
+
+        peer = self._peer(entry)
+        if peer.link is not None and peer.link.open:
+            ready(peer.link)
+        else:
+            self._when_ready(peer, ready)
+
+    # LinkHandler -----------------------------------------------------------------------------------------------
+
+    def on_ready(self, link: Link) -> None:
+        """The link may be used; whoever dialled is told by `changed`."""
+
+    def on_frame(self, link: Link, frame: Frame) -> None:
+        """What the provider node says of one of our exchanges."""
+        if isinstance(frame, Question):
+            self._answer_question(link, frame)
+            return
+        if not isinstance(frame, Response | Refused | Dropped | Data | Tail | Window | Cancel):
+            raise Untrusted("link.unexpected", "a provider node does not send that", at="provider-node")
+        exchange = link.streams.get(frame.stream)
+        if not isinstance(exchange, Outgoing):
+            return  # it ended here meanwhile (a time-out); heads went on regardless
+        if isinstance(frame, Response):
+            exchange.on_response(frame)
+        elif isinstance(frame, Refused):
+            exchange.on_refused(frame)
+        elif isinstance(frame, Dropped):
+            exchange.on_dropped(frame)
+        elif isinstance(frame, Data):
+            exchange.on_data(frame)
+        elif isinstance(frame, Tail):
+            exchange.on_tail(frame)
+        elif isinstance(frame, Window):
+            exchange.on_window(frame)
+        else:
+            exchange.on_cancel(frame)
+
+    def on_lost(self, link: Link, reason: Error) -> None:  # noqa: ARG002
+        """Every exchange on the link ends as it stands."""
+        for peer in self._peers.values():
+            if peer.link is link:
+                peer.link = None
+        for exchange in list(link.streams.values()):
+            if isinstance(exchange, Outgoing):
+                exchange.on_lost()
+
+    # Life --------------------------------------------------------------------------------------------------------
+
+    def links(self) -> list[Link]:
+        """The links that are up."""
+        return [peer.link for peer in self._peers.values() if peer.link is not None]
+
+    def recheck(self) -> None:
+        """The configuration changed."""
+        for link in self.links():
+            link.recheck()
+
+    def drain(self) -> None:
+        """Take no more calls; those in progress go on."""
+        self._draining = True
+
+    def close(self) -> None:
+        """End all links."""
+        for link in self.links():
+            link.close(Unavailable("node.draining", "this node is shutting down"))
+
+
+class _Retrying:
+    """A caller of an idempotent method: a call lost with its link is made once more, as a new message."""
+
+    def __init__(self, consumer: Consumer, call: Call, caller: Caller) -> None:
+        self._consumer = consumer
+        self._call = call
+        self._caller = caller
+        self.allowed: Allowed | None = None
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """The whole answer."""
+        self._caller.answer(status, headers, body)
+
+    def start(self, status: int, headers: bytes, resume: Callable[[int], None]) -> Sink:
+        """A streamed answer: from here on nothing is sent again."""
+        return self._caller.start(status, headers, resume)
+
+    def fail(self, error: Error) -> None:
+        """Once more, if that is allowed; else tell the caller."""
+        if error.code not in _RETRIED or self.allowed is None:
+            self._caller.fail(error)
+            return
+        message = new_message_id(self._consumer.now())
+        headers = self._call.headers.replace(str(self._call.message).encode(), str(message).encode())
+        again = replace(self._call, message=message, headers=headers, attempt=self._call.attempt + 1)
+        try:
+            self._consumer.retry(again, self._caller)
+        except Error as exc:
+            self._caller.fail(exc)
+
+
+def x_road_headers(headers: rest.Headers, message: bytes, generated_id: bytes | None) -> bytes:
+    """The header lines that cross: those kept, the message id, and X-Road's own id where the caller gave none."""
+    extra = [(rest.REQUEST_ID, message)]
+    if generated_id is not None:
+        extra.append((rest.ID, generated_id))
+    return rest.header_lines([*headers, *extra])

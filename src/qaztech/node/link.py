@@ -1,0 +1,406 @@
+"""A link: one mutual TLS 1.3 connection between two nodes, carrying many exchanges (docs/formats/link.md).
+
+The dialler opens streams (requests); the listener answers them. A link knows who is at its other end only from the
+verified configuration: the peer's TLS key must be that of a node, the log it names must be that node's, and both are
+checked again at each configuration change. Heads are proven here; what a record means is decided in `exchange`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import ssl
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from qaztech.core.errors import Error, Unavailable, Untrusted
+from qaztech.core.exchange import PROTOCOL_VERSION
+from qaztech.evidence.note import ED25519
+from qaztech.node.frames import (
+    Accepted,
+    Answer,
+    Frame,
+    FrameReader,
+    Goaway,
+    Head,
+    Hello,
+    Ping,
+    Question,
+    encode_frame,
+)
+from qaztech.node.heads import HeadReceiver, HeadSender
+from qaztech.node.journal import PEER_HEAD, PeerHead, format_note
+from qaztech.node.peers import AcceptedHeads
+from qaztech.registry.configuration import Configuration, NodeEntry
+from qaztech.trust.certificates import spki_hash
+from qaztech.trust.keys import verify_ed25519
+
+HELLO_TIMEOUT = 10.0
+PING_INTERVAL = 15.0
+QUESTION_TIMEOUT = 10.0
+# Bytes a peer may have on their way on one stream before the receiver makes room again.
+WINDOW = 256 * 1024
+
+
+class OwnLog(Protocol):
+    """What a link needs of this process's own log."""
+
+    origin: str
+
+    def signed(self, size: int, root: bytes, signature: bytes) -> bool:
+        """Whether this log's key signed that head."""
+        ...
+
+    def holds(self, size: int, root: bytes) -> bool:
+        """Whether this log has that root at that size."""
+        ...
+
+    def halt(self, reason: str) -> None:
+        """Stop the log for good: it was shown a head of its own that it does not hold."""
+        ...
+
+    def note(self, kind: int, key: int, payload: bytes) -> int:
+        """Keep a note with the next batch; gives its ordinal."""
+        ...
+
+    def sender(self, accepted: Accepted | None) -> HeadSender:
+        """The proving side for one link."""
+        ...
+
+
+class IncidentReporter(Protocol):
+    """Where what must not happen is shown to people."""
+
+    def report(self, error: Error, *, peer: str) -> None:
+        """Keep it and show it."""
+        ...
+
+
+class LinkHandler(Protocol):
+    """Who makes sense of what a link carries."""
+
+    def on_ready(self, link: Link) -> None:
+        """The peer is known and its hello checked."""
+        ...
+
+    def on_frame(self, link: Link, frame: Frame) -> None:
+        """A frame that is not the link's own business. An `Untrusted` or `Malformed` raised here ends the link."""
+        ...
+
+    def on_lost(self, link: Link, reason: Error) -> None:
+        """The link is gone; nothing more comes from it."""
+        ...
+
+
+class Link(asyncio.Protocol):
+    """One connection to one peer process. All methods run on the loop."""
+
+    def __init__(
+        self,
+        *,
+        dialled: NodeEntry | None,
+        node: str,
+        configuration: Callable[[], Configuration],
+        log: OwnLog,
+        accepted: AcceptedHeads,
+        incidents: IncidentReporter,
+        handler: LinkHandler,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._dialled = dialled
+        self._node = node
+        self._configuration = configuration
+        self._log = log
+        self._accepted = accepted
+        self._incidents = incidents
+        self._handler = handler
+        self._loop = loop
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._out: list[bytes] = []
+        self._flush_due = False
+        self._peer_tls = b""
+        self._ready = False
+        self._lost: Error | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False
+        self._questions: dict[int, tuple[Callable[[Answer | None], None], asyncio.TimerHandle]] = {}
+        self._numbers = itertools.count(1)
+        self._heads_out: HeadSender | None = None
+        self._heads_in: HeadReceiver | None = None
+        # Ordinal of the note that holds the newest accepted head of the peer.
+        self.head_note = -1
+        self.peer: NodeEntry | None = None
+        self.origin = ""
+        # Whether the peer still takes new streams, and whether the socket does.
+        self.open = False
+        self.writable = True
+        self.resumed: list[Callable[[], None]] = []
+        # Exchanges in progress, by stream number; owned by the handler.
+        self.streams: dict[int, object] = {}
+        self._next_stream = itertools.count(1)
+        self._changed: list[asyncio.Future[None]] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether frames still reach the peer."""
+        return self._lost is None
+
+    @property
+    def reason(self) -> Error:
+        """Why the link ended."""
+        return self._lost or Unavailable("peer.lost", "the link is gone")
+
+    async def changed(self) -> None:
+        """Wait until the link is ready or gone."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._changed.append(future)
+        await future
+
+    def _tell_changed(self) -> None:
+        waiting, self._changed = self._changed, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    @property
+    def is_dialler(self) -> bool:
+        """Whether this side opened the connection (and so opens the streams)."""
+        return self._dialled is not None
+
+    # asyncio.Protocol ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TLS is up: learn who the peer is, say hello."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=1024 * 1024)
+        tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True)
+        try:
+            self._peer_tls = spki_hash(certificate) if certificate else b""
+            self.peer = self._identify()
+        except Error as exc:
+            self._incidents.report(exc, peer=self._peer_tls.hex())
+            self.close(exc)
+            return
+        self._timer = self._loop.call_later(HELLO_TIMEOUT, self._no_hello)
+        known = self._accepted.of(self.peer.id)
+        self.send(
+            Hello(
+                PROTOCOL_VERSION,
+                self._configuration().instance,
+                self._node,
+                self._log.origin,
+                [Accepted(origin, h.size, h.root, h.signature) for origin, h in known],
+            )
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Cut into frames and hand on; anything wrong ends the link."""
+        self._heard = True
+        try:
+            for frame in self._reader.feed(data):
+                self._receive(frame)
+                if self._lost is not None:
+                    return
+        except Error as exc:
+            self.close(exc)
+
+    def pause_writing(self) -> None:
+        """The socket is full."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """The socket has room again: wake whoever waited."""
+        self.writable = True
+        waiting, self.resumed = self.resumed, []
+        for callback in waiting:
+            callback()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._end(Unavailable("peer.lost", "the link to the peer was lost", context=repr(exc)))
+
+    # Sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, frame: Frame) -> None:
+        """Send with everything else of this turn of the loop, in order."""
+        self._out.append(encode_frame(frame))
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def send_proven(self, frame: Frame, index: int, size: int, signature: bytes) -> None:
+        """Send a frame whose record stands at `index` of the own log, after the head that proves it."""
+        if self._heads_out is None:
+            return
+        head = self._heads_out.frame(size, signature, index)
+        if head is not None:
+            self.send(head)
+        self.send(frame)
+
+    def ask(self, kind: str, payload: bytes, callback: Callable[[Answer | None], None]) -> None:
+        """Ask the peer; the callback gets None when no answer comes in time or the link goes."""
+        if self._lost is not None:
+            callback(None)
+            return
+        number = next(self._numbers)
+        timer = self._loop.call_later(QUESTION_TIMEOUT, self._answered, number, None)
+        self._questions[number] = (callback, timer)
+        self.send(Question(number, kind, payload))
+
+    def next_stream(self) -> int:
+        """A number for a new stream."""
+        return next(self._next_stream)
+
+    def drain(self, code: str) -> None:
+        """Tell the peer to open no more streams here; those open go on."""
+        self.open = False
+        if self._lost is None and self._ready:
+            self.send(Goaway(code))
+
+    def close(self, reason: Error) -> None:
+        """End the link now."""
+        if self._transport is not None and self._lost is None:
+            self._flush()
+            self._transport.close()
+        self._end(reason)
+
+    # Checks ----------------------------------------------------------------------------------------------------
+
+    def recheck(self) -> None:
+        """At a configuration change: the peer must still be who it was when the link was made."""
+        if self._lost is not None or self.peer is None:
+            return
+        try:
+            self.peer = self._identify()
+            if self._ready:
+                self._check_origin(self.origin)
+        except Error as exc:
+            self.close(exc)
+
+    def _identify(self) -> NodeEntry:
+        entry = self._configuration().node_by_tls(self._peer_tls)
+        if entry is None:
+            raise Untrusted("peer.unknown", "no node of the configuration has the peer's TLS key", at="caller")
+        if self._dialled is not None and entry.id != self._dialled.id:
+            raise Untrusted("peer.unexpected", "another node answers at that address", at="provider-node")
+        return entry
+
+    def _check_origin(self, origin: str) -> bytes:
+        """The Ed25519 key of the peer's log; raises `Untrusted` when it is not the peer's, not yet or no more."""
+        entry = self._configuration().log(origin)
+        if entry is None or self.peer is None or entry.node != self.peer.id or entry.closed is not None:
+            raise Untrusted("peer.log-unknown", "the log the peer names is not that node's", at="caller")
+        return next(key.public for key in entry.keys if key.kind == ED25519)
+
+    # Receiving -------------------------------------------------------------------------------------------------
+
+    def _receive(self, frame: Frame) -> None:
+        kind = type(frame)
+        if kind is Head:
+            self._on_head(cast("Head", frame))
+        elif not self._ready:
+            if kind is not Hello:
+                raise Untrusted("link.no-hello", "a peer says hello first", at="caller")
+            self._on_hello(cast("Hello", frame))
+        elif kind is Ping:
+            if not cast("Ping", frame).answer:
+                self.send(Ping(answer=True))
+        elif kind is Goaway:
+            self.open = False
+        elif kind is Answer:
+            answer = cast("Answer", frame)
+            self._answered(answer.number, answer)
+        else:
+            self._handler.on_frame(self, frame)
+
+    def _on_hello(self, hello: Hello) -> None:
+        if hello.version != PROTOCOL_VERSION or hello.instance != self._configuration().instance:
+            raise Untrusted("link.mismatch", "the peer speaks another protocol version or instance", at="caller")
+        if self.peer is None or hello.node != str(self.peer.id):
+            raise Untrusted("peer.unexpected", "the peer names another node than its TLS key belongs to", at="caller")
+        key = self._check_origin(hello.origin)
+        accepted = None
+        for head in hello.accepted:
+            if head.origin == self._log.origin and self._log.signed(head.size, head.root, head.signature):
+                if not self._log.holds(head.size, head.root):
+                    self._log.halt(f"a peer holds a head of this log at size {head.size} that the log does not")
+                    raise Untrusted("log.contradicted", "this node's log was shown a head it does not hold", at="log")
+                accepted = head
+        self.origin = hello.origin
+        known = dict(self._accepted.of(self.peer.id)).get(hello.origin)
+        self._heads_out = self._log.sender(accepted)
+        self._heads_in = HeadReceiver(
+            origin=hello.origin,
+            verify=lambda body, signature: verify_ed25519(key, signature, body),
+            last=known,
+        )
+        self._ready = self.open = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(PING_INTERVAL, self._keep_alive)
+        self._handler.on_ready(self)
+        self._tell_changed()
+
+    def _on_head(self, head: Head) -> None:
+        heads = self._heads_in
+        if heads is None:
+            raise Untrusted("link.no-hello", "a peer says hello first", at="caller")
+        try:
+            start, frontier = heads.accept(head)
+        except Untrusted as exc:
+            self._incidents.report(exc, peer=self.origin)
+            raise
+        note = PeerHead(self.origin, start, tuple(frontier), head.leaves, head.size, head.signature)
+        self.head_note = self._log.note(PEER_HEAD, head.size, format_note(note))
+
+    def proven_leaf(self, index: int) -> bytes | None:
+        """The leaf hash the peer has proven at an index of its log, if this link has seen it lately."""
+        return self._heads_in.leaf(index) if self._heads_in is not None else None
+
+    def head_is_durable(self) -> None:
+        """An entry noted after the newest head is durable, so that head is too: a later link continues from it."""
+        if self._heads_in is not None and self.peer is not None and self._heads_in.last is not None:
+            self._accepted.remember(self.origin, self._heads_in.last)
+
+    # Timers and the end ----------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._out and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def _answered(self, number: int, answer: Answer | None) -> None:
+        waiting = self._questions.pop(number, None)
+        if waiting is not None:
+            callback, timer = waiting
+            timer.cancel()
+            callback(answer)
+
+    def _no_hello(self) -> None:
+        self.close(Unavailable("peer.silent", "the peer did not say hello in time"))
+
+    def _keep_alive(self) -> None:
+        if not self._heard:
+            self.close(Unavailable("peer.silent", "nothing came from the peer, not even to a ping"))
+            return
+        self._heard = False
+        self.send(Ping(answer=False))
+        self._timer = self._loop.call_later(PING_INTERVAL, self._keep_alive)
+
+    def _end(self, reason: Error) -> None:
+        if self._lost is not None:
+            return
+        self._lost = reason
+        self.open = False
+        if self._timer is not None:
+            self._timer.cancel()
+        for number in list(self._questions):
+            self._answered(number, None)
+        waiting, self.resumed = self.resumed, []
+        self._handler.on_lost(self, reason)
+        self._tell_changed()
+        for callback in waiting:
+            callback()

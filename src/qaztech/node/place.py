@@ -1,0 +1,164 @@
+"""What both sides of every exchange in a process share, and the small shapes they pass to the edges."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from qaztech.core.errors import Error, Forbidden, Limited, NotFound, Unavailable
+from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.time import Clock
+from qaztech.evidence.log import Commit, Entry
+from qaztech.registry.configuration import Configuration
+
+
+class Journal(Protocol):
+    """The own log, as the exchange uses it (evidence.sequencer)."""
+
+    origin: str
+
+    def append(self, entry: Entry, callback: Callable[[int, Commit | None, Error | None], None]) -> None:
+        """Append; called back when durable and signed. Raises `Limited` or `Halt` at once."""
+        ...
+
+    def note(self, kind: int, key: int, payload: bytes) -> int:
+        """Keep a note with the next batch."""
+        ...
+
+    def leaf_hashes(self, start: int, stop: int) -> list[bytes]:
+        """Leaf hashes of the own log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """One exchange as it ended, for the page, the metrics and the operator."""
+
+    side: str
+    message: str
+    client: str
+    service: str
+    method: str
+    peer: str
+    time: int
+    milliseconds: int
+    state: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of the data plane; all are settings."""
+
+    # Milliseconds a request may be on its way before the provider node refuses it as stale.
+    request_lifetime: int = 30_000
+    # Seconds the consumer node waits for the first byte of an answer.
+    answer_timeout: float = 60.0
+    # Exchanges in progress on each side of a node.
+    exchanges: int = 4096
+    # Bytes of a body, streamed or not.
+    body: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What both sides of every exchange in this process share."""
+
+    clock: Clock
+    configuration: Callable[[], Configuration]
+    journal: Journal
+    loop: asyncio.AbstractEventLoop
+    limits: Limits
+    finished: Callable[[Finished], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call as the consumer edge read it. `headers` are the lines that cross; without `body` it streams."""
+
+    client: SubsystemId
+    service: ServiceId
+    method: str
+    prefix: bytes
+    suffix: str
+    query: bytes
+    headers: bytes
+    body: bytes | None
+    message: UUID
+    source: Source | None = None
+    attempt: int = 1
+
+
+class Source(Protocol):
+    """Where a streamed body comes from; it calls the `BodySender` it was given."""
+
+    def pause(self) -> None:
+        """Stop reading for now."""
+        ...
+
+    def resume(self) -> None:
+        """Go on reading."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a streamed body goes."""
+
+    def write(self, data: bytes) -> None:
+        """The next piece."""
+        ...
+
+    def finish(self) -> None:
+        """The body is complete, verified and on record."""
+        ...
+
+    def abort(self, error: Error) -> None:
+        """The body ends here and is not complete."""
+        ...
+
+
+class Caller(Protocol):
+    """Whoever waits for the answer at the consumer edge."""
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """The whole answer, durable and acknowledged."""
+        ...
+
+    def start(self, status: int, headers: bytes, resume: Callable[[int], None]) -> Sink:
+        """An answer whose body streams; `resume(n)` is to be called as n bytes have gone to the caller."""
+        ...
+
+    def fail(self, error: Error) -> None:
+        """There is no answer."""
+        ...
+
+
+def new_message_id(now: int) -> UUID:
+    """A message id: UUID version 7 (RFC 9562), so that ids sort by time."""
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (now & (2**48 - 1)) << 80 | 7 << 76 | (random >> 68) << 64 | 2 << 62 | (random & (2**62 - 1))
+    return UUID(int=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The outcome of steps 1 to 3: by which configuration, and by which endpoint of a right."""
+
+    configuration: Configuration
+    endpoint: str
+
+
+def refusal(code: str, detail: str) -> Error:
+    """The error a recorded refusal stands for, at the caller's edge."""
+    family = code.partition(".")[0]
+    if family == "access-right":
+        return Forbidden(code, detail, at="provider-node")
+    if family == "limit":
+        return Limited(code, detail, at="provider-node", retry_after=1)
+    if code == "service.unknown":
+        return NotFound(code, detail, at="provider-node")
+    return Unavailable(code, detail, at="provider-node")

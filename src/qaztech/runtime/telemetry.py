@@ -1,0 +1,73 @@
+"""Logs and counters of a process: one JSON object a line, without personal data or tokens; plain integer counters.
+
+What is logged is chosen by the caller: codes, ids of messages, sizes, times. Paths, queries, headers, bodies and keys
+never are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Mapping
+
+from qaztech.core.errors import Error
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        line = {
+            "time": int(record.created * 1000),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(level: str = "INFO") -> None:
+    """Send every log line of the process to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("uvicorn.access").disabled = True
+    for chatty in ("tuf", "urllib3", "asyncio", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel("WARNING")
+
+
+def log_error(logger: logging.Logger, event: str, error: Error, **fields: object) -> None:
+    """An error with its code and context (which never holds personal data)."""
+    logger.warning(event, extra={"fields": {"code": error.code, "context": error.context, "at": error.at, **fields}})
+
+
+class Metrics:
+    """Counters and gauges of one process, rendered in the Prometheus text format."""
+
+    def __init__(self) -> None:
+        self._counters: Counter[str] = Counter()
+        self._labelled: Counter[tuple[str, str, str]] = Counter()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Raise a counter."""
+        self._counters[name] += by
+
+    def count_label(self, name: str, label: str, value: str) -> None:
+        """Raise a counter that has one label; label values come from a closed set, never from input."""
+        self._labelled[name, label, value] += 1
+
+    def render(self, gauges: Mapping[str, float]) -> bytes:
+        """The exposition text."""
+        lines = []
+        for name, value in sorted(self._counters.items()):
+            lines += [f"# TYPE qaztech_{name} counter", f"qaztech_{name} {value}"]
+        for (name, label, text), value in sorted(self._labelled.items()):
+            lines.append(f'qaztech_{name}{{{label}="{text}"}} {value}')
+        for name, gauge in sorted(gauges.items()):
+            lines += [f"# TYPE qaztech_{name} gauge", f"qaztech_{name} {gauge}"]
+        return ("\n".join(lines) + "\n").encode()
