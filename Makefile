@@ -50,9 +50,9 @@ fix: $(READY_TO_DEVELOP)  ## repair and format what can be repaired by itself
 	@$(BIN)/ruff format --quiet .
 	@echo "Done. make check says what is left."
 
-bench: $(READY_TO_DEVELOP)  ## measure against a pair of nginx (needs nginx and wrk; prints docs/performance.md's table)
+bench: $(READY_TO_DEVELOP)  ## measure against a pair of nginx and write the tables of docs/performance.md
 	@sh scripts/install_packages.sh
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --output docs/performance.md
 
 soak: $(READY_TO_DEVELOP)  ## the tests too long for make test
 	@sh scripts/install_packages.sh

@@ -26,7 +26,7 @@ def program() -> Callable[[str], str]:
     """Find an external program by name, or skip the test and say how to have it."""
 
     def find(name: str) -> str:
-        path = shutil.which(name)
+        path = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")  # where Debian has nginx
         if path is None:
             pytest.skip(f"{name} is not installed: it is in packages.txt, `make test` as root installs it")
         return path
