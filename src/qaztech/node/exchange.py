@@ -175,6 +175,7 @@ class Outgoing:
                 place=self._place, link=link, stream=self._stream, record=record, leaf=self._leaf, index=index,
                 secret=self._secret, source=call.source,
             )  # fmt: skip
+            call.source.attach(self._sender)
 
     # The provider node speaks -----------------------------------------------------------------------------------
 
@@ -498,7 +499,7 @@ class Incoming:
             index, commit_, f"answered {status}", status,
         ))  # fmt: skip
 
-    def start(self, status: int, headers: bytes, source: Source, ready: Callable[[BodySender], None]) -> None:
+    def start(self, status: int, headers: bytes, source: Source) -> None:
         """Step 9 for an answer that streams: head now, then the body from `source`, then its tail."""
         if self.over:
             return
@@ -513,7 +514,7 @@ class Incoming:
                 leaf=commit_.leaves[index - commit_.start], index=index, secret=secret, source=source,
                 ended=lambda complete: self._end("answered" if complete else "aborted", status),
             )  # fmt: skip
-            ready(self._sender)
+            source.attach(self._sender)
             if not self._link.alive:
                 self._sender.abort()
 

@@ -93,8 +93,28 @@ class Call:
     attempt: int = 1
 
 
+class Feed(Protocol):
+    """What a source gives its bytes to."""
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes."""
+        ...
+
+    def end(self) -> None:
+        """There are no more."""
+        ...
+
+    def abort(self) -> None:
+        """It broke off."""
+        ...
+
+
 class Source(Protocol):
-    """Where a streamed body comes from; it calls the `BodySender` it was given."""
+    """Where a streamed body comes from; it is silent until it is attached."""
+
+    def attach(self, feed: Feed) -> None:
+        """Give what there is, and what comes, to `feed`."""
+        ...
 
     def pause(self) -> None:
         """Stop reading for now."""

@@ -11,14 +11,14 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """What all tables share: unknown keys are refused."""
 
 
-class MemberSettings(Section):
+class MemberSettings(Section, frozen=True, kw_only=True):
     """A member this node serves. The node knows its own members' lineages from here, not from the registry."""
 
     id: str
     lineage: str
 
 
-class ClientSettings(Section):
+class ClientSettings(Section, frozen=True, kw_only=True):
     """How one calling subsystem authenticates at the consumer edge: by any of the ways given."""
 
     id: str
@@ -30,7 +30,7 @@ class ClientSettings(Section):
     loopback: bool = False
 
 
-class ServiceSettings(Section):
+class ServiceSettings(Section, frozen=True, kw_only=True):
     """Where a service's system is, and how it is called."""
 
     id: str
@@ -50,7 +50,7 @@ class ServiceSettings(Section):
     disabled: str = ""
 
 
-class EdgeSettings(Section):
+class EdgeSettings(Section, frozen=True, kw_only=True):
     """The consumer edge, where the members' systems call."""
 
     host: str = "127.0.0.1"
@@ -70,14 +70,14 @@ class EdgeSettings(Section):
     max_connections: int = 2000
 
 
-class LinkSettings(Section):
+class LinkSettings(Section, frozen=True, kw_only=True):
     """Where peers connect."""
 
     host: str = "127.0.0.1"
     port: int = 5500
 
 
-class ManagementSettings(Section):
+class ManagementSettings(Section, frozen=True, kw_only=True):
     """The management API of the node; loopback only unless a token is set."""
 
     host: str = "127.0.0.1"
@@ -86,7 +86,7 @@ class ManagementSettings(Section):
     token_hash: str = ""
 
 
-class ExchangeSettings(Section):
+class ExchangeSettings(Section, frozen=True, kw_only=True):
     """Limits of an exchange."""
 
     request_lifetime_seconds: float = 30.0
@@ -95,14 +95,14 @@ class ExchangeSettings(Section):
     max_waiting_appends: int = 8192
 
 
-class WitnessSettings(Section):
+class WitnessSettings(Section, frozen=True, kw_only=True):
     """Whether this node also witnesses the logs of others."""
 
     # Key name of the witness; empty: it does not.
     name: str = ""
 
 
-class NodeSettings(Section):
+class NodeSettings(Section, frozen=True, kw_only=True):
     """All settings of a node."""
 
     id: str

@@ -1,6 +1,6 @@
 """Settings of a process: one TOML file, overridden by `QAZTECH_…` variables, read once, unknown keys refused.
 
-This is the only place that looks at the environment. A settings class is a msgspec struct; its field names are the keys,
+This is the only place that looks at the environment. A settings class is a msgspec struct; its field names are keys,
 nested structs are tables, and `QAZTECH_LINK_PORT=1` sets `port` in the table `link`.
 """
 

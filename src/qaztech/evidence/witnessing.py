@@ -1,0 +1,206 @@
+"""A log's own side of witnessing: take its newest checkpoint to the witnesses, keep what a quorum cosigned.
+
+Speaks C2SP tlog-witness to the URLs of the policy. A witness that remembers more of this log than the log itself has
+is the proof that the log was restored or copied; `Contradicted` says so, and the log must not go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qaztech.core.errors import Error, Halt, Unavailable, Untrusted
+from qaztech.core.time import Clock
+from qaztech.evidence.checkpoint import SignedCheckpoint
+from qaztech.evidence.cosignature import accept_cosignatures, cosign_ml_dsa_44
+from qaztech.evidence.note import Note, SignatureLine, VerifierKey, format_note
+from qaztech.evidence.policy import Policy, PolicyWitness, Witnessed
+from qaztech.evidence.witness import SIZE, format_add_checkpoint
+from qaztech.trust.keys import MlDsa44Key
+
+logger = logging.getLogger("qaztech.witnessing")
+
+Post = Callable[[str, bytes], Awaitable[tuple[int, str, bytes]]]
+_ATTEMPTS = 3
+
+
+class WitnessedLog(Protocol):
+    """The log whose checkpoints are witnessed."""
+
+    origin: str
+
+    @property
+    def size(self) -> int:
+        """Entries under the newest signed head."""
+        ...
+
+    def checkpoint_note(self) -> bytes:
+        """The newest signed checkpoint (Ed25519), as a note."""
+        ...
+
+    def consistency_proof(self, old: int, new: int) -> list[bytes]:
+        """RFC 6962 consistency proof."""
+        ...
+
+    def keep_witnessed(self, size: int, note: bytes) -> None:
+        """Keep a witnessed checkpoint, durably, with the next batch."""
+        ...
+
+
+class Contradicted(Halt):
+    """A witness holds a checkpoint of this log that the log does not."""
+
+    def __init__(self, *, origin: str, witness: str, seen: int, size: int) -> None:
+        super().__init__(
+            "log.contradicted",
+            f"witness {witness} has cosigned {origin} at size {seen}; here it has {size} entries: "
+            "this is a restored or copied log, close it and open a new one (qaztech log close)",
+            at="log",
+        )
+        self.seen = seen
+
+
+@dataclass(slots=True)
+class WitnessState:
+    """What is known of one witness: the size it cosigned last, and how the last attempt went."""
+
+    size: int | None = None
+    failure: str = ""
+    time: int = 0
+
+
+class Witnessing:
+    """Takes one log's checkpoints to the witnesses. Runs on the loop that owns the log; only `post` leaves it."""
+
+    def __init__(
+        self,
+        *,
+        log: WitnessedLog,
+        policy: Policy,
+        keys: Sequence[VerifierKey],
+        hybrid: MlDsa44Key | None,
+        post: Post,
+        clock: Clock,
+    ) -> None:
+        self._log = log
+        self._policy = policy
+        self._hybrid = hybrid
+        self._post = post
+        self._clock = clock
+        self._keys = tuple(keys)
+        self.states = {name: WitnessState() for name in policy.witnesses}
+        self.latest: Witnessed | None = None
+        self.latest_note = b""
+
+    async def run(self, interval: float, halted: Callable[[Halt], None]) -> None:
+        """Witness every `interval` seconds, for ever; what contradicts the log is handed to `halted`, and ends it."""
+        while True:
+            try:
+                await self.round()
+            except Halt as exc:
+                halted(exc)
+                return
+            except Error as exc:
+                logger.warning("witnessing failed", extra={"fields": {"code": exc.code, "detail": exc.detail}})
+            await asyncio.sleep(interval)
+
+    async def round(self) -> Witnessed | None:
+        """One round: the newest checkpoint to every witness. Gives what a quorum cosigned, None if nothing is new.
+
+        Raises `Unavailable` where no quorum answered, `Contradicted` where a witness knows better.
+        """
+        if self.latest is not None and self.latest.checkpoint.size == self._log.size:
+            return None
+        signed = SignedCheckpoint.parse(self._log.checkpoint_note())
+        if self._hybrid is not None:
+            line = cosign_ml_dsa_44(signed, signed.origin, self._hybrid, self._clock.now() // 1000)
+            signed = _with_lines(signed, (line,))
+        note = format_note(signed.note)
+        witnesses = list(self._policy.witnesses.values())
+        answers = await asyncio.gather(*(self._submit(w, signed, note) for w in witnesses), return_exceptions=True)
+        lines: list[SignatureLine] = []
+        for answer in answers:
+            if isinstance(answer, Halt):
+                raise answer
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, Error):
+                    raise answer
+                continue
+            lines += answer
+        cosigned = format_note(_with_lines(signed, lines).note)
+        try:
+            witnessed = self._policy.verify(cosigned, self._keys)
+        except Untrusted as exc:
+            raise Unavailable("witness.quorum", "no quorum of witnesses answered", at="log") from exc
+        self.latest, self.latest_note = witnessed, cosigned
+        self._log.keep_witnessed(signed.size, cosigned)
+        return witnessed
+
+    async def ask_what_was_seen(self) -> None:
+        """On start: raise `Contradicted` if a witness has cosigned more of this log than it has, or another root."""
+        note = self._log.checkpoint_note()
+        signed = SignedCheckpoint.parse(note)
+
+        async def ask(witness: PolicyWitness) -> None:
+            try:
+                await self._submit(witness, signed, note)
+            except Halt:
+                raise
+            except Error:
+                return
+
+        await asyncio.gather(*(ask(w) for w in self._policy.witnesses.values()))
+
+    async def _submit(self, witness: PolicyWitness, signed: SignedCheckpoint, note: bytes) -> tuple[SignatureLine, ...]:
+        state = self.states[witness.name]
+        try:
+            lines = await self._offer(witness, state, signed, note)
+        except Error as exc:
+            state.failure = exc.detail
+            raise
+        state.failure, state.time, state.size = "", self._clock.now(), signed.size
+        return lines
+
+    async def _offer(
+        self, witness: PolicyWitness, state: WitnessState, signed: SignedCheckpoint, note: bytes
+    ) -> tuple[SignatureLine, ...]:
+        if not witness.url:
+            raise Unavailable("witness.unreachable", "the policy names no URL for this witness", at="log")
+        old = state.size or 0
+        for _ in range(_ATTEMPTS):
+            proof = self._log.consistency_proof(old, signed.size) if old else []
+            status, kind, body = await self._post(
+                f"{witness.url.rstrip('/')}/add-checkpoint", format_add_checkpoint(old, proof, note)
+            )
+            if status == 200:
+                lines = accept_cosignatures(signed, body, witness.keys)
+                if not lines:
+                    raise Untrusted("witness.answer", "a witness answered without a cosignature of its own", at="log")
+                return lines
+            if status == 409 and kind.startswith(SIZE):
+                seen = _size(body)
+                if seen > signed.size:
+                    if seen > self._log.size:
+                        raise Contradicted(origin=signed.origin, witness=witness.name, seen=seen, size=self._log.size)
+                    raise Unavailable("witness.ahead", "a witness has a newer checkpoint already", at="log")
+                old = seen
+                continue
+            if status in {409, 422}:
+                raise Contradicted(origin=signed.origin, witness=witness.name, seen=old, size=self._log.size)
+            raise Unavailable("witness.refused", f"a witness answered {status}", at="log")
+        raise Unavailable("witness.refused", "a witness keeps changing its mind about the size it has seen", at="log")
+
+
+def _with_lines(signed: SignedCheckpoint, lines: Sequence[SignatureLine]) -> SignedCheckpoint:
+    note = Note(signed.note.text, (*signed.note.signatures, *lines))
+    return SignedCheckpoint(signed.origin, signed.size, signed.root, signed.extensions, note)
+
+
+def _size(body: bytes) -> int:
+    text = body.strip()
+    if not text.isdigit() or len(text) > 19:
+        raise Untrusted("witness.answer", "a witness named no size", at="log")
+    return int(text)

@@ -1,0 +1,270 @@
+"""The consumer edge: what the members' own systems speak to. X-Road REST in, exchanges out, answers or faults back.
+
+Who may call is decided here and nowhere else: each subsystem authenticates by client certificate, by bearer token, or,
+in the embedded default only, by being on this machine.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+from qaztech.core.errors import Error, Forbidden, NotFound, Unauthenticated
+from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.node import metadata, rest
+from qaztech.node.consumer import Consumer
+from qaztech.node.exchange import Outgoing
+from qaztech.node.faults import Dialect, fault_of
+from qaztech.node.http_server import Peer, Request
+from qaztech.node.place import Call, Feed, Place, Sink, new_message_id
+from qaztech.trust.certificates import spki_hash
+
+_AUTHORIZATION = b"authorization"
+_BEARER = b"bearer "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAccess:
+    """How one subsystem may authenticate."""
+
+    tokens: frozenset[bytes] = frozenset()
+    certificates: frozenset[bytes] = frozenset()
+    loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeRules:
+    """What the edge is told by the settings."""
+
+    clients: Mapping[SubsystemId, ClientAccess] = field(default_factory=dict)
+    dialect: Dialect = "7.8"
+    max_headers: int = 100
+    max_header_bytes: int = 32 * 1024
+    max_target_bytes: int = 8 * 1024
+
+
+class Edge:
+    """Answers each request of a calling system."""
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        consumer: Consumer,
+        rules: Callable[[], EdgeRules],
+        reconcile: Callable[[UUID, SubsystemId, Callable[[bytes | Error], None]], None],
+        count: Callable[[str], None],
+    ) -> None:
+        self._place = place
+        self._consumer = consumer
+        self._rules = rules
+        self._reconcile = reconcile
+        self._count = count
+
+    def on_request(self, request: Request) -> None:
+        """Every request of the edge comes here."""
+        try:
+            if rest.is_service_call(request.target):
+                self._call(request)
+            elif request.method == "GET" and request.target.partition(b"?")[0] == b"/listClients":
+                self._list_clients(request)
+            elif request.method == "GET" and request.target.startswith(b"/exchanges/"):
+                self._outcome(request)
+            else:
+                raise NotFound("target.unknown", "This node answers /r1/…, /listClients and /exchanges/…", at="caller")
+        except Error as exc:
+            self._fail(request, exc)
+
+    def _call(self, request: Request) -> None:
+        rules = self._rules()
+        call = rest.parse_target(request.target, rules.max_target_bytes)
+        kept = rest.kept_headers(
+            request.headers, max_count=rules.max_headers, max_bytes=rules.max_header_bytes
+        )  # fmt: skip
+        client, headers = self._identify(request, kept, rules)
+        message = new_message_id(self._place.clock.now())
+        extra = [(rest.REQUEST_ID, str(message).encode())]
+        if not rest.header_values(headers, rest.ID):
+            extra.append((rest.ID, f"{client.member.instance}-{uuid4()}".encode()))
+        prefix = request.target[: len(request.target) - len(call.suffix) - len(call.query)]
+        source = _RequestSource(request) if request.body is None else None
+        caller = _EdgeCaller(self, request, client, call.service, message)
+        outgoing = self._consumer.call(
+            Call(
+                client=client,
+                service=call.service,
+                method=request.method,
+                prefix=prefix,
+                suffix=call.suffix,
+                query=call.query,
+                headers=rest.header_lines(headers + extra),
+                body=request.body,
+                message=message,
+                source=source,
+            ),
+            caller,
+        )
+        caller.watch(outgoing)
+
+    def _identify(self, request: Request, kept: rest.Headers, rules: EdgeRules) -> tuple[SubsystemId, rest.Headers]:
+        """Who calls, and the headers without the token that proved it."""
+        client = rest.parse_client(rest.header_values(kept, rest.CLIENT))
+        if not isinstance(client, SubsystemId):
+            raise Forbidden("client.member", "The client must be a subsystem", at="consumer-node")
+        access = rules.clients.get(client)
+        if access is None:
+            raise Forbidden("client.unknown", f"Client 'SUBSYSTEM:{client}' not found", at="consumer-node")
+        if access.tokens:
+            for header in kept:
+                if header[0].lower() == _AUTHORIZATION and _is_token(header[1], access.tokens):
+                    return client, [other for other in kept if other is not header]
+        if _has_certificate(request.peer, access.certificates) or (access.loopback and request.peer.is_loopback):
+            return client, kept
+        raise Unauthenticated(
+            "client.unauthenticated", f"Client 'SUBSYSTEM:{client}' did not authenticate", at="consumer-node"
+        )
+
+    def _list_clients(self, request: Request) -> None:
+        configuration = self._place.configuration()
+        query = request.target.partition(b"?")[2]
+        content_type, body = metadata.list_clients(configuration, query, rest.header_values(request.headers, b"accept"))
+        request.respond(200, [(b"Content-Type", content_type)], body)
+
+    def _outcome(self, request: Request) -> None:
+        """Ask the peer what became of a message whose outcome is unknown; for the subsystem that sent it."""
+        client, _ = self._identify(request, request.headers, self._rules())
+        text = request.target.removeprefix(b"/exchanges/").decode("ascii", "replace")
+        try:
+            message = UUID(text)
+        except ValueError as exc:
+            raise NotFound("exchange.unknown", "There is no exchange with that id", at="caller") from exc
+
+        def answer(outcome: bytes | Error) -> None:
+            if isinstance(outcome, Error):
+                self._fail(request, outcome)
+            else:
+                request.respond(200, [(b"Content-Type", b"application/json")], outcome)
+
+        self._reconcile(message, client, answer)
+
+    def _fail(
+        self,
+        request: Request,
+        error: Error,
+        *,
+        client: SubsystemId | None = None,
+        service: ServiceId | None = None,
+        message: UUID | None = None,
+    ) -> None:
+        self._count(error.code)
+        fault = fault_of(
+            error, dialect=self._rules().dialect, client=client, service=service,
+            message_id=str(message) if message is not None else "",
+        )  # fmt: skip
+        status, headers, body = fault.response(rest.header_values(request.headers, b"accept"))
+        if message is not None:
+            headers.append((rest.REQUEST_ID, str(message).encode()))
+        request.respond(status, headers, body)
+
+    def fail_call(self, request: Request, error: Error, client: SubsystemId, service: ServiceId, message: UUID) -> None:
+        """A call that got as far as having a message id."""
+        self._fail(request, error, client=client, service=service, message=message)
+
+
+def _is_token(value: bytes, hashes: frozenset[bytes]) -> bool:
+    if value[: len(_BEARER)].lower() != _BEARER:
+        return False
+    given = sha256(value[len(_BEARER) :].strip()).digest()
+    return any(hmac.compare_digest(given, known) for known in hashes)
+
+
+def _has_certificate(peer: Peer, hashes: frozenset[bytes]) -> bool:
+    return bool(hashes) and peer.certificate is not None and spki_hash(peer.certificate) in hashes
+
+
+class _EdgeCaller:
+    """One waiting calling system."""
+
+    __slots__ = ("_client", "_edge", "_message", "_outgoing", "_request", "_service")
+
+    def __init__(self, edge: Edge, request: Request, client: SubsystemId, service: ServiceId, message: UUID) -> None:
+        self._edge = edge
+        self._request = request
+        self._client = client
+        self._service = service
+        self._message = message
+        self._outgoing: Outgoing | None = None
+
+    def watch(self, outgoing: Outgoing) -> None:
+        """Tell the exchange when the caller goes away."""
+        self._outgoing = outgoing
+        self._request.on_disconnect = outgoing.caller_gone
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """The whole answer."""
+        self._request.respond(status, rest.parse_header_lines(headers), body)
+
+    def start(self, status: int, headers: bytes, resume: Callable[[int], None]) -> Sink:
+        """A streamed answer."""
+        sink = _AnswerSink(self._request, resume)
+        self._request.start(status, rest.parse_header_lines(headers))
+        return sink
+
+    def fail(self, error: Error) -> None:
+        """No answer."""
+        self._edge.fail_call(self._request, error, self._client, self._service, self._message)
+
+
+class _AnswerSink:
+    """The calling system as the sink of a streamed answer; what it has taken makes room for more."""
+
+    def __init__(self, request: Request, resume: Callable[[int], None]) -> None:
+        self._request = request
+        self._resume = resume
+        self._held = 0
+        request.on_drain = self._drained
+
+    def write(self, data: bytes) -> None:
+        """The next piece."""
+        if self._request.write(data):
+            self._resume(len(data))
+        else:
+            self._held += len(data)
+
+    def finish(self) -> None:
+        """The body is complete and on record."""
+        self._request.finish()
+
+    def abort(self, error: Error) -> None:  # noqa: ARG002  # the caller can only be told by cutting
+        """The body is not complete: the connection is cut, so that nobody takes it for whole."""
+        self._request.abort()
+
+    def _drained(self) -> None:
+        held, self._held = self._held, 0
+        if held:
+            self._resume(held)
+
+
+class _RequestSource:
+    """A calling system as the source of a streamed request body."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        request.pause()
+
+    def attach(self, feed: Feed) -> None:
+        """Give what there is, and what comes, to `feed`."""
+        self._request.on_data = feed.feed
+        self._request.on_end = feed.end
+        self._request.resume()
+
+    def pause(self) -> None:
+        """Stop reading for now."""
+        self._request.pause()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._request.resume()

@@ -1,0 +1,414 @@
+"""Receipts as a node makes them: its own records and proofs, the peer's asked over the link, the configuration excerpt.
+
+What the peer sends is checked before it is put in. The format and its checks are `evidence.receipt`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from qaztech.core.commitment import FIELDS, salt
+from qaztech.core.errors import Error, Malformed, NotFound, Unavailable, Untrusted
+from qaztech.core.ids import NodeId, SubsystemId
+from qaztech.core.record import Record, parse_record
+from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
+from qaztech.evidence.merkle import Frontier, inclusion_proof, leaf_hash, node_hash
+from qaztech.evidence.note import ED25519, Note, SignatureLine, VerifierKey, format_note, key_id
+from qaztech.evidence.policy import Policy
+from qaztech.evidence.proof import TlogProof
+from qaztech.node.journal import (
+    ACK,
+    PEER_HEAD,
+    TIMESTAMP,
+    WITNESSED,
+    Kept,
+    PeerHead,
+    open_kept,
+    parse_ack,
+    parse_peer_head,
+)
+from qaztech.registry.configuration import Configuration
+
+PROOFS = "proofs"
+OUTCOME = "outcome"
+RECORDED, WITNESSED_STATE = "recorded", "witnessed"
+ASK_AGAIN = 0.25
+
+
+class StoredEntry(Protocol):
+    """An entry as the log gives it back."""
+
+    index: int
+    data: bytes
+    private: bytes
+    time: int
+
+
+class ReadableLog(Protocol):
+    """The own log, read."""
+
+    origin: str
+
+    def find(self, message: bytes) -> list[int]:
+        """Indexes of the entries with this message id."""
+        ...
+
+    def read(self, index: int) -> StoredEntry:
+        """One entry."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Entries under the newest signed head."""
+        ...
+
+    def checkpoint_note(self) -> bytes:
+        """The newest signed checkpoint."""
+        ...
+
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """RFC 6962 inclusion proof."""
+        ...
+
+    def first_note_at_or_above(self, kind: int, key: int) -> tuple[int, bytes] | None:
+        """Key and payload of the first note of a kind whose key is not smaller."""
+        ...
+
+    def note_count(self, kind: int) -> int:
+        """How many notes of a kind there are."""
+        ...
+
+    def read_note(self, kind: int, ordinal: int) -> tuple[int, bytes]:
+        """One note."""
+        ...
+
+
+class Asker(Protocol):
+    """How a question reaches a peer."""
+
+    def ask(self, node: NodeId, kind: str, payload: bytes, callback: Callable[[bytes | Error], None]) -> None:
+        """Ask; the callback gets the answer or why there is none."""
+        ...
+
+
+class PeerProof(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One record as the peer's log holds it."""
+
+    record: bytes
+    proof: bytes
+    witnessed: bool
+
+
+@dataclass(slots=True)
+class Entry:
+    """One record of an exchange with the proofs gathered for it, by log origin."""
+
+    record: Record
+    kept: Kept
+    proofs: dict[str, TlogProof]
+
+
+class ReceiptMaker:
+    """Makes receipts and answers the peers' questions for theirs."""
+
+    def __init__(
+        self,
+        *,
+        log: ReadableLog,
+        configuration: Callable[[], Configuration],
+        policy: Policy,
+        excerpt: Callable[[Sequence[str], Sequence[Record]], dict[str, Any]],
+        asker: Asker,
+    ) -> None:
+        self._log = log
+        self._configuration = configuration
+        self._policy = policy
+        self._excerpt = excerpt
+        self._asker = asker
+
+    # The peer asks ----------------------------------------------------------------------------------------------
+
+    def answer_proofs(self, message: bytes, peer: str) -> bytes:
+        """Our proofs for the records of a message that the peer is a party to."""
+        found = []
+        for index in self._log.find(message):
+            record = parse_record(self._log.read(index).data)
+            if peer in {record["from"], record["to"]}:
+                proof, witnessed = self._own_proof(index)
+                found.append(PeerProof(record.data, proof.format(), witnessed))
+        return msgspec.msgpack.encode(found)
+
+    # A receipt -----------------------------------------------------------------------------------------------------
+
+    async def make(self, message: UUID, *, wait: str, seconds: float, disclose: Sequence[str]) -> dict[str, Any]:
+        """The receipt of a message; `wait` is `recorded` or `witnessed`. Raises `NotFound`, or `Unavailable` in time.
+
+        With `wait` the peer is asked for its proofs until every proof is witnessed or so many seconds have passed.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        missing = ""
+        while True:
+            entries = self._own_entries(message)
+            other = self._peer_origin(entries)
+            peer_failure = await self._add_peer_proofs(message, entries, other)
+            missing = self._missing(entries, other, wait) if wait else ""
+            if not missing:
+                break
+            if asyncio.get_running_loop().time() >= deadline:
+                raise Unavailable("receipt.incomplete", f"{missing}{peer_failure}", at="log", retry_after=1)
+            await asyncio.sleep(ASK_AGAIN)
+        return self._receipt(message, entries, disclose)
+
+    def _own_entries(self, message: UUID) -> list[Entry]:
+        indexes = self._log.find(message.bytes)
+        if not indexes:
+            raise NotFound("exchange.unknown", f"this node has no record of message {message}", at="log")
+        entries = []
+        for index in indexes:
+            stored = self._log.read(index)
+            record, kept = parse_record(stored.data), open_kept(stored.private)
+            proofs = {self._log.origin: self._own_proof(index)[0]}
+            received = self._received_proof(record, kept, index)
+            if received is not None:
+                proofs[record["from"] if record["from"] != self._log.origin else record["to"]] = received
+            entries.append(Entry(record, kept, proofs))
+        return entries
+
+    def _own_proof(self, index: int) -> tuple[TlogProof, bool]:
+        found = self._log.first_note_at_or_above(WITNESSED, index + 1)
+        if found is not None:
+            size, note = found
+            return TlogProof(index=index, hashes=tuple(self._log.inclusion_proof(index, size)), checkpoint=note), True
+        size = self._log.size
+        hashes = tuple(self._log.inclusion_proof(index, size))
+        return TlogProof(index=index, hashes=hashes, checkpoint=self._log.checkpoint_note()), False
+
+    def _received_proof(self, record: Record, kept: Kept, index: int) -> TlogProof | None:
+        """The peer's proof as it came over the link: with a received record, or in its acknowledgement of ours."""
+        if kept.head >= 0:
+            return derive_proof(
+                parse_peer_head(self._log.read_note(PEER_HEAD, kept.head)[1]), kept.peer_index, self._key
+            )
+        if record.kind in {"response", "refused", "response-tail"} and record["from"] == self._log.origin:
+            for ordinal in range(self._log.note_count(ACK) - 1, -1, -1):
+                key, payload = self._log.read_note(ACK, ordinal)
+                if key == index:
+                    ack = parse_ack(payload)
+                    acked = parse_peer_head(self._log.read_note(PEER_HEAD, ack.head)[1])
+                    return derive_proof(acked, ack.peer_index, self._key)
+                if key + 4096 < index:
+                    break
+        return None
+
+    def _key(self, origin: str) -> VerifierKey | None:
+        entry = self._configuration().log(origin)
+        return next((key for key in entry.keys if key.kind == ED25519), None) if entry is not None else None
+
+    def _peer_origin(self, entries: list[Entry]) -> str:
+        record = entries[0].record
+        return record["to"] if record["from"] == self._log.origin else record["from"]
+
+    async def _add_peer_proofs(self, message: UUID, entries: list[Entry], other: str) -> str:
+        """Ask the peer; gives a clause for people when it does not answer."""
+        log = self._configuration().log(other)
+        if log is None:
+            return "; the peer is not in the configuration"
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[bytes | Error] = loop.create_future()
+        self._asker.ask(log.node, PROOFS, message.bytes, lambda a: None if answered.done() else answered.set_result(a))
+        answer = await answered
+        if isinstance(answer, Error):
+            return f"; the peer {log.node} does not answer ({answer.code})"
+        try:
+            for proof in msgspec.msgpack.decode(answer, type=list[PeerProof]):
+                self._add_peer_proof(proof, entries, other, log.keys)
+        except (msgspec.MsgspecError, Malformed, Untrusted) as exc:
+            return f"; the peer {log.node} gave a proof that does not verify ({exc})"
+        return ""
+
+    def _add_peer_proof(self, given: PeerProof, entries: list[Entry], other: str, keys: Sequence[VerifierKey]) -> None:
+        for entry in entries:
+            if entry.record.data == given.record:
+                proof = TlogProof.parse(given.proof)
+                signed = SignedCheckpoint.parse(proof.checkpoint)
+                if signed.origin != other:
+                    raise Untrusted("receipt.untrusted", "a proof from another log", at="caller")
+                if given.witnessed:
+                    proof.verify(leaf_hash(given.record), self._policy, keys)
+                else:
+                    proof.verify_signed(leaf_hash(given.record), keys)
+                entry.proofs[other] = proof
+                return
+        record = parse_record(given.record)
+        if record["message"] == entries[0].record["message"]:
+            # The peer knows more of this exchange than we do (an answer that came too late): it belongs in.
+            proof = TlogProof.parse(given.proof)
+            proof.verify_signed(leaf_hash(given.record), keys)
+            entries.append(Entry(record, Kept(), {other: proof}))
+
+    def _missing(self, entries: list[Entry], other: str, wait: str) -> str:
+        """What is not there yet, in words; empty when all is."""
+        for entry in entries:
+            owed = [self._log.origin, other]
+            if entry.record.kind in {"no-answer", "aborted"}:
+                owed = [entry.record["from"]]
+            for origin in owed:
+                whose = "this node's" if origin == self._log.origin else "the peer's"
+                proof = entry.proofs.get(origin)
+                if proof is None:
+                    return f"{whose} log has not proven the {entry.record.kind} record"
+                if wait == WITNESSED_STATE and not self._is_witnessed(proof, origin):
+                    return f"{whose} log is not witnessed yet for the {entry.record.kind} record"
+        return ""
+
+    def _is_witnessed(self, proof: TlogProof, origin: str) -> bool:
+        entry = self._configuration().log(origin)
+        try:
+            self._policy.verify(proof.checkpoint, entry.keys if entry is not None else ())
+        except Error:
+            return False
+        return True
+
+    def _receipt(self, message: UUID, entries: list[Entry], disclose: Sequence[str]) -> dict[str, Any]:
+        records = [entry.record for entry in entries]
+        origins = list(dict.fromkeys(o for e in entries for o in e.proofs))
+        snapshots = list(dict.fromkeys(r["snapshot"] for r in records if "snapshot" in r.fields))
+        witnessed = all(self._is_witnessed(p, o) for e in entries for o, p in e.proofs.items())
+        complete = not self._missing(entries, self._peer_origin(entries), RECORDED) and len(records) > 1
+        return {
+            "format": "qaztech-receipt 1",
+            "message": str(message),
+            "messages": [
+                {
+                    "role": "request" if entry.record.kind in {"request", "request-tail"} else "response",
+                    "record": b64encode(entry.record.data).decode(),
+                    "proofs": [{"log": o, "proof": p.format().decode()} for o, p in entry.proofs.items()],
+                }
+                for entry in entries
+            ],
+            "logs": self._logs(origins),
+            "configuration": self._excerpt(snapshots, records),
+            "timestamps": self._timestamps(entries),
+            "seals": [],
+            "disclosure": _disclosures(entries, disclose),
+            "state": "one-sided" if not complete else WITNESSED_STATE if witnessed else RECORDED,
+        }
+
+    def _logs(self, origins: Sequence[str]) -> list[dict[str, Any]]:
+        configuration = self._configuration()
+        logs: list[dict[str, Any]] = []
+        for origin in origins:
+            entry = configuration.log(origin)
+            if entry is not None:
+                logs.append(
+                    {"origin": origin, "member": str(entry.node.member), "vkeys": [str(key) for key in entry.keys]}
+                )
+        logs += [
+            {"origin": witness.key.name, "member": None, "vkeys": [str(key) for key in witness.keys]}
+            for witness in self._policy.witnesses.values()
+        ]
+        return logs
+
+    def _timestamps(self, entries: list[Entry]) -> list[dict[str, str]]:
+        found: dict[bytes, dict[str, str]] = {}
+        for entry in entries:
+            proof = entry.proofs.get(self._log.origin)
+            if proof is None:
+                continue
+            size = SignedCheckpoint.parse(proof.checkpoint).size
+            noted = self._log.first_note_at_or_above(TIMESTAMP, size)
+            if noted is not None and noted[0] == size:
+                note, token = msgspec.msgpack.decode(noted[1], type=tuple[bytes, bytes])
+                if note == proof.checkpoint:
+                    found[note] = {
+                        "log": self._log.origin, "note": note.decode(), "token": b64encode(token).decode(),
+                    }  # fmt: skip
+        return list(found.values())
+
+    # Outcome -------------------------------------------------------------------------------------------------------
+
+    async def outcome(self, message: UUID, client: SubsystemId | None) -> dict[str, Any]:
+        """What became of a message: from the own log, and from the peer where that does not say."""
+        entries = self._own_entries(message)
+        if client is not None and entries[0].record.fields.get("client") != str(client):
+            raise NotFound("exchange.unknown", f"this node has no record of message {message}", at="log")
+        other = self._peer_origin(entries)
+        failure = ""
+        if not any(e.record.kind in {"response", "refused"} for e in entries):
+            failure = await self._add_peer_proofs(message, entries, other)
+        kinds: Mapping[str, Record] = {e.record.kind: e.record for e in entries}
+        request_there = any(e.record.kind == "request" and other in e.proofs for e in entries)
+        outcome = "unknown"
+        if "response" in kinds:
+            outcome = "answered"
+        elif "refused" in kinds:
+            outcome = "refused"
+        elif not failure:
+            outcome = "accepted, no answer on record yet" if request_there else "never reached the provider"
+        return {
+            "message": str(message),
+            "outcome": outcome,
+            "status": int(kinds["response"]["status"]) if "response" in kinds else None,
+            "code": kinds["refused"]["code"] if "refused" in kinds else None,
+            "peer": failure.removeprefix("; ") or "answered",
+            "records": [e.record.kind for e in entries],
+        }
+
+
+def derive_proof(head: PeerHead, index: int, key: Callable[[str], VerifierKey | None]) -> TlogProof | None:
+    """A C2SP tlog-proof for one leaf of an accepted head's run, from the frontier and leaf hashes kept with it."""
+    verifier = key(head.origin)
+    if verifier is None or not head.start <= index < head.size:
+        return None
+    leaves = [head.leaves[i : i + 32] for i in range(0, len(head.leaves), 32)]
+    peaks: dict[tuple[int, int], bytes] = {}
+    position = 0
+    for level in range(63, -1, -1):
+        if head.start >> level & 1:
+            peaks[level, position >> level] = head.frontier[len(peaks)]
+            position += 1 << level
+
+    def node(level: int, place: int) -> bytes:
+        found = peaks.get((level, place))
+        if found is not None:
+            return found
+        if level == 0:
+            return leaves[place - head.start]
+        return node_hash(node(level - 1, 2 * place), node(level - 1, 2 * place + 1))
+
+    frontier = Frontier(head.start, head.frontier)
+    frontier.extend(leaves)
+    body = Checkpoint(head.origin, head.size, frontier.root()).body()
+    line = SignatureLine(head.origin, key_id(head.origin, ED25519, verifier.public), head.signature)
+    hashes = tuple(inclusion_proof(index, head.size, node))
+    return TlogProof(index=index, hashes=hashes, checkpoint=format_note(Note(body, (line,))))
+
+
+def _disclosures(entries: list[Entry], disclose: Sequence[str]) -> list[dict[str, str]]:
+    found = []
+    for wanted in disclose:
+        role, _, field = wanted.rpartition(".")
+        if field not in FIELDS or role not in {"", "request", "response"}:
+            raise Malformed("disclosure.malformed", f"not a field to disclose: {wanted!r}", at="caller")
+        for entry in entries:
+            if entry.record.kind not in {"request", "response"} or role not in {"", entry.record.kind}:
+                continue
+            if not entry.kept.secret or (entry.record.kind == "response" and field in {"path", "query"}):
+                continue
+            shown = {
+                "role": entry.record.kind,
+                "field": field,
+                "salt": b64encode(salt(entry.kept.secret, field)).decode(),
+            }
+            value = entry.kept.value(field)
+            if value is not None:
+                shown["value"] = b64encode(value).decode()
+            found.append(shown)
+    return found
