@@ -29,8 +29,10 @@ fi
 echo "== Debian packages: installing $names"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names >"$log" 2>&1; }
-if ! install && ! { apt-get update -qq >"$log" 2>&1 && install; }; then
-  tail -n 5 "$log"
-  echo "   could not install: $(missing)(tests that need them skip)"
+install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1; }
+# shellcheck disable=SC2086  # names are words
+if ! install $names && ! { apt-get update -qq >"$log" 2>&1 && install $names; }; then
+  for package in $names; do install "$package" || tail -n 2 "$log"; done
 fi
+left=$(missing)
+[ -z "$left" ] || echo "   could not install: $left(tests that need them skip)"
