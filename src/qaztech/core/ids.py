@@ -24,7 +24,7 @@ def decode_part(part: str) -> str:
         raise Malformed("identifier.malformed", "bad percent-encoding in an identifier", at="caller")
     try:
         text = unquote_to_bytes(part).decode()
-    except UnicodeDecodeError as exc:
+    except UnicodeError as exc:
         raise Malformed("identifier.malformed", "an identifier part is not UTF-8", at="caller") from exc
     if not text or len(text) > MAX_PART:
         raise Malformed("identifier.malformed", "an identifier part is empty or too long", at="caller")

@@ -129,7 +129,10 @@ def hash_text(digest: bytes) -> str:
 
 
 def format_record(kind: Kind, **fields: str | int) -> Record:
-    """Make a record from its fields; a field called `from` is given as `from_`. Raises `Malformed`."""
+    """Make a record from its fields, which the caller has in their forms; `from` is given as `from_`.
+
+    Nothing is checked: this is the data plane's own hand, and `parse_record` is what others' records go through.
+    """
     lines = [HEADER, f"kind {kind}"]
     text: dict[str, str] = {}
     for name in _FIELDS[kind]:

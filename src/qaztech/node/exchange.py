@@ -426,10 +426,10 @@ class Incoming:
         self._record = record
         if record.number("time") > now + CLOCK_SKEW or record.number("expires") < now - CLOCK_SKEW:
             raise Forbidden("request.stale", "the request is from another time; are both clocks right?", at="caller")
-        if not self._systems.first_time(record["message"], record.number("expires") + CLOCK_SKEW, now):
-            raise Forbidden("request.replayed", "a request with this message id was here before", at="caller")
         if link.proven_leaf(frame.index) != self._leaf:
             raise Untrusted("request.untrusted", "a record is not proven to stand in its log", at="caller")
+        if not place.replays.take(link.origin, frame.index):
+            raise Forbidden("request.replayed", "a request from this place of the peer's log was here", at="caller")
         headers = binding.check_opened(record, frame)
         kept = Kept(
             frame.secret, frame.path, frame.query, frame.headers, head=link.head_note, peer_index=frame.index
@@ -519,6 +519,10 @@ class Incoming:
                 self._sender.abort()
 
         self._append(record, Kept(secret, headers=headers), durable)
+
+    def now(self) -> int:
+        """The node's time."""
+        return self._place.clock.now()
 
     def refuse(self, error: Error) -> None:
         """Step 9 where the node answers in the system's place: on record, as the answer would be."""
@@ -633,10 +637,6 @@ class Work(Sink, Protocol):
 
 class Systems(Protocol):
     """The provider edge, as the exchange uses it (`systems`)."""
-
-    def first_time(self, message: str, until: int, now: int) -> bool:
-        """Whether no request with this message id was here; remembered until `until`."""
-        ...
 
     def has(self, service: ServiceId) -> bool:
         """Whether this node knows where that service's system is."""

@@ -13,6 +13,7 @@ from qaztech.core.errors import Error, Forbidden, Limited, NotFound, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Commit, Entry
+from qaztech.node.replay import ReplayGuard
 from qaztech.registry.configuration import Configuration
 
 
@@ -74,6 +75,7 @@ class Place:
     loop: asyncio.AbstractEventLoop
     limits: Limits
     finished: Callable[[Finished], None]
+    replays: ReplayGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

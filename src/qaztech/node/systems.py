@@ -1,0 +1,374 @@
+"""The provider edge: the members' own systems, called on behalf of others. HTTP out, answers or refusals back.
+
+A streamed body reaches a system as it comes only if its service says so; otherwise it is spooled until its tail is
+verified. The services a node answers about itself are `metadata`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha512
+from pathlib import Path
+
+from qaztech.core.errors import Error, Unavailable
+from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.time import Clock
+from qaztech.node import metadata, rest
+from qaztech.node.exchange import METASERVICES, Incoming, Work
+from qaztech.node.frames import Request
+from qaztech.node.http_call import Call, Response
+from qaztech.node.http_client import HttpClient
+from qaztech.node.place import Feed
+from qaztech.node.spool import Spool
+from qaztech.node.streams import BodyReceiver
+from qaztech.registry.configuration import Configuration
+
+PIECE = 64 * 1024
+logger = logging.getLogger("qaztech.systems")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One service's system: how to reach it, and what its owner allows."""
+
+    client: HttpClient
+    timeout: float
+    early: bool
+    openapi: Path | None
+    disabled: str
+
+
+class Systems:
+    """All systems of this node's members, by service."""
+
+    def __init__(
+        self,
+        *,
+        systems: Mapping[ServiceId, System],
+        configuration: Callable[[], Configuration],
+        clock: Clock,
+        spool: Path | None,
+    ) -> None:
+        self.systems = systems
+        self._configuration = configuration
+        self._clock = clock
+        self._spool = spool
+
+    def has(self, service: ServiceId) -> bool:
+        """Whether this node knows where that service's system is."""
+        return service in self.systems
+
+    def refusal(self, service: ServiceId) -> Error | None:
+        """Why the service takes no calls now, if so."""
+        system = self.systems.get(service)
+        if system is not None and system.disabled:
+            return Unavailable("service.disabled", system.disabled, at="provider-node")
+        return None
+
+    def start(
+        self, exchange: Incoming, service: ServiceId, headers: rest.Headers, frame: Request, body: BodyReceiver | None
+    ) -> Work:
+        """Call the system; it answers by `exchange.answer`, `exchange.start` or `exchange.refuse`."""
+        facts = _Facts.of(frame, headers, service)
+        system = self.systems.get(service)
+        if system is None or service.code in METASERVICES:
+            return self._describe(exchange, service, facts, frame, headers)
+        if body is None:
+            return _WholeWork(exchange, system, facts, frame, headers)
+        if system.early:
+            return _EarlyWork(exchange, system, facts, frame, headers, body)
+        return _SpooledWork(exchange, system, facts, frame, headers, body, Spool(self._spool))
+
+    def _describe(
+        self, exchange: Incoming, service: ServiceId, facts: _Facts, frame: Request, headers: rest.Headers
+    ) -> Work:
+        """Answer `listMethods`, `allowedMethods` or `getOpenAPI` from the configuration and the descriptions here."""
+        try:
+            client = SubsystemId.parse(facts.client.decode())
+            content_type, body = metadata.describe(
+                code=service.code,
+                subsystem=service.subsystem,
+                client=client,
+                query=frame.query,
+                configuration=self._configuration(),
+                now=self._clock.now(),
+                description=self._description,
+            )
+        except Error as exc:
+            exchange.refuse(exc)
+            return _NoWork()
+        lines = facts.response_lines([(b"Content-Type", content_type)], frame.body or b"", self._clock.now())
+        exchange.answer(200, lines, body)
+        del headers
+        return _NoWork()
+
+    def _description(self, service: ServiceId) -> bytes | None:
+        system = self.systems.get(service)
+        if system is None or system.openapi is None:
+            return None
+        try:
+            return system.openapi.read_bytes()
+        except OSError as exc:
+            logger.warning("a service description cannot be read", extra={"fields": {"error": repr(exc)}})
+            return None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Facts:
+    """What the answer's X-Road headers are made of."""
+
+    client: bytes
+    service: bytes
+    message_id: bytes
+    request_id: bytes
+    lines: bytes
+    clock_date: bytes = b""
+
+    @classmethod
+    def of(cls, frame: Request, headers: rest.Headers, service: ServiceId) -> _Facts:
+        method = frame.record.partition(b"\nmethod ")[2].partition(b"\n")[0].decode()
+        return cls(
+            client=rest.header_values(headers, rest.CLIENT)[-1],
+            service=str(service).encode(),
+            message_id=rest.header_values(headers, rest.ID)[-1],
+            request_id=rest.header_values(headers, rest.REQUEST_ID)[-1],
+            lines=rest.request_lines(method, frame.prefix + frame.path.encode() + frame.query, headers),
+        )
+
+    def response_lines(self, headers: rest.Headers, body: bytes, now: int, digest: bytes | None = None) -> bytes:
+        """The header lines of an answer, with the node's five and one Date."""
+        body_digest = digest if digest is not None else sha512(body).digest() if body else None
+        return rest.header_lines(
+            rest.response_headers(
+                headers,
+                message_id=self.message_id,
+                client=self.client,
+                service=self.service,
+                request_id=self.request_id,
+                request_hash=rest.request_hash(self.lines, body_digest),
+                date=rest.http_date(now),
+            )
+        )
+
+
+class _NoWork:
+    """Nothing is in progress; a streamed body nobody asked for is dropped."""
+
+    def write(self, data: bytes) -> None:
+        """Dropped."""
+
+    def finish(self) -> None:
+        """Nothing follows."""
+
+    def abort(self, error: Error) -> None:
+        """Nothing follows."""
+
+    def cancel(self, code: str) -> None:
+        """Nothing to cancel."""
+
+
+class _SystemWork(_NoWork):
+    """A call to a system. Subclasses differ in how the request's body gets there."""
+
+    def __init__(
+        self, exchange: Incoming, system: System, facts: _Facts, frame: Request, headers: rest.Headers
+    ) -> None:
+        self._exchange = exchange
+        self._system = system
+        self._facts = facts
+        self._frame = frame
+        self._headers = headers
+        self._call: Call | None = None
+        self._source: _ResponseSource | None = None
+        self._body = b""
+        self._digest: bytes | None = None
+
+    def _send(self, body: bytes | None, content_length: int | None = None) -> Call:
+        client = self._system.client
+        frame = self._frame
+        target = rest.join_target(client.url.path, frame.path.encode(), frame.query)
+        method = frame.record.partition(b"\nmethod ")[2].partition(b"\n")[0].decode()
+        call = client.send(
+            method, target, self._headers, body, on_response=self._answered, on_error=self._failed,
+            content_length=content_length, timeout=self._system.timeout,
+        )  # fmt: skip
+        self._call = call
+        return call
+
+    def _answered(self, response: Response) -> None:
+        try:
+            lines = self._facts.response_lines(response.headers, self._body, self._exchange.now(), self._digest)
+        except Error as exc:
+            self._exchange.refuse(Unavailable("service.malformed", exc.detail, at="service"))
+            self.cancel("service.malformed")
+            return
+        if response.body is not None:
+            self._exchange.answer(response.status, lines, response.body)
+            return
+        self._source = _ResponseSource(response)
+        self._exchange.start(response.status, lines, self._source)
+
+    def _failed(self, error: Error) -> None:
+        if self._source is not None:
+            self._source.broke()
+        else:
+            self._exchange.refuse(error)
+
+    def cancel(self, code: str) -> None:  # noqa: ARG002
+        """Nobody waits any more. A call that has left is let finish: its outcome belongs on record."""
+
+
+class _WholeWork(_SystemWork):
+    """The request's body is at hand."""
+
+    def __init__(
+        self, exchange: Incoming, system: System, facts: _Facts, frame: Request, headers: rest.Headers
+    ) -> None:
+        super().__init__(exchange, system, facts, frame, headers)
+        self._body = frame.body or b""
+        self._send(self._body)
+
+
+class _EarlyWork(_SystemWork):
+    """The request's body goes on as it comes."""
+
+    def __init__(
+        self,
+        exchange: Incoming,
+        system: System,
+        facts: _Facts,
+        frame: Request,
+        headers: rest.Headers,
+        receiver: BodyReceiver,
+    ) -> None:
+        super().__init__(exchange, system, facts, frame, headers)
+        self._receiver = receiver
+        self._waiting: list[bytes] = []
+        self._ended = False
+        self._hash = sha512()
+        self._send(None).on_drain = self._drain
+
+    def write(self, data: bytes) -> None:
+        """The next piece; room for more is given when the system has taken it."""
+        self._hash.update(data)
+        self._waiting.append(data)
+        self._drain()
+
+    def finish(self) -> None:
+        """The body is whole and on record."""
+        self._ended = True
+        self._digest = self._hash.digest()
+        self._drain()
+
+    def abort(self, error: Error) -> None:
+        """The body was cut short: the system must not take it for whole."""
+        if self._call is not None:
+            self._call.abort()
+        self._exchange.refuse(Unavailable("request.aborted", error.detail, at="caller"))
+
+    def _drain(self) -> None:
+        call = self._call
+        if call is None:
+            return
+        while self._waiting and call.is_writable:
+            data = self._waiting.pop(0)
+            call.write(data)
+            self._receiver.consumed(len(data))
+        if self._ended and not self._waiting:
+            call.finish()
+
+
+class _SpooledWork(_SystemWork):
+    """The request's body is kept until its tail is verified, then sent."""
+
+    def __init__(
+        self,
+        exchange: Incoming,
+        system: System,
+        facts: _Facts,
+        frame: Request,
+        headers: rest.Headers,
+        receiver: BodyReceiver,
+        spool: Spool,
+    ) -> None:
+        super().__init__(exchange, system, facts, frame, headers)
+        self._receiver = receiver
+        self._spool = spool
+        self._hash = sha512()
+        self._broken = False
+
+    def write(self, data: bytes) -> None:
+        """Keep the next piece."""
+        if self._broken:
+            return
+        self._hash.update(data)
+        try:
+            self._spool.write(data)
+        except OSError as exc:
+            self._broken = True
+            self._spool.close()
+            self._exchange.refuse(
+                Unavailable("service.spool", "the provider node has no room for the body", context=repr(exc))
+            )
+        self._receiver.consumed(len(data))
+
+    def finish(self) -> None:
+        """Verified: to the system with it."""
+        if self._broken:
+            return
+        self._digest = self._hash.digest()
+        self._spool.rewind()
+        self._send(None, self._spool.size).on_drain = self._drain
+        self._drain()
+
+    def abort(self, error: Error) -> None:
+        """The body was cut short; the system never hears of it."""
+        self._spool.close()
+        if not self._broken:
+            self._exchange.refuse(Unavailable("request.aborted", error.detail, at="caller"))
+
+    def _drain(self) -> None:
+        call = self._call
+        while call is not None and call.is_writable:
+            data = self._spool.read(PIECE)
+            if not data:
+                self._spool.close()
+                call.finish()
+                return
+            call.write(data)
+
+
+class _ResponseSource:
+    """A system's answer as the source of a streamed response body."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._feed: Feed | None = None
+        self._broken = False
+        response.pause()
+
+    def attach(self, feed: Feed) -> None:
+        """Give what there is, and what comes, to `feed`."""
+        self._feed = feed
+        if self._broken:
+            feed.abort()
+            return
+        self._response.on_data = feed.feed
+        self._response.on_end = feed.end
+        self._response.resume()
+
+    def broke(self) -> None:
+        """The system broke off."""
+        self._broken = True
+        if self._feed is not None:
+            self._feed.abort()
+
+    def pause(self) -> None:
+        """Stop reading for now."""
+        self._response.pause()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        self._response.resume()
