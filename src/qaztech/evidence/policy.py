@@ -130,6 +130,11 @@ class Policy:
                 satisfied.add(group.name)
         return self.quorum == NONE or self.quorum in satisfied
 
+    def times(self, signed: SignedCheckpoint) -> dict[str, int]:
+        """When each witness that counts cosigned this checkpoint, in seconds; a quorum is not asked for."""
+        times = {name: witness.cosigned_at(signed) for name, witness in self.witnesses.items()}
+        return {name: time for name, time in times.items() if time is not None}
+
     def verify(self, note: bytes, log_keys: Iterable[VerifierKey] | None = None) -> Witnessed:
         """The checkpoint in `note`, if its log signed it and a quorum cosigned it.
 
@@ -137,11 +142,7 @@ class Policy:
         """
         signed = SignedCheckpoint.parse(note)
         checkpoint = verify_log(signed, (log.key for log in self.logs) if log_keys is None else log_keys)
-        times = {}
-        for witness in self.witnesses.values():
-            time = witness.cosigned_at(signed)
-            if time is not None:
-                times[witness.name] = time
+        times = self.times(signed)
         if not self.satisfied_by(times):
             raise Untrusted("policy.quorum", f"no quorum: cosigned by {', '.join(times) or 'nobody'}", at="log")
         return Witnessed(checkpoint, times, self._quorum_time(times))
