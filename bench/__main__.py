@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ _SOAK_LIMIT = 120  # seconds for one side
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="windows of each kind (at least 3 for the page)")
+    parser.add_argument("--rounds", type=int, default=5, help="windows of each kind (at least 3 for the page)")
     parser.add_argument("--seconds", type=int, default=5, help="length of one window")
     parser.add_argument("--connections", default="1,32,128", help="comma-separated")
     parser.add_argument("--parts", default=",".join(_PARTS), help="comma-separated, of " + ", ".join(_PARTS))
@@ -109,6 +110,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """0: measured; 1: measured, and void; 2: could not be measured."""
     options = _arguments(given)
     raw: dict[str, Any] = {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended on that way, too
     try:
         raw["machine"] = machine.describe()
         with tempfile.TemporaryDirectory(prefix="qaztech-bench-") as folder:

@@ -45,7 +45,7 @@ def describe() -> dict[str, str]:
         "processor": _first("/proc/cpuinfo", r"^model name\s*: (.*)$") + virtual,
         "cores for everything": f"{len(os.sched_getaffinity(0))} ({mhz} MHz)",
         "memory": f"{memory:.1f} GiB",
-        "kernel": platform.release(),
+        "kernel": f"{platform.release()}, TCP {Path('/proc/sys/net/ipv4/tcp_congestion_control').read_text().strip()}",
         "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
         "nginx": (re.search(r"nginx/(\S+)", nginx) or ["", "unknown"])[1]
