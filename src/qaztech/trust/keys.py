@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import CryptoError
 
-from qaztech.core.errors import Conflict, Malformed, NotFound
+from qaztech.core.errors import Conflict, Malformed, NotFound, Unavailable
 
 SEED_SIZE: Final = 32
 ED25519_PUBLIC_SIZE: Final = 32
@@ -133,7 +133,9 @@ def _load(path: Path) -> object:
         return load_pem_private_key(path.read_bytes(), password=None)
     except FileNotFoundError as error:
         raise NotFound("key.missing", f"there is no key file {path}") from error
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except OSError as error:
+        raise Unavailable("key.unreadable", f"the key file {path} cannot be read", context=str(error)) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Malformed("key.malformed", f"{path} is not a readable private key in PEM", context=str(error)) from error
 
 
@@ -142,12 +144,18 @@ def _save(path: Path, pem: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError as error:
         raise Conflict("key.exists", f"{path} exists; a key is never overwritten") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise Unavailable("key.unwritable", f"{path} cannot be written", context=str(error)) from error
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key, or one that may vanish, is worse than none
+        raise Unavailable("key.unwritable", f"{path} cannot be written", context=str(error)) from error

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import stat
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from qaztech.core.errors import Conflict, Malformed, NotFound
+from qaztech.core.errors import Conflict, Malformed, NotFound, Unavailable
 from qaztech.trust.keys import Ed25519Key, MlDsa44Key, verify_ed25519, verify_ml_dsa_44
 
 KINDS = [(Ed25519Key, verify_ed25519, 32, 64), (MlDsa44Key, verify_ml_dsa_44, 1312, 2420)]
@@ -72,13 +74,32 @@ def test_what_is_not_such_a_key_is_not_loaded(kind, tmp_path) -> None:
         rubbish.write_bytes(content)
         with pytest.raises(Malformed):
             kind.load(rubbish)
-    with pytest.raises(Malformed):
+    with pytest.raises(Unavailable):
         kind.load(tmp_path)
     other = tmp_path / "p256.pem"
     p256 = generate_private_key(SECP256R1())
     other.write_bytes(p256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with pytest.raises(Malformed):
         kind.load(other)
+
+
+def test_a_key_that_cannot_be_written_leaves_nothing(tmp_path) -> None:
+    """Without a directory, or on a full disk, saving fails as our own error and no half file stays."""
+    key = Ed25519Key.generate()
+    with pytest.raises(Unavailable):
+        key.save(tmp_path / "missing" / "key.pem")
+    path = tmp_path / "key.pem"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        with pytest.raises(Unavailable):
+            key.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+    assert not path.exists()
+    key.save(path)
 
 
 def test_a_key_does_not_show_its_secret() -> None:
