@@ -1,0 +1,263 @@
+"""The registry's decisions: whom it admits, which member files and rights pages it accepts, whom it takes away.
+
+It can narrow, never grant: a member file counts because its member signed it, and what is refused here a node would
+refuse as well. Not here: signing and writing what follows from a decision (`publication`), the wire (`service`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import NamedTuple
+
+from qaztech.core.errors import Conflict, Malformed, NotFound, Untrusted
+from qaztech.core.exchange import CLOCK_SKEW
+from qaztech.core.ids import MemberId, NodeId
+from qaztech.core.time import Clock
+from qaztech.registry.directory import (
+    DIRECTORY,
+    INSTANCE,
+    INSTANCE_TYPE,
+    InstanceFile,
+    InstanceSettings,
+    ListedMember,
+    ListedSubsystem,
+    format_directory,
+    member_path,
+    page_path,
+)
+from qaztech.registry.forms import Names, base64, check_hex, encode
+from qaztech.registry.member_file import LogLine, MemberFile, NodeLine, verify_member_file
+from qaztech.registry.publication import Entry
+from qaztech.registry.rights_page import parse_rights_page
+from qaztech.registry.store import Admitted, RegistryStore
+
+
+class _Known(NamedTuple):
+    """A member with its accepted file, if any, and what the registry published under its path."""
+
+    lineage: str
+    names: Names
+    suspended: bool
+    path: str
+    file: MemberFile | None
+    entry: Entry | None
+
+
+class Registry:
+    """The registry's state and rules. One caller at a time."""
+
+    def __init__(self, *, instance: str, store: RegistryStore, settings: InstanceSettings, clock: Clock) -> None:
+        self.instance = instance
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._paths: dict[str, str] = {}
+        for member in store.members():
+            self._remember(member.id)
+
+    # Decisions ---------------------------------------------------------------------------------------------------
+
+    def admit(self, member: MemberId, lineage: str, names: Names) -> None:
+        """Admit a member under the lineage of its key. A new lineage for a known member is a new beginning."""
+        if member.instance != self.instance:
+            raise Conflict("registry.instance", f"the instance is {self.instance}", at="registry")
+        check_hex(lineage, "member.malformed", "lineage")
+        names.check("member.malformed")
+        known = self._known.get(str(member))
+        if known is not None and known.lineage == lineage:
+            raise Conflict("registry.admitted", "this member is admitted with this lineage already", at="registry")
+        self._store.admit(str(member), lineage, names, self._clock.now())
+        self._remember(str(member))
+
+    def accept_member_file(self, envelope: bytes) -> MemberFile:
+        """Accept a member file, or say why not."""
+        file = verify_member_file(envelope)
+        id_ = str(file.member)
+        known = self._of(id_)
+        if file.lineage != known.lineage:
+            raise Untrusted("member-file.lineage", "the file's lineage is not the one admitted", at="registry")
+        now = self._clock.now()
+        if file.statement.issued > now + CLOCK_SKEW or file.statement.expires <= now:
+            raise Conflict("member-file.time", "the file is not valid at this time", at="registry")
+        if known.file is not None:
+            _check_follows(known.file, file)
+        self._check_unique(file)
+        self._check_pages(file)
+        self._store.put_member_file(id_, envelope)
+        self._remember(id_)
+        if known.file is not None:
+            self._store.drop_pages(_pages(known.file) - self._named_pages())
+        return file
+
+    def accept_rights_page(self, content: bytes) -> str:
+        """Keep a rights page until a member file names it; returns its hash."""
+        page = parse_rights_page(content)
+        self._of("/".join(page.service.split("/")[:3]))
+        digest = sha256(content).hexdigest()
+        self._store.put_page(digest, content)
+        return digest
+
+    def suspend(self, member: MemberId) -> None:
+        """Take a member out of the directory and the configuration."""
+        self._set_suspended(member, suspended=True)
+
+    def resume(self, member: MemberId) -> None:
+        """Let a suspended member back, as it was."""
+        self._set_suspended(member, suspended=False)
+
+    def revoke_tls(self, spki: bytes) -> None:
+        """Take a TLS key (SHA-256 of SPKI) off the wire for good."""
+        if len(spki) != 32:
+            raise Malformed("certificate.malformed", "a TLS key is named by 32 bytes", at="registry")
+        self._store.revoke_tls(base64(spki), self._clock.now())
+
+    def add_authority(self, certificate_pem: str) -> None:
+        """Let nodes accept certificates of this authority."""
+        self._store.add_authority(certificate_pem)
+
+    def may_have_certificate(self, node: NodeId) -> None:
+        """Raise unless the node's member is admitted and not suspended."""
+        if self._of(str(node.member)).suspended:
+            raise Conflict("registry.suspended", "the member is suspended", at="registry")
+
+    # What follows from them --------------------------------------------------------------------------------------
+
+    def targets(self) -> dict[str, Entry]:
+        """Everything to publish, by target path."""
+        targets = {
+            DIRECTORY: Entry.of(self._directory()),
+            INSTANCE: Entry.of(self._instance_file()),
+        }
+        for known in self._known.values():
+            if known.file is not None and known.entry is not None and not known.suspended:
+                targets[known.path] = known.entry
+                for service in known.file.statement.services:
+                    for page in service.rights:
+                        targets[page_path(page.sha256)] = Entry(page.length, page.sha256)
+        return targets
+
+    def content(self, path: str) -> bytes:
+        """The bytes of one of the targets."""
+        if path == DIRECTORY:
+            return self._directory()
+        if path == INSTANCE:
+            return self._instance_file()
+        if path in self._paths:
+            member = self._store.member(self._paths[path])
+            found = member.envelope if member else None
+        else:
+            found = self._store.page(path.removeprefix("rights/").removesuffix(".json"))
+        if found is not None:
+            return found
+        raise NotFound("registry.target", f"there is no target {path}", at="registry")
+
+    def members(self) -> Mapping[str, tuple[str, bool, int]]:
+        """Every member: lineage, whether suspended, version of its file (0 where there is none)."""
+        return {
+            id_: (known.lineage, known.suspended, known.file.version if known.file else 0)
+            for id_, known in self._known.items()
+        }
+
+    def _remember(self, id_: str) -> None:
+        member = self._of_store(id_)
+        path = member_path(MemberId.parse(id_))
+        file = verify_member_file(member.envelope) if member.envelope is not None else None
+        entry = Entry.of(member.envelope) if member.envelope is not None else None
+        self._known[id_] = _Known(member.lineage, member.names, member.suspended, path, file, entry)
+        self._paths[path] = id_
+
+    def _of_store(self, id_: str) -> Admitted:
+        member = self._store.member(id_)
+        if member is None:
+            raise NotFound("member.unknown", f"{id_} is not admitted", at="registry")
+        return member
+
+    def _of(self, id_: str) -> _Known:
+        known = self._known.get(id_)
+        if known is None:
+            raise NotFound("member.unknown", f"{id_} is not admitted", at="registry")
+        return known
+
+    def _set_suspended(self, member: MemberId, *, suspended: bool) -> None:
+        if self._of(str(member)).suspended == suspended:
+            raise Conflict("registry.suspended", "the member is in that state already", at="registry")
+        self._store.set_suspended(str(member), suspended)
+        self._remember(str(member))
+
+    def _check_unique(self, file: MemberFile) -> None:
+        """TLS keys and logs belong to one node; another's may be named only as its owner names it."""
+        others = [k.file for id_, k in self._known.items() if k.file is not None and id_ != str(file.member)]
+        for node in file.statement.nodes:
+            owner = NodeId.parse(node.id).member
+            if owner == file.member:
+                if any(n.tls == node.tls and n.id != node.id for o in others for n in o.statement.nodes):
+                    raise Conflict("registry.tls", "another node has this TLS key", at="registry")
+            elif not self._owner_says(owner, node):
+                raise Conflict("registry.node", f"{owner} does not name the node {node.id} so", at="registry")
+        for log in file.statement.logs:
+            owner = NodeId.parse(log.node).member
+            if owner == file.member:
+                if any(one.origin == log.origin and one.node != log.node for o in others for one in o.statement.logs):
+                    raise Conflict("registry.log", "another node has this log", at="registry")
+            elif not self._owner_says(owner, log):
+                raise Conflict("registry.log", f"{owner} does not name the log {log.origin} so", at="registry")
+
+    def _owner_says(self, owner: MemberId, line: NodeLine | LogLine) -> bool:
+        known = self._known.get(str(owner))
+        if known is None or known.file is None:
+            return False
+        if isinstance(line, NodeLine):
+            return any(n.id == line.id and n.tls == line.tls for n in known.file.statement.nodes)
+        same = (line.origin, line.node, line.vkeys)
+        return any((one.origin, one.node, one.vkeys) == same for one in known.file.statement.logs)
+
+    def _check_pages(self, file: MemberFile) -> None:
+        for service in file.statement.services:
+            for reference in service.rights:
+                content = self._store.page(reference.sha256)
+                if content is None or len(content) != reference.length:
+                    raise Conflict("rights-page.missing", f"send the page {reference.sha256} first", at="registry")
+                if parse_rights_page(content).service != service.id:
+                    raise Conflict("rights-page.service", "a rights page is for another service", at="registry")
+
+    def _named_pages(self) -> set[str]:
+        return {sha for known in self._known.values() if known.file is not None for sha in _pages(known.file)}
+
+    def _directory(self) -> bytes:
+        listed = []
+        for id_, known in self._known.items():
+            if not known.suspended:
+                lines = known.file.statement.subsystems if known.file else ()
+                names = known.file.statement.names if known.file else known.names
+                subsystems = tuple(ListedSubsystem(code=line.code, names=line.names) for line in lines)
+                listed.append(ListedMember(id=id_, lineage=known.lineage, names=names, subsystems=subsystems))
+        return format_directory(self.instance, listed)
+
+    def _instance_file(self) -> bytes:
+        return encode(
+            InstanceFile(
+                type=INSTANCE_TYPE,
+                instance=self.instance,
+                authorities=self._store.authorities(),
+                revoked_tls=self._store.revoked_tls(),
+                settings=self._settings,
+            )
+        )
+
+
+def _check_follows(old: MemberFile, new: MemberFile) -> None:
+    if new.version <= old.version:
+        raise Conflict("member-file.version", f"the version must be above {old.version}", at="registry")
+    if new.keys[: len(old.keys)] != old.keys:
+        raise Untrusted("member-file.lineage", "the key history differs from the one known", at="registry")
+    logs = {log.origin: log for log in new.statement.logs}
+    for log in old.statement.logs:
+        now = logs.get(log.origin)
+        if log.closed is not None and now is not None and now.closed != log.closed:
+            raise Conflict("registry.log", "a closed log stays closed as it is", at="registry")
+
+
+def _pages(file: MemberFile) -> set[str]:
+    return {page.sha256 for service in file.statement.services for page in service.rights}

@@ -1,0 +1,111 @@
+"""The two targets about the whole instance: `directory.json` and `instance.json` (docs/formats/directory.md).
+
+The directory lists who exists, for people and for `listClients`; nothing is decided by it. The instance file carries
+the authorities of node certificates, TLS keys the registry has revoked, and settings every node keeps. Both are signed
+by the registry alone: they can take a node off the wire, and let nobody in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from qaztech.core.errors import Error, Malformed
+from qaztech.core.ids import MemberId, SubsystemId
+from qaztech.registry.forms import Form, Names, bytes32, check_hex, decode, encode, malformed
+
+DIRECTORY = "directory.json"
+INSTANCE = "instance.json"
+DIRECTORY_TYPE = "qaztech-directory 1"
+INSTANCE_TYPE = "qaztech-instance 1"
+MAX_DIRECTORY = 32 * 1024 * 1024
+MAX_INSTANCE = 1024 * 1024
+
+
+class ListedSubsystem(Form, frozen=True, forbid_unknown_fields=True):
+    """A subsystem as the directory shows it."""
+
+    code: str
+    names: Names
+
+
+class ListedMember(Form, frozen=True, forbid_unknown_fields=True):
+    """A member as the directory shows it."""
+
+    id: str
+    lineage: str
+    names: Names
+    subsystems: tuple[ListedSubsystem, ...]
+
+
+class Directory(Form, frozen=True, forbid_unknown_fields=True):
+    """Every member that is not suspended, by identifier."""
+
+    type: str
+    instance: str
+    members: tuple[ListedMember, ...]
+
+
+class InstanceSettings(Form, frozen=True, forbid_unknown_fields=True):
+    """What every node of the instance keeps to, in milliseconds."""
+
+    witnessing_interval: int
+    timestamp_interval: int
+
+
+class InstanceFile(Form, frozen=True, forbid_unknown_fields=True):
+    """Authorities of node certificates (PEM), revoked TLS keys (base64 SHA-256 of SPKI), settings."""
+
+    type: str
+    instance: str
+    authorities: tuple[str, ...]
+    revoked_tls: tuple[str, ...]
+    settings: InstanceSettings
+
+
+def member_path(member: MemberId) -> str:
+    """The target that holds a member's file. Codes are encoded apart, so two members never share a path."""
+    return f"members/{quote(member.member_class, safe='')}/{quote(member.code, safe='')}.json"
+
+
+def page_path(sha256: str) -> str:
+    """The target that holds a rights page."""
+    return f"rights/{sha256}.json"
+
+
+def format_directory(instance: str, members: Iterable[ListedMember]) -> bytes:
+    """The directory's bytes."""
+    listed = tuple(sorted(members, key=lambda m: m.id))
+    return encode(Directory(type=DIRECTORY_TYPE, instance=instance, members=listed))
+
+
+def parse_directory(data: bytes) -> Directory:
+    """Read the directory; raises `Malformed`."""
+    code = "directory.malformed"
+    directory = decode(Directory, data, code=code, limit=MAX_DIRECTORY)
+    if directory.type != DIRECTORY_TYPE:
+        malformed(code, f"the type is not {DIRECTORY_TYPE!r}")
+    try:
+        for member in directory.members:
+            MemberId.parse(member.id)
+            check_hex(member.lineage, code, "lineage")
+            member.names.check(code)
+            for subsystem in member.subsystems:
+                SubsystemId.parse(f"{member.id}/{subsystem.code}")
+                subsystem.names.check(code)
+    except Error as exc:
+        raise Malformed(code, exc.detail, at="registry") from exc
+    return directory
+
+
+def parse_instance(data: bytes) -> InstanceFile:
+    """Read the instance file; raises `Malformed`."""
+    code = "instance.malformed"
+    instance = decode(InstanceFile, data, code=code, limit=MAX_INSTANCE)
+    if instance.type != INSTANCE_TYPE:
+        malformed(code, f"the type is not {INSTANCE_TYPE!r}")
+    for revoked in instance.revoked_tls:
+        bytes32(revoked, code, "revoked TLS key")
+    if instance.settings.witnessing_interval <= 0 or instance.settings.timestamp_interval <= 0:
+        malformed(code, "an interval is at least a millisecond")
+    return instance

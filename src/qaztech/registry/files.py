@@ -1,0 +1,31 @@
+"""Files that are there whole or not at all, whatever happens in between: written aside, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole. Its name is durable once its folder has been synced."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole, its name included; what stood there before is there until then."""
+    write_file(path, data)
+    sync_directory(path.parent)

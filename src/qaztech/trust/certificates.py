@@ -1,0 +1,244 @@
+"""Node certificates and the TLS they speak: TLS 1.3, mutual, issued by the instance's own authority (RFC 5280, 8446).
+
+A certificate only lets a node onto the wire. Who it is follows from the SHA-256 of its public key (SPKI), which its
+member names in the signed member file: so host names are not checked here, and a stolen authority speaks for nobody.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from qaztech.core.errors import Malformed, Untrusted
+from qaztech.core.ids import NodeId
+
+URI_SCHEME = "qaztech:"
+ALPN = "qaztech/1"
+CA_DAYS = 3650
+NODE_DAYS = 365
+_DAY = timedelta(days=1)
+# Clocks of nodes may run behind the authority's.
+_BACKDATED = timedelta(minutes=5)
+
+
+def generate_key() -> ec.EllipticCurvePrivateKey:
+    """A new P-256 key: what TLS 1.3 stacks, tokens and HSMs all have, and quick to sign with."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The private key as unencrypted PKCS #8 PEM; whoever writes it to disk restricts the file."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """An EC private key from PEM; raises `Malformed`."""
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise Malformed("certificate.key", "this is not a PEM private key without a password") from exc
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Malformed("certificate.key", "a node's TLS key is an EC key")
+    return key
+
+
+def spki_hash(cert_der: bytes) -> bytes:
+    """SHA-256 of a certificate's SubjectPublicKeyInfo: the identity of a node's TLS key. Raises `Malformed`."""
+    try:
+        public = x509.load_der_x509_certificate(cert_der).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise Malformed("certificate.malformed", "this is not an X.509 certificate") from exc
+    return _spki(public)
+
+
+def key_spki_hash(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The same hash from the private key, for the member file of a node that has no certificate yet."""
+    return _spki(key.public_key())
+
+
+def _spki(public: object) -> bytes:
+    encoded = public.public_bytes(  # type: ignore[attr-defined]  # every public key type has it
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return sha256(encoded).digest()
+
+
+def certificate_request(key: ec.EllipticCurvePrivateKey, node: NodeId) -> bytes:
+    """A certificate signing request (PKCS #10, PEM) for a node."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(node.code))
+    builder = builder.add_extension(_alternative_name(node), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def node_of(cert_der: bytes) -> NodeId:
+    """The node a certificate was issued to, from its URI; raises `Malformed`."""
+    try:
+        names = x509.load_der_x509_certificate(cert_der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
+        raise Malformed("certificate.malformed", "this is not a node's certificate") from exc
+    if len(uris) != 1 or not uris[0].startswith(URI_SCHEME):
+        raise Malformed("certificate.malformed", f"a node's certificate has one {URI_SCHEME} URI")
+    return NodeId.parse(uris[0].removeprefix(URI_SCHEME))
+
+
+class Authority:
+    """The instance's certificate authority: a self-signed root that issues node certificates."""
+
+    def __init__(self, *, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        self._key = key
+        self._certificate = certificate
+
+    @classmethod
+    def create(cls, instance: str, now: int) -> Authority:
+        """A new authority for an instance; `now` in milliseconds."""
+        key = generate_key()
+        name = _subject(f"QazTech {instance} nodes")
+        start = _moment(now)
+        certificate = (
+            _builder(name, key.public_key(), start, CA_DAYS)
+            .issuer_name(name)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(authority=True), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        return cls(key=key, certificate=certificate)
+
+    @classmethod
+    def load(cls, key_pem_: bytes, certificate_pem: bytes) -> Authority:
+        """An authority from its two PEM files' contents; raises `Malformed`."""
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+        except ValueError as exc:
+            raise Malformed("certificate.malformed", "this is not a PEM certificate") from exc
+        return cls(key=load_key(key_pem_), certificate=certificate)
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The root certificate, PEM."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The root's private key, PEM."""
+        return key_pem(self._key)
+
+    def issue(self, request_pem: bytes, node: NodeId, now: int, *, days: int = NODE_DAYS) -> bytes:
+        """A node certificate (PEM) for a request whose key signed it and whose URI is this node's."""
+        request = _verified_request(request_pem, node)
+        public = request.public_key()
+        if not isinstance(public, ec.EllipticCurvePublicKey):
+            raise Untrusted("certificate.request", "a node's TLS key is an EC key", at="registry")
+        issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            _builder(_subject(node.code), public, _moment(now), days)
+            .issuer_name(self._certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(authority=False), critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
+            .add_extension(_alternative_name(node), critical=False)
+            .add_extension(issuer_key, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def server_context(certificate: Path, key: Path, authorities: Iterable[str]) -> ssl.SSLContext:
+    """The accepting side of a link; `authorities` are PEM certificates of the instance."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # A ticket would let a peer come back without showing its certificate again.
+    context.num_tickets = 0
+    return _hardened(context, certificate, key, authorities)
+
+
+def client_context(certificate: Path, key: Path, authorities: Iterable[str]) -> ssl.SSLContext:
+    """The opening side of a link."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    return _hardened(context, certificate, key, authorities)
+
+
+def _hardened(context: ssl.SSLContext, certificate: Path, key: Path, authorities: Iterable[str]) -> ssl.SSLContext:
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    context.set_alpn_protocols([ALPN])
+    try:
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(cadata="\n".join(authorities))
+    except (ssl.SSLError, ValueError) as exc:
+        raise Malformed("certificate.malformed", "certificate, key or authority cannot be loaded") from exc
+    return context
+
+
+def _verified_request(pem: bytes, node: NodeId) -> x509.CertificateSigningRequest:
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+        proven = request.is_signature_valid
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension) as exc:
+        raise Malformed("certificate.request", "this is not a node's certificate request", at="registry") from exc
+    except (InvalidSignature, UnsupportedAlgorithm) as exc:
+        raise Untrusted("certificate.request", "the request is not signed by its own key", at="registry") from exc
+    if not proven:
+        raise Untrusted("certificate.request", "the request is not signed by its own key", at="registry")
+    if uris != [f"{URI_SCHEME}{node}"]:
+        raise Untrusted("certificate.request", "the request names another node", at="registry")
+    return request
+
+
+def _builder(
+    subject: x509.Name, public: ec.EllipticCurvePublicKey, start: datetime, days: int
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - _BACKDATED)
+        .not_valid_after(start + days * _DAY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _subject(common_name: str) -> x509.Name:
+    # RFC 5280 allows a common name 64 characters; the full identifier stands in the URI.
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _alternative_name(node: NodeId) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"{URI_SCHEME}{node}")])
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds // 1000, UTC)
