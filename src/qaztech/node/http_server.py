@@ -21,7 +21,7 @@ from qaztech.node.http_request import Headers, Peer, Request, status_line
 _METHODS = {
     name.encode(): name for name in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 }  # fmt: skip
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"expect", b"upgrade"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"expect", b"upgrade", b"connection"})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
 
@@ -72,6 +72,7 @@ class _Connection(asyncio.Protocol):
         self._may_be_large = False
         self._refusal: tuple[int, str] | None = None
         self._upgrade: bytes | None = None
+        self._keeps = True
         self._is_deaf = False  # nothing more is parsed
         self._is_held = False  # reading is paused
         self._is_timed = False  # the deadline of this head or body is set
@@ -179,14 +180,14 @@ class _Connection(asyncio.Protocol):
             self._stop(431, "too many headers")
         if self._may_be_large and sum(len(n) + len(v) + 4 for n, v in headers) > limits.max_header_bytes:
             self._stop(431, "headers too large")
+        self._keeps = self._parser.should_keep_alive()
         length, chunked, continues, upgrades = self._framing(headers)
         method = _METHODS.get(self._parser.get_method())
         if method is None:
             self._stop(501, "method not implemented")
         if len(self._queue) >= limits.max_pipelined:
             self._stop(503, "too many requests at once")
-        keep_alive = self._parser.should_keep_alive()
-        request = Request(self, self.peer, method, target, headers, keep_alive=keep_alive)
+        request = Request(self, self.peer, method, target, headers, keep_alive=self._keeps)
         if upgrades and self._parser.should_upgrade():
             self._upgrade = _replay(length, chunked=chunked, keep_alive=request.keep_alive)
         if not chunked and not length:
@@ -255,8 +256,10 @@ class _Connection(asyncio.Protocol):
                 if value.lower() != b"100-continue":
                     self._stop(417, "expectation failed")
                 continues = True
-            else:
+            elif key == b"upgrade":
                 upgrades = True
+            elif self.is_http10():
+                self._keeps = False  # whatever Connection asks for
         if hosts != 1:
             version = self._parser.get_http_version()
             if version not in {"1.0", "1.1"}:
@@ -328,6 +331,8 @@ class _Connection(asyncio.Protocol):
         try:
             while self._queue and self._active is None and not self.transport.is_closing():
                 request = self._queue.popleft()
+                if request.pending is not None and request.is_complete:
+                    self._join(request)
                 self._active = request
                 self._deadline = _NEVER
                 self._server.on_request(request)
@@ -341,6 +346,12 @@ class _Connection(asyncio.Protocol):
             self.release()
         if self._refusal is not None:
             self._refuse()
+
+    def _join(self, request: Request) -> None:
+        """A chunked body that has come whole already, and is small, is no stream."""
+        pending = request.pending or []
+        if sum(map(len, pending)) <= self._limits.buffered_body:
+            request.body, request.pending = b"".join(pending), None
 
     # --- ends and deadlines
 
@@ -451,7 +462,7 @@ class HttpServer:
     def __init__(self, *, on_request: Callable[[Request], None], limits: ServerLimits | None = None) -> None:
         self.on_request = on_request
         self.limits = limits or ServerLimits()
-        self.now = 0.0
+        self.now = 0.0  # never earlier than the present, so that no deadline comes early
         self._connections: set[_Connection] = set()
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -492,9 +503,10 @@ class HttpServer:
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        self.now = loop.time()
+        now = loop.time()
+        self.now = now + self.limits.sweep
         for connection in list(self._connections):
-            connection.sweep(self.now)
+            connection.sweep(now)
         self._timer = loop.call_later(self.limits.sweep, self._sweep)
 
     async def drain(self, grace: float) -> bool:

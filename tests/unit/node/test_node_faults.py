@@ -28,27 +28,67 @@ from qaztech.node.faults import fault_of, xroad_text
 SERVICE = ServiceId.parse("KZ/GOV/991340000017/permits/countries")
 CLIENT = SubsystemId.parse("KZ/GOV/991340000017/%C3%B6")
 CASES = [
-    (Malformed("client.missing", "The client identifier is missing", at="caller"),
-     "server.clientproxy.invalid_client_identifier", "The client identifier is missing", 500),
-    (Malformed("target.malformed", "Invalid request URI", at="caller"),
-     "server.clientproxy.internal_error", "Invalid request URI", 500),
-    (Forbidden("access-right.missing", "no"),
-     "server.serverproxy.access_denied", "Request is not allowed: SERVICE:KZ/GOV/991340000017/permits/countries", 500),
-    (Forbidden("method.not-allowed", "no"),
-     "server.serverproxy.access_denied", "Request is not allowed: SERVICE:KZ/GOV/991340000017/permits/countries", 500),
-    (Forbidden("client.unknown", "no"),
-     "server.clientproxy.unknown_member", "Client 'SUBSYSTEM:KZ/GOV/991340000017/ö' not found", 500),
-    (NotFound("service.unknown", "no"),
-     "server.serverproxy.unknown_service", "Unknown service: SERVICE:KZ/GOV/991340000017/permits/countries", 500),
-    (NotFound("member.unknown", "no"), "server.clientproxy.unknown_member",
-     'Could not find addresses for service provider "SERVICE:KZ/GOV/991340000017/permits/countries"', 500),
-    (Unavailable("service.disabled", "maintenance"), "server.serverproxy.service_disabled",
-     "Service SERVICE:KZ/GOV/991340000017/permits/countries is disabled: maintenance", 500),
-    (Unauthenticated("client.unauthenticated", "no certificate"),
-     "server.clientproxy.ssl_authentication_failed", "no certificate", 500),
+    (
+        Malformed("client.missing", "The client identifier is missing", at="caller"),
+        "server.clientproxy.invalid_client_identifier",
+        "The client identifier is missing",
+        500,
+    ),
+    (
+        Malformed("target.malformed", "Invalid request URI", at="caller"),
+        "server.clientproxy.internal_error",
+        "Invalid request URI",
+        500,
+    ),
+    (
+        Forbidden("access-right.missing", "no"),
+        "server.serverproxy.access_denied",
+        "Request is not allowed: SERVICE:KZ/GOV/991340000017/permits/countries",
+        500,
+    ),
+    (
+        Forbidden("method.not-allowed", "no"),
+        "server.serverproxy.access_denied",
+        "Request is not allowed: SERVICE:KZ/GOV/991340000017/permits/countries",
+        500,
+    ),
+    (
+        Forbidden("client.unknown", "no"),
+        "server.clientproxy.unknown_member",
+        "Client 'SUBSYSTEM:KZ/GOV/991340000017/ö' not found",
+        500,
+    ),
+    (
+        NotFound("service.unknown", "no"),
+        "server.serverproxy.unknown_service",
+        "Unknown service: SERVICE:KZ/GOV/991340000017/permits/countries",
+        500,
+    ),
+    (
+        NotFound("member.unknown", "no"),
+        "server.clientproxy.unknown_member",
+        'Could not find addresses for service provider "SERVICE:KZ/GOV/991340000017/permits/countries"',
+        500,
+    ),
+    (
+        Unavailable("service.disabled", "maintenance"),
+        "server.serverproxy.service_disabled",
+        "Service SERVICE:KZ/GOV/991340000017/permits/countries is disabled: maintenance",
+        500,
+    ),
+    (
+        Unauthenticated("client.unauthenticated", "no certificate"),
+        "server.clientproxy.ssl_authentication_failed",
+        "no certificate",
+        500,
+    ),
     (Unavailable("peer.unreachable", "x"), "server.clientproxy.network_error", "x", 500),
-    (Unavailable("service.unreachable", "x", at="service"),
-     "server.serverproxy.service_failed.network_error", "x", 500),
+    (
+        Unavailable("service.unreachable", "x", at="service"),
+        "server.serverproxy.service_failed.network_error",
+        "x",
+        500,
+    ),
     (Unavailable("service.timeout", "x"), "server.serverproxy.service_failed.io_error", "x", 500),
     (Halt("log.halted", "x"), "server.clientproxy.logging_failed", "x", 500),
     (Halt("log.halted", "x", at="provider-node"), "server.serverproxy.logging_failed", "x", 500),
@@ -60,7 +100,7 @@ CASES = [
     (Conflict("unheard.of", "x"), "server.clientproxy.invalid_request", "x", 500),
     (Internal("unheard.of", "x"), "server.clientproxy.internal_error", "x", 500),
     (Error("unheard.of", "x"), "server.clientproxy.internal_error", "x", 500),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("error", "code", "message", "status"), CASES, ids=[c[0].code for c in CASES])
@@ -91,17 +131,26 @@ def test_the_json_body_is_the_default():
     fault = fault_of(Halt("log.halted", 'disk "full" ö'), message_id="7")
     status, headers, body = fault.response([b"text/html, */*;q=0.1"], date=b"now")
     assert status == 500
-    assert headers == [(b"Content-Type", b"application/json;charset=utf-8"),
-                       (b"X-Road-Error", b"server.clientproxy.logging_failed"), (b"Date", b"now")]  # fmt: skip
+    assert headers == [
+        (b"Content-Type", b"application/json;charset=utf-8"),
+        (b"X-Road-Error", b"server.clientproxy.logging_failed"),
+        (b"Date", b"now"),
+    ]
     assert json.loads(body) == {"type": "server.clientproxy.logging_failed", "message": 'disk "full" ö', "detail": "7"}
     assert list(json.loads(body)) == ["type", "message", "detail"]
 
 
 @pytest.mark.parametrize(
     ("accept", "media"),
-    [([b"a/b", b"Text/XML;q=0.1"], b"text/xml"), ([b"application/xml"], b"application/xml"), ([b"a/b, text/*"], b"text/xml"),
-     ([], b"application/json"), ([b"text/plain"], b"application/json"), ([b"application/soap+xml"], b"application/json")],
-)  # fmt: skip
+    [
+        ([b"a/b", b"Text/XML;q=0.1"], b"text/xml"),
+        ([b"application/xml"], b"application/xml"),
+        ([b"a/b, text/*"], b"text/xml"),
+        ([], b"application/json"),
+        ([b"text/plain"], b"application/json"),
+        ([b"application/soap+xml"], b"application/json"),
+    ],
+)
 def test_xml_is_given_to_those_who_list_it(accept, media):
     """Weights are not read; `text/*` counts as XML."""
     _, headers, body = fault_of(NotFound("x.y", "a <b> & \x00 ö")).response(accept)

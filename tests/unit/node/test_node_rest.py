@@ -38,15 +38,39 @@ class TestTarget:
     @pytest.mark.parametrize(
         "target",
         [
-            b"", b"/", b"/r1/", b"/r1/invalid", b"/r1/KZ/GOV/1/sub", b"/r1/KZ/GOV/1//svc", b"r1/KZ/GOV/1/sub/svc",
-            b"http://h/r1/KZ/GOV/1/sub/svc", b"//h/r1/KZ/GOV/1/sub/svc", TARGET + b"#x", TARGET + b"/a%", TARGET + b"/%g1",
-            TARGET + b"?a=%1", TARGET + b"/\x00", TARGET + b"/a b", TARGET + b"/\xc3\xa9", TARGET + b"/a\r\nx",
-            TARGET + b"/a\n", TARGET + b"\n", TARGET + b'/"', TARGET + b"/a\\b", TARGET + b"?a={b}",
-            b"/r1/KZ/GOV/1/su b/svc", b"/r1/KZ/GOV/1/sub#/svc", b"/r1/KZ/GOV/1/%00/svc", b"/r1/KZ/GOV/1/%2E%2E/svc",
-            b"/r1/KZ/GOV/1/%FF/svc", b"/r1/KZ/GOV/1/s%2Fub/svc", b"/r1/KZ/GOV/1/sub/%0D%0Asvc", b"*",
+            b"",
+            b"/",
+            b"/r1/",
+            b"/r1/invalid",
+            b"/r1/KZ/GOV/1/sub",
+            b"/r1/KZ/GOV/1//svc",
+            b"r1/KZ/GOV/1/sub/svc",
+            b"http://h/r1/KZ/GOV/1/sub/svc",
+            b"//h/r1/KZ/GOV/1/sub/svc",
+            TARGET + b"#x",
+            TARGET + b"/a%",
+            TARGET + b"/%g1",
+            TARGET + b"?a=%1",
+            TARGET + b"/\x00",
+            TARGET + b"/a b",
+            TARGET + b"/\xc3\xa9",
+            TARGET + b"/a\r\nx",
+            TARGET + b"/a\n",
+            TARGET + b"\n",
+            TARGET + b'/"',
+            TARGET + b"/a\\b",
+            TARGET + b"?a={b}",
+            b"/r1/KZ/GOV/1/su b/svc",
+            b"/r1/KZ/GOV/1/sub#/svc",
+            b"/r1/KZ/GOV/1/%00/svc",
+            b"/r1/KZ/GOV/1/%2E%2E/svc",
+            b"/r1/KZ/GOV/1/%FF/svc",
+            b"/r1/KZ/GOV/1/s%2Fub/svc",
+            b"/r1/KZ/GOV/1/sub/%0D%0Asvc",
+            b"*",
             b"/r1/" + b"a" * 256 + b"/GOV/1/sub/svc",
         ],
-    )  # fmt: skip
+    )
     def test_what_is_not_well_formed_is_refused(self, target):
         """Absolute forms, fragments, bad escapes, control characters, missing or empty parts."""
         with pytest.raises(Malformed):
@@ -65,10 +89,17 @@ class TestTarget:
     @pytest.mark.parametrize(
         ("base", "target", "expected"),
         [
-            (b"", b"", b"/"), (b"", b"?a", b"/?a"), (b"", b"/x", b"/x"), (b"/v1", b"", b"/v1"), (b"/v1", b"/", b"/v1/"),
-            (b"/v1/", b"/x?y", b"/v1/x?y"), (b"/v1/", b"//x", b"/v1//x"), (b"/v1", b"/%2F", b"/v1/%2F"), (b"/", b"", b"/"),
+            (b"", b"", b"/"),
+            (b"", b"?a", b"/?a"),
+            (b"", b"/x", b"/x"),
+            (b"/v1", b"", b"/v1"),
+            (b"/v1", b"/", b"/v1/"),
+            (b"/v1/", b"/x?y", b"/v1/x?y"),
+            (b"/v1/", b"//x", b"/v1//x"),
+            (b"/v1", b"/%2F", b"/v1/%2F"),
+            (b"/", b"", b"/"),
         ],
-    )  # fmt: skip
+    )
     def test_the_provider_gets_base_suffix_and_query(self, base, target, expected):
         """One slash collapses where the base ends in one; nothing else changes."""
         assert rest.service_target(base, rest.parse_target(TARGET + target)) == expected
@@ -120,10 +151,20 @@ class TestKeptHeaders:
 
     def test_connection_headers_and_the_nodes_own_are_dropped(self):
         """Whatever their case; everything else passes in order and in its own spelling."""
-        headers = [(b"Host", b"h"), (b"ACCEPT", b"*/*"), (b"User-Agent", b"x"), (b"X-Road-Request-Id", b"1"),
-                   (b"X-ROAD-REQUEST-HASH", b"2"), (b"Content-Type", b"a/b"), (b"Expect", b"100-continue"),
-                   (b"Content-Length", b"3"), (b"TE", b"trailers"), (b"X-Own", b""), (b"X-Own", b"2"),
-                   (b"x-road-userid", b"u")]  # fmt: skip
+        headers = [
+            (b"Host", b"h"),
+            (b"ACCEPT", b"*/*"),
+            (b"User-Agent", b"x"),
+            (b"X-Road-Request-Id", b"1"),
+            (b"X-ROAD-REQUEST-HASH", b"2"),
+            (b"Content-Type", b"a/b"),
+            (b"Expect", b"100-continue"),
+            (b"Content-Length", b"3"),
+            (b"TE", b"trailers"),
+            (b"X-Own", b""),
+            (b"X-Own", b"2"),
+            (b"x-road-userid", b"u"),
+        ]
         expected = [
             (b"ACCEPT", b"*/*"),
             (b"Content-Type", b"a/b"),
@@ -164,9 +205,20 @@ class TestKeptHeaders:
 
     @pytest.mark.parametrize(
         "header",
-        [(b"", b"x"), (b"a b", b"x"), (b"a:", b"x"), (b"a\n", b"x"), (b"\xc3\xa9", b"x"), (b"a", b"x\ry"), (b"a", b"x\ny"),
-         (b"a", b"\r\n y"), (b"a", b"\x00"), (b"a", b"\x7f"), (b"a", b"x\n")],
-    )  # fmt: skip
+        [
+            (b"", b"x"),
+            (b"a b", b"x"),
+            (b"a:", b"x"),
+            (b"a\n", b"x"),
+            (b"\xc3\xa9", b"x"),
+            (b"a", b"x\ry"),
+            (b"a", b"x\ny"),
+            (b"a", b"\r\n y"),
+            (b"a", b"\x00"),
+            (b"a", b"\x7f"),
+            (b"a", b"x\n"),
+        ],
+    )
     def test_bad_characters_are_refused(self, header):
         """CR, LF, NUL and folding in values; anything but a token as a name."""
         with pytest.raises(Malformed):
@@ -235,7 +287,7 @@ class TestResponseHeaders:
     def answer(self, headers):
         return rest.response_headers(
             headers, message_id=b"KZ-1", client=b"c", service=b"s", request_id=b"r", request_hash=b"h", date=b"now"
-        )  # fmt: skip
+        )
 
     def test_the_nodes_headers_replace_the_services(self):
         """A service cannot write the node's headers, X-Road-Error included."""
@@ -243,9 +295,14 @@ class TestResponseHeaders:
             [(b"X-Road-Id", b"forged"), (b"X-Road-Error", b"x"), (b"Content-Type", b"a/b"), (b"Server", b"x")]
         )
         assert out == [
-            (b"Content-Type", b"a/b"), (b"Date", b"now"), (b"x-road-id", b"KZ-1"), (b"x-road-client", b"c"),
-            (b"x-road-service", b"s"), (b"x-road-request-id", b"r"), (b"x-road-request-hash", b"h"),
-        ]  # fmt: skip
+            (b"Content-Type", b"a/b"),
+            (b"Date", b"now"),
+            (b"x-road-id", b"KZ-1"),
+            (b"x-road-client", b"c"),
+            (b"x-road-service", b"s"),
+            (b"x-road-request-id", b"r"),
+            (b"x-road-request-hash", b"h"),
+        ]
 
     def test_exactly_one_date(self):
         """The service's last, else the node's."""

@@ -1,0 +1,12 @@
+"""Which event loops the node's tests run on: the HTTP edges on both, the rest on the one they had."""
+
+import asyncio
+
+import uvloop
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """The data plane runs on uvloop; its protocols must not depend on it."""
+    if item.path.name in {"test_node_http_server.py", "test_node_http_client.py"}:
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
