@@ -22,9 +22,11 @@ from qaztech.evidence.recovery import TREE, WAL, Contents, begin, recover
 from qaztech.evidence.state import IDENTITY, STATE, ClosedLog, Identity, State, close_origin, read_closed
 from qaztech.evidence.storage import Storage, write_whole
 from qaztech.evidence.tree import Growth, grow
-from qaztech.evidence.view import Head, LogView, failure, identity_of
+from qaztech.evidence.view import Head, LogView, StoredEntry, failure, identity_of
 from qaztech.evidence.wal import MIN_SEGMENT_SIZE, SEGMENT_SIZE, Batch, Entry, NoteFrame, encode, frame_size
 from qaztech.trust.keys import Ed25519Key
+
+__all__ = ["Chore", "Commit", "Entry", "Head", "Log", "LogView", "NoteFrame", "Prepared", "StoredEntry"]
 
 SNAPSHOT_ITEMS: Final = 50_000
 SNAPSHOT_AFTER: Final = 60_000
@@ -46,7 +48,6 @@ class Prepared(NamedTuple):
 
     batch: Batch
     growth: Growth
-    time: int
     items: int
     logged: int
 
@@ -111,7 +112,7 @@ class Log(LogView):
             log = cls(contents=contents, identity=identity, clock=clock, key=key, lock=lock)
             first = None
             if continues is not None:
-                first = log.prepare([Entry(bytes(16), continues.continuation())])
+                first = log.prepare([Entry(bytes(16), clock.now(), continues.continuation())])
                 log.write_and_sync(first)
             write_whole(storage, directory / IDENTITY, identity.format(), "create.identity")
             storage.sync_directory(directory, "create.directory")
@@ -205,12 +206,10 @@ class Log(LogView):
             raise Limited("log.batch-too-large", f"a batch has at most {self.batch_room} bytes", at="log")
         note = head.note if head.size > contents.logged else b""
         position, opens = contents.wal.place(size + (8 + len(note) if note else 0), contents.position)
-        now = self._clock.now()
-        time = max(contents.time, now)
-        encoded = encode(batch, position=position, crc=contents.crc, time=time, head=note, opens=opens)
+        encoded = encode(batch, position=position, crc=contents.crc, time=contents.time, head=note, opens=opens)
         tree = contents.tree
         growth = grow(tree.size, tree.peaks, encoded.leaves)
-        return Prepared(encoded, growth, time, len(batch), head.size if note else contents.logged)
+        return Prepared(encoded, growth, len(batch), head.size if note else contents.logged)
 
     def write_and_sync(self, prepared: Prepared) -> None:
         """Make the batch durable; raises `Halt`, for good, when that fails."""
@@ -234,7 +233,7 @@ class Log(LogView):
         self._unwritten += prepared.items
         self._unsaved += prepared.items
         if batch.leaves:
-            contents.time = prepared.time
+            contents.time = batch.time
             contents.rows.file.append(batch.rows)
             contents.tree.install(batch.leaves, prepared.growth)
             self._sign()

@@ -8,7 +8,7 @@ under the same origin. A torn end that no signed head covers is what a crash lea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +112,8 @@ def recover(
             contents.head, contents.head_note = signed, state.head
     if contents.head_note:
         _verified(contents.head_note, identity.key)
-    _check_beyond(contents, identity.key)
+    for beyond in signed_heads_behind(contents.wal, contents.position, identity.key):
+        _check_covers(contents, beyond, "what follows the break")
     return contents
 
 
@@ -269,17 +270,15 @@ def _check_covers(contents: Contents, signed: Checkpoint, where: str) -> None:
         raise damaged(f"the entries are not those that were signed: {where} holds another root at {signed.size}")
 
 
-def _check_beyond(contents: Contents, key: VerifierKey) -> None:
-    """Look for signed heads in what is not a valid frame any more: if one covers more entries, this is no torn end."""
-    wal = contents.wal
-    first, start = divmod(contents.position, wal.segment_size)
+def signed_heads_behind(wal: Wal, position: int, key: VerifierKey) -> Iterator[Checkpoint]:
+    """Signed heads in what follows the last valid frame: one that covers more entries says that this is no torn end."""
+    first, start = divmod(position, wal.segment_size)
     for number in wal.segments():
         if number < first:
             continue
         offset = start if number == first else 0
         while chunk := wal.raw(number, _CHUNK + _MAX_HEAD, offset):
-            for signed in heads_in(chunk, key):
-                _check_covers(contents, signed, f"segment {number} behind the break")
+            yield from heads_in(chunk, key)
             offset += _CHUNK
 
 
