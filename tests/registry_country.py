@@ -13,11 +13,11 @@ from qaztech.core.errors import Error, Limited, NotFound, Unavailable
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.core.time import ManualClock
+from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.cosignature import cosign_ed25519
 from qaztech.evidence.log import Log
 from qaztech.evidence.merkle import leaf_hash
 from qaztech.evidence.note import COSIGNATURE_ED25519, ED25519, VerifierKey, format_note
-from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.proof import TlogProof
 from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.wal import Entry
@@ -159,7 +159,7 @@ class Country:
 
     def make_publisher(self) -> Publisher:
         async def append(leaf: bytes) -> int:
-            return self.log.commit([Entry(bytes(16), leaf)]).start
+            return self.log.commit([Entry(message=bytes(16), time=self.clock.now(), data=leaf)]).start
 
         return Publisher(registry=self.registry, publication=self.publication, store=self.store, append=append)
 

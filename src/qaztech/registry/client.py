@@ -16,16 +16,16 @@ from pathlib import Path
 from qaztech.core.errors import Error, NotFound, Unavailable, Untrusted
 from qaztech.core.ids import MemberId
 from qaztech.core.time import Clock
-from qaztech.evidence.merkle import leaf_hash
-from qaztech.evidence.proof import MAX_PROOF_BYTES, TlogProof
+from qaztech.evidence.proof import MAX_PROOF_BYTES
 from qaztech.registry.anchor import Anchor
 from qaztech.registry.archive import Archive
 from qaztech.registry.configuration import Configuration, build_configuration
 from qaztech.registry.directory import DIRECTORY, INSTANCE, parse_directory, parse_instance
 from qaztech.registry.gather import Gathering, Parsed
-from qaztech.registry.metadata import first_root, snapshot_leaf
+from qaztech.registry.metadata import first_root
 from qaztech.registry.mirror import Fetcher, Mirror, MirrorLimits
 from qaztech.registry.pins import Pins
+from qaztech.registry.snapshot_proof import check_snapshot_proof
 
 _NEVER = 2**62
 
@@ -242,9 +242,3 @@ class ConfigurationClient:
                 return
             self.archive.put_proof(version, proof)
             self._unproven.pop(version)
-
-
-def check_snapshot_proof(proof: bytes, version: int, digest: str, anchor: Anchor) -> int:
-    """Check that a snapshot is in the registry's witnessed log; when a quorum had seen it (seconds)."""
-    leaf = leaf_hash(snapshot_leaf(version, digest))
-    return TlogProof.parse(proof).verify(leaf, anchor.policy, anchor.log_keys).time
