@@ -15,7 +15,7 @@ from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
 from qaztech.core.ids import NodeId
 from qaztech.node import rest
 from qaztech.node.exchange import IDEMPOTENT, Outgoing
-from qaztech.node.frames import Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
+from qaztech.node.frames import Answer, Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
 from qaztech.node.link import Link
 from qaztech.node.place import Allowed, Call, Caller, Place, Sink, new_message_id
 from qaztech.registry.configuration import NodeEntry
@@ -182,17 +182,20 @@ class Consumer:
             if isinstance(link, Error):
                 callback(link)
                 return
-            link.ask(kind, payload, lambda answer: callback(
-                Unavailable("peer.silent", "the peer did not answer in time") if answer is None
-                else answer.payload if not answer.code
-                else Unavailable(answer.code, "the peer cannot answer that")
-            ))  # fmt: skip
+            link.ask(kind, payload, lambda answer: callback(self.outcome_of(answer)))
 
         peer = self._peer(entry)
         if peer.link is not None and peer.link.open:
             ready(peer.link)
         else:
             self._when_ready(peer, ready)
+
+    @staticmethod
+    def outcome_of(answer: Answer | None) -> bytes | Error:
+        """What an answer to a question says; None is one that did not come."""
+        if answer is None:
+            return Unavailable("peer.silent", "the peer did not answer in time")
+        return Unavailable(answer.code, "the peer cannot answer that") if answer.code else answer.payload
 
     # LinkHandler -----------------------------------------------------------------------------------------------
 

@@ -13,17 +13,20 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from qaztech.core.errors import Error, Forbidden, NotFound, Unauthenticated
-from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.node import metadata, rest
 from qaztech.node.consumer import Consumer
 from qaztech.node.exchange import Outgoing
 from qaztech.node.faults import Dialect, fault_of
-from qaztech.node.http_server import Peer, Request
+from qaztech.node.http_request import Peer, Request
 from qaztech.node.place import Call, Feed, Place, Sink, new_message_id
 from qaztech.trust.certificates import spki_hash
 
 _AUTHORIZATION = b"authorization"
 _BEARER = b"bearer "
+# Seconds a first call waits for the file of a member that this node has had nothing to do with so far.
+GETTING_TO_KNOW = 3.0
+LOOK_AGAIN = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +60,11 @@ class Edge:
         rules: Callable[[], EdgeRules],
         reconcile: Callable[[UUID, SubsystemId, Callable[[bytes | Error], None]], None],
         count: Callable[[str], None],
+        want: Callable[[MemberId], bool],
     ) -> None:
         self._place = place
         self._consumer = consumer
+        self._want = want
         self._rules = rules
         self._reconcile = reconcile
         self._count = count
@@ -92,7 +97,7 @@ class Edge:
         prefix = request.target[: len(request.target) - len(call.suffix) - len(call.query)]
         source = _RequestSource(request) if request.body is None else None
         caller = _EdgeCaller(self, request, client, call.service, message)
-        outgoing = self._consumer.call(
+        self._dispatch(
             Call(
                 client=client,
                 service=call.service,
@@ -106,8 +111,23 @@ class Edge:
                 source=source,
             ),
             caller,
+            GETTING_TO_KNOW,
         )
-        caller.watch(outgoing)
+
+    def _dispatch(self, call: Call, caller: _EdgeCaller, patience: float) -> None:
+        """Make the call; one to a member not known here yet waits a little while its file is fetched."""
+        try:
+            caller.watch(self._consumer.call(call, caller))
+        except NotFound as exc:
+            news = exc.code == "member.unknown" and (
+                self._want(call.service.subsystem.member) or patience < GETTING_TO_KNOW
+            )
+            if not news or patience <= 0:
+                caller.fail(exc)
+                return
+            self._place.loop.call_later(LOOK_AGAIN, self._dispatch, call, caller, patience - LOOK_AGAIN)
+        except Error as exc:
+            caller.fail(exc)
 
     def _identify(self, request: Request, kept: rest.Headers, rules: EdgeRules) -> tuple[SubsystemId, rest.Headers]:
         """Who calls, and the headers without the token that proved it."""

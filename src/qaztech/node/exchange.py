@@ -246,7 +246,7 @@ class Outgoing:
             self.link.send(Cancel(self._stream, "caller.gone"))
             self._receiver.discard()
 
-    # step 10 ----------------------------------------------------------------------------------------------------
+    # The answer ---------------------------------------------------------------------------------------------------
 
     def _verified(self, data: bytes, kind: str, index: int, request_index: int) -> Record:
         """Step 10: the consumer node verifies: form, peer, binding to the request, proof in the peer's log."""

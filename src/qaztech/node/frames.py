@@ -25,7 +25,7 @@ class _Frame(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields
     """What all frames share: a fixed array of fields."""
 
 
-class Accepted(_Frame):
+class Accepted(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The largest head of one of the peer's logs that this node has durably accepted, with the log's signature.
 
     The signature lets the log's own node tell a true reminder (it signed this and lost it) from a lie.
@@ -37,7 +37,7 @@ class Accepted(_Frame):
     signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 
-class Hello(_Frame):
+class Hello(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """First frame in each direction: who speaks, in which instance and protocol, for which logs."""
 
     version: int
@@ -47,7 +47,7 @@ class Hello(_Frame):
     accepted: Annotated[list[Accepted], msgspec.Meta(max_length=64)]
 
 
-class Head(_Frame):
+class Head(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A signed head of the sender's log, with what the receiver needs to rebuild its root itself.
 
     `start` is the size the leaf hashes continue from. Where it is not the size of the link's last head, `frontier`
@@ -62,7 +62,7 @@ class Head(_Frame):
     consistency: Annotated[list[Hash], msgspec.Meta(max_length=64)] | None
 
 
-class Request(_Frame):
+class Request(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A request record, proven by a head sent before it, with the data it commits to. `body` None: it is streamed.
 
     `prefix` is the request target up to and including the service code, as the caller spelt it: the provider needs it
@@ -80,7 +80,7 @@ class Request(_Frame):
     body: bytes | None
 
 
-class Response(_Frame):
+class Response(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A response record, and where the provider's log holds the request record. `body` None: it is streamed."""
 
     stream: Count
@@ -92,7 +92,7 @@ class Response(_Frame):
     body: bytes | None
 
 
-class Refused(_Frame):
+class Refused(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A refusal by the provider node: its record, and words for the caller."""
 
     stream: Count
@@ -102,7 +102,7 @@ class Refused(_Frame):
     detail: Text
 
 
-class Dropped(_Frame):
+class Dropped(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The peer does not take the request at all and has recorded nothing: malformed, untrusted or over a limit."""
 
     stream: Count
@@ -110,7 +110,7 @@ class Dropped(_Frame):
     detail: Text
 
 
-class Ack(_Frame):
+class Ack(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The response (or refusal, or tail) with this message id is durable in the consumer's log at `index`."""
 
     message: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
@@ -118,14 +118,14 @@ class Ack(_Frame):
     response_index: Count
 
 
-class Data(_Frame):
+class Data(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A piece of a streamed body."""
 
     stream: Count
     data: bytes
 
 
-class Tail(_Frame):
+class Tail(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The record that ends a streamed body, proven by a head sent before it."""
 
     stream: Count
@@ -133,21 +133,21 @@ class Tail(_Frame):
     record: bytes
 
 
-class Window(_Frame):
+class Window(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The receiver of a streamed body has room for so many more bytes."""
 
     stream: Count
     credit: Count
 
 
-class Cancel(_Frame):
+class Cancel(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The sender no longer wants the rest of what streams on this stream."""
 
     stream: Count
     code: Text
 
 
-class Question(_Frame):
+class Question(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """A question of the control kind (`proofs`, `outcome`), answered by an `Answer` of the same number."""
 
     number: Count
@@ -155,7 +155,7 @@ class Question(_Frame):
     payload: bytes
 
 
-class Answer(_Frame):
+class Answer(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The answer to a `Question`; `code` is empty when it succeeded."""
 
     number: Count
@@ -163,13 +163,13 @@ class Answer(_Frame):
     payload: bytes
 
 
-class Goaway(_Frame):
+class Goaway(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The sender takes no new streams on this link (it drains, or its configuration changed)."""
 
     code: Text
 
 
-class Ping(_Frame):
+class Ping(_Frame, array_like=True, frozen=True, forbid_unknown_fields=True):
     """Keeps the link alive; answered by a ping with `answer` true."""
 
     answer: bool

@@ -19,6 +19,7 @@ from qaztech.core.errors import Error, Malformed, NotFound, Unavailable, Untrust
 from qaztech.core.ids import NodeId, SubsystemId
 from qaztech.core.record import Record, parse_record
 from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
+from qaztech.evidence.log import StoredEntry
 from qaztech.evidence.merkle import Frontier, inclusion_proof, leaf_hash, node_hash
 from qaztech.evidence.note import ED25519, Note, SignatureLine, VerifierKey, format_note, key_id
 from qaztech.evidence.policy import Policy
@@ -40,15 +41,6 @@ PROOFS = "proofs"
 OUTCOME = "outcome"
 RECORDED, WITNESSED_STATE = "recorded", "witnessed"
 ASK_AGAIN = 0.25
-
-
-class StoredEntry(Protocol):
-    """An entry as the log gives it back."""
-
-    index: int
-    data: bytes
-    private: bytes
-    time: int
 
 
 class ReadableLog(Protocol):

@@ -7,10 +7,12 @@ verified. The services a node answers about itself are `metadata`'s.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha512
 from pathlib import Path
+from typing import NamedTuple
 
 from qaztech.core.errors import Error, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
@@ -74,16 +76,15 @@ class Systems:
         facts = _Facts.of(frame, headers, service)
         system = self.systems.get(service)
         if system is None or service.code in METASERVICES:
-            return self._describe(exchange, service, facts, frame, headers)
+            return self._describe(exchange, service, facts, frame)
+        call = _SystemCall(exchange, system, facts, frame, headers)
         if body is None:
-            return _WholeWork(exchange, system, facts, frame, headers)
+            return _WholeWork(call).start()
         if system.early:
-            return _EarlyWork(exchange, system, facts, frame, headers, body)
-        return _SpooledWork(exchange, system, facts, frame, headers, body, Spool(self._spool))
+            return _EarlyWork(call, body).start()
+        return _SpooledWork(call, body, Spool(self._spool)).start()
 
-    def _describe(
-        self, exchange: Incoming, service: ServiceId, facts: _Facts, frame: Request, headers: rest.Headers
-    ) -> Work:
+    def _describe(self, exchange: Incoming, service: ServiceId, facts: _Facts, frame: Request) -> Work:
         """Answer `listMethods`, `allowedMethods` or `getOpenAPI` from the configuration and the descriptions here."""
         try:
             client = SubsystemId.parse(facts.client.decode())
@@ -99,9 +100,7 @@ class Systems:
         except Error as exc:
             exchange.refuse(exc)
             return _NoWork()
-        lines = facts.response_lines([(b"Content-Type", content_type)], frame.body or b"", self._clock.now())
-        exchange.answer(200, lines, body)
-        del headers
+        exchange.answer(200, facts.response_lines([(b"Content-Type", content_type)], None, self._clock.now()), body)
         return _NoWork()
 
     def _description(self, service: ServiceId) -> bytes | None:
@@ -117,19 +116,20 @@ class Systems:
 
 @dataclass(slots=True, kw_only=True)
 class _Facts:
-    """What the answer's X-Road headers are made of."""
+    """What the call and its answer's X-Road headers are made of."""
 
+    method: str
     client: bytes
     service: bytes
     message_id: bytes
     request_id: bytes
     lines: bytes
-    clock_date: bytes = b""
 
     @classmethod
     def of(cls, frame: Request, headers: rest.Headers, service: ServiceId) -> _Facts:
         method = frame.record.partition(b"\nmethod ")[2].partition(b"\n")[0].decode()
         return cls(
+            method=method,
             client=rest.header_values(headers, rest.CLIENT)[-1],
             service=str(service).encode(),
             message_id=rest.header_values(headers, rest.ID)[-1],
@@ -137,9 +137,8 @@ class _Facts:
             lines=rest.request_lines(method, frame.prefix + frame.path.encode() + frame.query, headers),
         )
 
-    def response_lines(self, headers: rest.Headers, body: bytes, now: int, digest: bytes | None = None) -> bytes:
-        """The header lines of an answer, with the node's five and one Date."""
-        body_digest = digest if digest is not None else sha512(body).digest() if body else None
+    def response_lines(self, headers: rest.Headers, digest: bytes | None, now: int) -> bytes:
+        """The header lines of an answer, with the node's five and one Date; `digest` is the request body's SHA-512."""
         return rest.header_lines(
             rest.response_headers(
                 headers,
@@ -147,10 +146,20 @@ class _Facts:
                 client=self.client,
                 service=self.service,
                 request_id=self.request_id,
-                request_hash=rest.request_hash(self.lines, body_digest),
+                request_hash=rest.request_hash(self.lines, digest),
                 date=rest.http_date(now),
             )
         )
+
+
+class _SystemCall(NamedTuple):
+    """One call to a system: for which exchange, where, and with what."""
+
+    exchange: Incoming
+    system: System
+    facts: _Facts
+    frame: Request
+    headers: rest.Headers
 
 
 class _NoWork:
@@ -169,86 +178,72 @@ class _NoWork:
         """Nothing to cancel."""
 
 
-class _SystemWork(_NoWork):
-    """A call to a system. Subclasses differ in how the request's body gets there."""
+class _WholeWork(_NoWork):
+    """A call to a system with the request's body at hand; the other ways to call one build on it."""
 
-    def __init__(
-        self, exchange: Incoming, system: System, facts: _Facts, frame: Request, headers: rest.Headers
-    ) -> None:
-        self._exchange = exchange
-        self._system = system
-        self._facts = facts
-        self._frame = frame
-        self._headers = headers
+    def __init__(self, call: _SystemCall) -> None:
+        self._of = call
         self._call: Call | None = None
         self._source: _ResponseSource | None = None
-        self._body = b""
+        # SHA-512 of the request's body, for X-Road's request hash; None where there is none, or not yet.
         self._digest: bytes | None = None
 
+    def start(self) -> Work:
+        """Send what is at hand."""
+        body = self._of.frame.body or b""
+        self._digest = sha512(body).digest() if body else None
+        self._send(body)
+        return self
+
     def _send(self, body: bytes | None, content_length: int | None = None) -> Call:
-        client = self._system.client
-        frame = self._frame
-        target = rest.join_target(client.url.path, frame.path.encode(), frame.query)
-        method = frame.record.partition(b"\nmethod ")[2].partition(b"\n")[0].decode()
-        call = client.send(
-            method, target, self._headers, body, on_response=self._answered, on_error=self._failed,
-            content_length=content_length, timeout=self._system.timeout,
+        of = self._of
+        target = rest.service_target(of.system.client.url.path, of.frame.path.encode(), of.frame.query)
+        call = of.system.client.send(
+            of.facts.method, target, of.headers, body, on_response=self._answered, on_error=self._failed,
+            content_length=content_length, timeout=of.system.timeout,
         )  # fmt: skip
         self._call = call
         return call
 
     def _answered(self, response: Response) -> None:
+        exchange = self._of.exchange
         try:
-            lines = self._facts.response_lines(response.headers, self._body, self._exchange.now(), self._digest)
+            lines = self._of.facts.response_lines(response.headers, self._digest, exchange.now())
         except Error as exc:
-            self._exchange.refuse(Unavailable("service.malformed", exc.detail, at="service"))
-            self.cancel("service.malformed")
+            exchange.refuse(Unavailable("service.malformed", exc.detail, at="service"))
+            if self._call is not None:
+                self._call.abort()
             return
         if response.body is not None:
-            self._exchange.answer(response.status, lines, response.body)
+            exchange.answer(response.status, lines, response.body)
             return
         self._source = _ResponseSource(response)
-        self._exchange.start(response.status, lines, self._source)
+        exchange.start(response.status, lines, self._source)
 
     def _failed(self, error: Error) -> None:
         if self._source is not None:
             self._source.broke()
         else:
-            self._exchange.refuse(error)
+            self._of.exchange.refuse(error)
 
-    def cancel(self, code: str) -> None:  # noqa: ARG002
+    def cancel(self, code: str) -> None:
         """Nobody waits any more. A call that has left is let finish: its outcome belongs on record."""
 
 
-class _WholeWork(_SystemWork):
-    """The request's body is at hand."""
-
-    def __init__(
-        self, exchange: Incoming, system: System, facts: _Facts, frame: Request, headers: rest.Headers
-    ) -> None:
-        super().__init__(exchange, system, facts, frame, headers)
-        self._body = frame.body or b""
-        self._send(self._body)
-
-
-class _EarlyWork(_SystemWork):
+class _EarlyWork(_WholeWork):
     """The request's body goes on as it comes."""
 
-    def __init__(
-        self,
-        exchange: Incoming,
-        system: System,
-        facts: _Facts,
-        frame: Request,
-        headers: rest.Headers,
-        receiver: BodyReceiver,
-    ) -> None:
-        super().__init__(exchange, system, facts, frame, headers)
+    def __init__(self, call: _SystemCall, receiver: BodyReceiver) -> None:
+        super().__init__(call)
         self._receiver = receiver
-        self._waiting: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
         self._ended = False
         self._hash = sha512()
+
+    def start(self) -> Work:
+        """Send the head; the body follows."""
         self._send(None).on_drain = self._drain
+        return self
 
     def write(self, data: bytes) -> None:
         """The next piece; room for more is given when the system has taken it."""
@@ -266,52 +261,46 @@ class _EarlyWork(_SystemWork):
         """The body was cut short: the system must not take it for whole."""
         if self._call is not None:
             self._call.abort()
-        self._exchange.refuse(Unavailable("request.aborted", error.detail, at="caller"))
+        self._of.exchange.refuse(Unavailable("request.aborted", error.detail, at="caller"))
 
     def _drain(self) -> None:
         call = self._call
         if call is None:
             return
         while self._waiting and call.is_writable:
-            data = self._waiting.pop(0)
+            data = self._waiting.popleft()
             call.write(data)
             self._receiver.consumed(len(data))
         if self._ended and not self._waiting:
             call.finish()
 
 
-class _SpooledWork(_SystemWork):
+class _SpooledWork(_WholeWork):
     """The request's body is kept until its tail is verified, then sent."""
 
-    def __init__(
-        self,
-        exchange: Incoming,
-        system: System,
-        facts: _Facts,
-        frame: Request,
-        headers: rest.Headers,
-        receiver: BodyReceiver,
-        spool: Spool,
-    ) -> None:
-        super().__init__(exchange, system, facts, frame, headers)
+    def __init__(self, call: _SystemCall, receiver: BodyReceiver, spool: Spool) -> None:
+        super().__init__(call)
         self._receiver = receiver
         self._spool = spool
         self._hash = sha512()
         self._broken = False
 
+    def start(self) -> Work:
+        """Nothing leaves yet."""
+        return self
+
     def write(self, data: bytes) -> None:
         """Keep the next piece."""
-        if self._broken:
-            return
-        self._hash.update(data)
-        try:
-            self._spool.write(data)
-        except OSError as exc:
-            self._broken = True
-            self._spool.close()
-            self._exchange.refuse(
-                Unavailable("service.spool", "the provider node has no room for the body", context=repr(exc))
-            )
+        if not self._broken:
+            self._hash.update(data)
+            try:
+                self._spool.write(data)
+            except OSError as exc:
+                self._broken = True
+                self._spool.close()
+                self._of.exchange.refuse(
+                    Unavailable("service.spool", "the provider node has no room for the body", context=repr(exc))
+                )
         self._receiver.consumed(len(data))
 
     def finish(self) -> None:
@@ -327,7 +316,7 @@ class _SpooledWork(_SystemWork):
         """The body was cut short; the system never hears of it."""
         self._spool.close()
         if not self._broken:
-            self._exchange.refuse(Unavailable("request.aborted", error.detail, at="caller"))
+            self._of.exchange.refuse(Unavailable("request.aborted", error.detail, at="caller"))
 
     def _drain(self) -> None:
         call = self._call

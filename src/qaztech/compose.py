@@ -1,0 +1,375 @@
+"""Builds every object of every process, and is the only place that does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qaztech.core.errors import Error, Malformed
+from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
+from qaztech.core.record import Record
+from qaztech.core.time import Clock, SystemClock
+from qaztech.evidence.cosignature import Cosigner
+from qaztech.evidence.log import Log
+from qaztech.evidence.note import ED25519, ML_DSA_44, VerifierKey
+from qaztech.evidence.sequencer import Sequencer
+from qaztech.evidence.storage import OsStorage
+from qaztech.evidence.witness import SqliteWitnessStore, Witness
+from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.consumer import Consumer
+from qaztech.node.crosscheck import CrossCheck
+from qaztech.node.edge import ClientAccess, Edge, EdgeRules
+from qaztech.node.events import Events
+from qaztech.node.http_client import ClientLimits, HttpClient
+from qaztech.node.http_server import HttpServer, ServerLimits
+from qaztech.node.incidents import Incidents
+from qaztech.node.link import Link, LinkHandler
+from qaztech.node.management import Management
+from qaztech.node.node import Node, Parts
+from qaztech.node.own_log import OwnLog
+from qaztech.node.peers import AcceptedHeads
+from qaztech.node.place import Limits, Place
+from qaztech.node.provider import Provider
+from qaztech.node.questions import Questions
+from qaztech.node.receipts import ReceiptMaker
+from qaztech.node.replay import ReplayGuard
+from qaztech.node.settings import NodeSettings, ServiceSettings
+from qaztech.node.systems import System, Systems
+from qaztech.node.timestamping import Timestamping
+from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.configuration import NodeEntry
+from qaztech.registry.fetch import HttpFetcher
+from qaztech.runtime.outbound import Outbound
+from qaztech.runtime.settings import read_settings
+from qaztech.runtime.telemetry import Metrics
+from qaztech.trust.certificates import client_context, server_context
+from qaztech.trust.keys import Ed25519Key, MlDsa44Key
+
+T = TypeVar("T")
+
+
+def log_origin(public: bytes) -> str:
+    """The origin of the log that has this key."""
+    return f"kz.qaztech.example/log/{sha256(public).hexdigest()[:20]}"
+
+
+class NodeBuilder:
+    """Builds one node from its settings file. Paths in the settings are relative to that file."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._base = path.parent
+        self.settings = read_settings(path, NodeSettings)
+        self._directory = self._resolve(self.settings.directory)
+        self._metrics = Metrics()
+        self._events = Events(metrics=self._metrics)
+
+    def build(self) -> Node:
+        """Everything, wired; call on the loop that will run it. Raises `Malformed` or `Halt` with what is wrong."""
+        settings, clock, loop = self.settings, self._clock, asyncio.get_running_loop()
+        anchor = parse_anchor(self._resolve(settings.anchor).read_bytes())
+        outbound = Outbound()
+        incidents = Incidents(
+            path=self._directory / "incidents.jsonl", clock=clock, tell=lambda i: self._events.tell("incident", i)
+        )
+        client = ConfigurationClient(
+            anchor=anchor,
+            directory=self._directory / "configuration",
+            fetcher=HttpFetcher(settings.registry),
+            own_members={MemberId.parse(m.id): m.lineage for m in settings.members},
+            clock=clock,
+            incident=lambda error: incidents.report(error, peer="registry"),
+        )
+        own, sequencer, keys, hybrid = self._log()
+        accepted = AcceptedHeads(
+            path=self._directory / "peers.json", notes=own, node_of=lambda origin: _node_of(client, origin)
+        )
+        place = Place(
+            clock=clock, configuration=client.configuration, journal=own, loop=loop, limits=self._limits(),
+            finished=self._events.finished, replays=ReplayGuard(accepted.all()),
+        )  # fmt: skip
+        systems = Systems(
+            systems=self._systems(), configuration=client.configuration, clock=clock, spool=self._directory / "spool"
+        )
+        (self._directory / "spool").mkdir(exist_ok=True)
+        witnessing = Witnessing(
+            log=own, policy=anchor.policy, keys=keys, hybrid=hybrid, post=outbound.post, clock=clock
+        )
+        receipts: list[ReceiptMaker] = []
+        questions = Questions(log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing)
+
+        def link(handler: LinkHandler, dialled: NodeEntry | None) -> Link:
+            return Link(
+                dialled=dialled, node=settings.id, configuration=client.configuration, log=own, accepted=accepted,
+                incidents=incidents, handler=handler, loop=loop,
+            )  # fmt: skip
+
+        consumer = Consumer(
+            place=place, make_link=link, tls=lambda: self._tls(client, client_context),
+            answer_question=questions.answer,
+        )  # fmt: skip
+        provider = Provider(
+            place=place, systems=systems, answer_question=questions.answer,
+            count=lambda code: self._metrics.count_label("refused_total", "code", code),
+        )  # fmt: skip
+        receipts.append(
+            ReceiptMaker(
+                log=own, configuration=client.configuration, policy=anchor.policy,
+                excerpt=lambda snapshots, records: _excerpt(client, snapshots, records),
+                asker=_Asker(provider, consumer),
+            )
+        )  # fmt: skip
+        rules = [self._rules()]
+        nodes: list[Node] = []
+        edge = Edge(
+            place=place, consumer=consumer, rules=lambda: rules[0],
+            reconcile=lambda message, subsystem, answer: _reconcile(loop, receipts[0], message, subsystem, answer),
+            count=lambda code: self._metrics.count_label("edge_faults_total", "code", code),
+            want=lambda member: nodes[0].want(member),  # noqa: PLW0108  # the node comes after its edge
+        )  # fmt: skip
+        incoming = Management(
+            node=_Late(nodes), receipts=receipts[0], events=self._events, incidents=incidents, log=own.log,
+            witness=self._witness(client, anchor.log_origin, anchor.log_keys),
+            token_hash=bytes.fromhex(settings.management.token_hash), loop=loop,
+        )  # fmt: skip
+
+        def reload() -> None:
+            fresh = read_settings(self._path, NodeSettings)
+            self.settings = fresh
+            rules[0] = self._rules()
+            systems.systems = self._systems()
+
+        node = Node(
+            Parts(
+                settings=settings, id=NodeId.parse(settings.id),
+                members=tuple(MemberId.parse(m.id) for m in settings.members), clock=clock, client=client, log=own,
+                sequencer=sequencer, accepted=accepted, incidents=incidents, events=self._events,
+                metrics=self._metrics, consumer=consumer, provider=provider, edge=edge, management=incoming,
+                edge_server=HttpServer(on_request=edge.on_request, limits=self._edge_limits()),
+                management_server=HttpServer(on_request=incoming.on_request),
+                make_link=lambda: link(provider, None), server_tls=lambda: self._tls(client, server_context),
+                edge_tls=self._edge_tls, witnessing=witnessing,
+                crosscheck=CrossCheck(
+                    accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
+                    incidents=incidents,
+                ),
+                timestamping=self._timestamping(own, witnessing, outbound, anchor.tsas), reload=reload,
+            )
+        )  # fmt: skip
+        nodes.append(node)
+        return node
+
+    # Pieces ----------------------------------------------------------------------------------------------------------
+
+    def _resolve(self, path: str) -> Path:
+        return (self._base / path).resolve()
+
+    def _log(self) -> tuple[OwnLog, Sequencer, tuple[VerifierKey, ...], MlDsa44Key | None]:
+        key = Ed25519Key.load(self._directory / "log.key")
+        origin = log_origin(key.public)
+        directory = self._directory / "log"
+        if directory.exists():
+            log = Log.open(directory, storage=OsStorage(), key=key, origin=origin, clock=self._clock)
+        else:
+            log = Log.create(directory, storage=OsStorage(), key=key, origin=origin, clock=self._clock)
+        keys = [VerifierKey.of(origin, ED25519, key.public)]
+        hybrid = None
+        if (self._directory / "log.ml-dsa.key").exists():
+            hybrid = MlDsa44Key.load(self._directory / "log.ml-dsa.key")
+            keys.append(VerifierKey.of(origin, ML_DSA_44, hybrid.public))
+        sequencer = Sequencer(log=log, max_waiting=self.settings.exchange.max_waiting_appends)
+        return OwnLog(log=log, sequencer=sequencer, public=key.public), sequencer, tuple(keys), hybrid
+
+    def _limits(self) -> Limits:
+        exchange, edge = self.settings.exchange, self.settings.edge
+        return Limits(
+            request_lifetime=int(exchange.request_lifetime_seconds * 1000),
+            answer_timeout=exchange.answer_timeout_seconds,
+            exchanges=exchange.max_exchanges,
+            body=edge.max_body_bytes,
+        )
+
+    def _edge_limits(self) -> ServerLimits:
+        edge = self.settings.edge
+        return ServerLimits(
+            max_connections=edge.max_connections,
+            max_target=edge.max_target_bytes,
+            max_headers=edge.max_headers,
+            max_header_bytes=edge.max_header_bytes,
+            max_body=edge.max_body_bytes,
+            buffered_body=edge.whole_body_bytes,
+        )
+
+    def _rules(self) -> EdgeRules:
+        edge = self.settings.edge
+        return EdgeRules(
+            clients={
+                SubsystemId.parse(client.id): ClientAccess(
+                    tokens=frozenset(map(bytes.fromhex, client.token_hashes)),
+                    certificates=frozenset(map(bytes.fromhex, client.certificate_hashes)),
+                    loopback=client.loopback,
+                )
+                for client in self.settings.clients
+            },
+            dialect=edge.dialect,
+            max_headers=edge.max_headers,
+            max_header_bytes=edge.max_header_bytes,
+            max_target_bytes=edge.max_target_bytes,
+        )
+
+    def _systems(self) -> dict[ServiceId, System]:
+        return {ServiceId.parse(service.id): self._system(service) for service in self.settings.services}
+
+    def _system(self, service: ServiceSettings) -> System:
+        context = None
+        if service.url.startswith("https:"):
+            context = ssl.create_default_context(cafile=str(self._resolve(service.ca)) if service.ca else None)
+            if service.certificate:
+                context.load_cert_chain(self._resolve(service.certificate), self._resolve(service.key))
+        limits = ClientLimits(
+            max_connections=service.connections,
+            connect_timeout=service.connect_timeout,
+            first_byte_timeout=service.timeout,
+            buffered_body=self.settings.edge.whole_body_bytes,
+        )
+        return System(
+            client=HttpClient(url=service.url, ssl=context, limits=limits),
+            timeout=service.timeout,
+            early=service.early,
+            openapi=self._resolve(service.openapi) if service.openapi else None,
+            disabled=service.disabled,
+        )
+
+    def _tls(
+        self, client: ConfigurationClient, make: Callable[[Path, Path, Sequence[str]], ssl.SSLContext]
+    ) -> ssl.SSLContext:
+        authorities = client.configuration().authorities
+        return make(self._directory / "tls.pem", self._directory / "tls.key", authorities)
+
+    def _edge_tls(self) -> ssl.SSLContext | None:
+        edge = self.settings.edge
+        if not edge.certificate:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._resolve(edge.certificate), self._resolve(edge.key))
+        if edge.ca:
+            context.load_verify_locations(self._resolve(edge.ca))
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+    def _witness(
+        self, client: ConfigurationClient, registry_origin: str, registry_keys: tuple[VerifierKey, ...]
+    ) -> Witness | None:
+        name = self.settings.witness.name
+        if not name:
+            return None
+
+        def log_keys(origin: str) -> Sequence[VerifierKey]:
+            if origin == registry_origin:
+                return registry_keys
+            try:
+                entry = client.configuration().log(origin)
+            except Error:
+                return ()
+            return entry.keys if entry is not None and entry.closed is None else ()
+
+        return Witness(
+            store=SqliteWitnessStore(self._directory / "witness.db"),
+            keys=load_cosigner(self._directory, name),
+            log_keys=log_keys,
+            clock=self._clock,
+        )
+
+    def _timestamping(
+        self, own: OwnLog, witnessing: Witnessing, outbound: Outbound, tsas: tuple[bytes, ...]
+    ) -> Timestamping | None:
+        del own, witnessing, outbound, tsas
+        return None
+
+
+def load_cosigner(directory: Path, name: str) -> Cosigner:
+    """A witness's keys: `witness.key`, and `witness.ml-dsa.key` where there is one."""
+    hybrid = directory / "witness.ml-dsa.key"
+    return Cosigner(
+        name=name,
+        ed25519=Ed25519Key.load(directory / "witness.key"),
+        ml_dsa_44=MlDsa44Key.load(hybrid) if hybrid.exists() else None,
+    )
+
+
+class _Asker:
+    """Reaches a peer by the link it has with us, whoever dialled; else by dialling."""
+
+    def __init__(self, provider: Provider, consumer: Consumer) -> None:
+        self._provider = provider
+        self._consumer = consumer
+
+    def ask(self, node: NodeId, kind: str, payload: bytes, callback: Callable[[bytes | Error], None]) -> None:
+        """Ask; the callback gets the answer or why there is none."""
+        for link in self._provider.links():
+            if link.alive and link.peer is not None and link.peer.id == node:
+                link.ask(kind, payload, lambda answer: callback(Consumer.outcome_of(answer)))
+                return
+        self._consumer.ask(node, kind, payload, callback)
+
+
+class _Late:
+    """The node as its management API sees it; it is built after the API."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._nodes[0], name)
+
+
+def _node_of(client: ConfigurationClient, origin: str) -> NodeId | None:
+    try:
+        entry = client.configuration().log(origin)
+    except Error:
+        return None
+    return entry.node if entry is not None else None
+
+
+def _reconcile(
+    loop: asyncio.AbstractEventLoop,
+    receipts: ReceiptMaker,
+    message: Any,
+    subsystem: SubsystemId,
+    answer: Callable[[bytes | Error], None],
+) -> None:
+    async def ask() -> None:
+        try:
+            answer(json.dumps(await receipts.outcome(message, subsystem)).encode())
+        except Error as exc:
+            answer(exc)
+
+    loop.create_task(ask())  # it ends by answering; the caller holds the connection
+
+
+def _excerpt(client: ConfigurationClient, snapshots: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
+    del client, snapshots, records
+    raise Malformed("excerpt.none", "not built yet", at="registry")
+
+
+async def run_node(path: Path, stop: asyncio.Event) -> None:
+    """Run one node until told to stop."""
+    builder = NodeBuilder(path, SystemClock())
+    node = builder.build()
+    await node.start()
+    await stop.wait()
+    await node.stop()
+
+
+def fail(message: str) -> int:
+    """Say on standard error what is wrong; the exit status of a command that failed."""
+    sys.stderr.write(f"qaztech: {message}\n")
+    return 1

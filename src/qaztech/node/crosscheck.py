@@ -1,0 +1,136 @@
+"""Heads accepted on links, checked against what witnesses saw: a log that shows two peers two histories is found out.
+
+Each interval the peer is asked for its newest witnessed checkpoint and the proof that joins it to the head accepted
+here. A peer that cannot join the two has forked, or lost its log; both signed heads go into the incident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from qaztech.core.errors import Error, Malformed, Unavailable, Untrusted
+from qaztech.evidence.merkle import verify_consistency
+from qaztech.evidence.policy import Policy
+from qaztech.node.consumer import Consumer
+from qaztech.node.heads import Fork
+from qaztech.node.incidents import Incidents
+from qaztech.node.journal import Remembered
+from qaztech.node.peers import AcceptedHeads
+from qaztech.registry.configuration import Configuration
+
+WITNESSED = "witnessed"
+# After so many silent rounds in a row the operator is told.
+PATIENCE = 10
+
+
+class WitnessedHead(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """A peer's newest witnessed checkpoint, and the consistency proof between it and the size asked about."""
+
+    note: bytes
+    proof: list[bytes]
+
+
+class ProvableLog(Protocol):
+    """The own log, as far as a peer may ask."""
+
+    @property
+    def size(self) -> int:
+        """Entries under the newest signed head."""
+        ...
+
+    def consistency_proof(self, old: int, new: int) -> list[bytes]:
+        """RFC 6962 consistency proof."""
+        ...
+
+
+def answer_witnessed(log: ProvableLog, note: bytes, witnessed_size: int, asked: int) -> bytes:
+    """The answer to a peer that has accepted our head of size `asked`."""
+    if not note:
+        raise Unavailable("witness.none", "nothing of this log is witnessed yet", at="log")
+    if not 0 < asked <= log.size:
+        raise Malformed("question.malformed", "this log has no such size", at="caller")
+    old, new = sorted((asked, witnessed_size))
+    proof = log.consistency_proof(old, new) if old and old != new else []
+    return msgspec.msgpack.encode(WitnessedHead(note, proof))
+
+
+class CrossCheck:
+    """Asks every peer whose heads were accepted."""
+
+    def __init__(
+        self,
+        *,
+        accepted: AcceptedHeads,
+        consumer: Consumer,
+        configuration: Callable[[], Configuration],
+        policy: Policy,
+        incidents: Incidents,
+    ) -> None:
+        self._accepted = accepted
+        self._consumer = consumer
+        self._configuration = configuration
+        self._policy = policy
+        self._incidents = incidents
+        self._checked: dict[str, Remembered] = {}
+        self._silent: dict[str, int] = {}
+
+    async def run(self, interval: float) -> None:
+        """Check for ever."""
+        while True:
+            await asyncio.sleep(interval)
+            await self.round()
+
+    async def round(self) -> None:
+        """Ask each peer whose accepted head has moved since it was last checked."""
+        for origin, head in self._accepted.all().items():
+            if self._checked.get(origin) == head:
+                continue
+            try:
+                await self._check(origin, head)
+            except Untrusted as exc:
+                self._incidents.report(exc, peer=origin)
+            except Error as exc:
+                self._silent[origin] = self._silent.get(origin, 0) + 1
+                if self._silent[origin] == PATIENCE:
+                    self._incidents.report(
+                        Unavailable("peer.unwitnessed", f"the peer does not show its witnessed head ({exc.code})"),
+                        peer=origin,
+                    )
+            else:
+                self._checked[origin] = head
+                self._silent.pop(origin, None)
+
+    async def _check(self, origin: str, head: Remembered) -> None:
+        entry = self._configuration().log(origin)
+        if entry is None or entry.closed is not None:
+            return
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes | Error] = loop.create_future()
+        self._consumer.ask(
+            entry.node, WITNESSED, head.size.to_bytes(8, "big"),
+            lambda answer: None if future.done() else future.set_result(answer),
+        )  # fmt: skip
+        answer = await future
+        if isinstance(answer, Error):
+            raise answer
+        try:
+            given = msgspec.msgpack.decode(answer, type=WitnessedHead)
+        except msgspec.MsgspecError as exc:
+            raise Untrusted("peer.unwitnessed", "the peer's answer does not have its form", at="caller") from exc
+        try:
+            checkpoint = self._policy.verify(given.note, entry.keys).checkpoint
+        except Malformed as exc:
+            raise Untrusted("peer.unwitnessed", exc.detail, at="caller") from exc
+        if checkpoint.origin != origin:
+            raise Untrusted("peer.unwitnessed", "the peer shows another log's checkpoint", at="caller")
+        seen = Remembered(checkpoint.size, checkpoint.root, b"")
+        first, second = sorted((head, seen), key=lambda h: h.size)
+        try:
+            if first.size:
+                verify_consistency(first.size, first.root, second.size, second.root, given.proof)
+        except Untrusted as exc:
+            raise Fork(origin=origin, first=head, second=seen) from exc

@@ -1,0 +1,67 @@
+"""Incidents: what must not happen and did. Kept in a file of JSON lines, shown to people, with signed heads if any."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qaztech.core.errors import Error
+from qaztech.core.time import Clock
+from qaztech.evidence.checkpoint import Checkpoint
+from qaztech.node.heads import Fork
+from qaztech.node.journal import Remembered
+from qaztech.runtime.telemetry import log_error
+
+SHOWN = 200
+# The same code from the same peer is written once in so many milliseconds: a loud peer must not fill the disk.
+QUIET = 10_000
+logger = logging.getLogger("qaztech.incidents")
+
+
+class Incidents:
+    """The incidents of one node. A fork is kept with both signed heads; they prove it to anyone."""
+
+    def __init__(self, *, path: Path, clock: Clock, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._path = path
+        self._clock = clock
+        self._tell = tell
+        self._last: dict[tuple[str, str], int] = {}
+        self.recent: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        self.count = 0
+        if path.exists():
+            for line in path.read_text().splitlines():
+                self.recent.append(json.loads(line))
+                self.count += 1
+
+    def report(self, error: Error, *, peer: str) -> None:
+        """Keep it and show it."""
+        now = self._clock.now()
+        if now - self._last.get((error.code, peer), -QUIET) < QUIET:
+            return
+        if len(self._last) > 10_000:
+            self._last.clear()
+        self._last[error.code, peer] = now
+        incident: dict[str, Any] = {"time": now, "code": error.code, "detail": error.detail, "peer": peer}
+        if isinstance(error, Fork):
+            incident["heads"] = [_head(error.origin, head) for head in error.heads]
+        log_error(logger, "incident", error, peer=peer)
+        with self._path.open("a") as file:
+            file.write(json.dumps(incident, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.recent.append(incident)
+        self.count += 1
+        self._tell(incident)
+
+
+def _head(origin: str, head: Remembered) -> dict[str, str]:
+    return {
+        "checkpoint": Checkpoint(origin, head.size, head.root).body().decode(),
+        "signature": b64encode(head.signature).decode(),
+    }

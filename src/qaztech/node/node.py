@@ -1,0 +1,318 @@
+"""A node's life: start, follow the configuration, be witnessed, serve, reload, drain. What it decides is elsewhere.
+
+Everything runs on one loop; fetching the configuration and anything else that blocks runs in a thread beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from qaztech.core.errors import Error, Halt, Unavailable
+from qaztech.core.ids import MemberId, NodeId
+from qaztech.core.time import Clock
+from qaztech.evidence.sequencer import Sequencer
+from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.consumer import Consumer
+from qaztech.node.crosscheck import CrossCheck
+from qaztech.node.edge import Edge
+from qaztech.node.events import Events
+from qaztech.node.http_server import HttpServer
+from qaztech.node.incidents import Incidents
+from qaztech.node.link import Link
+from qaztech.node.management import Management
+from qaztech.node.own_log import OwnLog
+from qaztech.node.peers import AcceptedHeads
+from qaztech.node.provider import Provider
+from qaztech.node.settings import NodeSettings
+from qaztech.node.timestamping import Timestamping
+from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.configuration import Configuration
+from qaztech.runtime.telemetry import Metrics, log_error
+
+SAVE_PEERS = 5.0
+DRAIN_GRACE = 20.0
+EAGER_REFRESH = 1.0
+logger = logging.getLogger("qaztech.node")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything a node is made of; built in `compose`."""
+
+    settings: NodeSettings
+    id: NodeId
+    members: tuple[MemberId, ...]
+    clock: Clock
+    client: ConfigurationClient
+    log: OwnLog
+    sequencer: Sequencer
+    accepted: AcceptedHeads
+    incidents: Incidents
+    events: Events
+    metrics: Metrics
+    consumer: Consumer
+    provider: Provider
+    edge: Edge
+    management: Management
+    edge_server: HttpServer
+    management_server: HttpServer
+    make_link: Callable[[], Link]
+    server_tls: Callable[[], ssl.SSLContext]
+    edge_tls: Callable[[], ssl.SSLContext | None]
+    witnessing: Witnessing
+    crosscheck: CrossCheck
+    timestamping: Timestamping | None
+    reload: Callable[[], None]
+
+
+class Node:
+    """One node process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._tasks: list[asyncio.Task[None]] = []
+        self._link_server: asyncio.Server | None = None
+        self._fetched = 0
+        self._wanted = asyncio.Event()
+        self._seen_witnesses = False
+        self._stopping = False
+
+    # Start ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen and begin; `ready` follows when the configuration is there and the witnesses do not object."""
+        parts, settings = self._parts, self._parts.settings
+        parts.sequencer.start()
+        management = settings.management
+        await parts.management_server.listen(management.host, management.port)
+        with contextlib.suppress(Error):
+            await asyncio.to_thread(parts.client.load)
+        for coroutine in (self._follow(), self._save_peers(), self._watch_checkpoints()):
+            self._tasks.append(asyncio.create_task(coroutine))
+
+    async def _open(self) -> None:
+        """The configuration is there: ask the witnesses, then take links and callers."""
+        parts, settings = self._parts, self._parts.settings
+        await parts.witnessing.ask_what_was_seen()
+        self._seen_witnesses = True
+        loop = asyncio.get_running_loop()
+        self._link_server = await loop.create_server(
+            parts.make_link, settings.link.host, settings.link.port, ssl=parts.server_tls(), backlog=512
+        )
+        await parts.edge_server.listen(settings.edge.host, settings.edge.port, ssl=parts.edge_tls())
+        self._tasks.append(asyncio.create_task(parts.witnessing.run(settings.witnessing_seconds, self._halted)))
+        self._tasks.append(asyncio.create_task(parts.crosscheck.run(settings.witnessing_seconds)))
+        if parts.timestamping is not None:
+            self._tasks.append(asyncio.create_task(parts.timestamping.run(settings.timestamping_seconds)))
+
+    def _halted(self, why: Halt) -> None:
+        self._parts.log.log.halt(why)
+        self._parts.incidents.report(why, peer=self._parts.log.origin)
+
+    # Loops ---------------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Follow the registry: every `refresh_seconds`, and at once when somebody unknown is asked for."""
+        parts = self._parts
+        interval = parts.settings.refresh_seconds
+        while True:
+            await self._refresh()
+            wait = interval if self._fetched else EAGER_REFRESH
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), wait)
+            self._wanted.clear()
+
+    async def _refresh(self) -> None:
+        parts = self._parts
+        before = self._version()
+        try:
+            await asyncio.to_thread(parts.client.refresh)
+            self._fetched = parts.clock.now()
+        except Error as exc:
+            parts.metrics.count("configuration_failures_total")
+            log_error(logger, "the configuration was not refreshed", exc)
+        if self._version() != before:
+            parts.provider.recheck()
+            parts.consumer.recheck()
+        if not self._seen_witnesses and self._configuration() is not None:
+            try:
+                await self._open()
+            except Halt as exc:
+                self._seen_witnesses = True
+                self._halted(exc)
+
+    async def _save_peers(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_PEERS)
+            self._parts.accepted.save()
+
+    async def _watch_checkpoints(self) -> None:
+        """Tell the page when the log has grown or was witnessed."""
+        parts = self._parts
+        told: tuple[int, int] = (-1, -1)
+        while True:
+            await asyncio.sleep(0.5)
+            latest = parts.witnessing.latest
+            now = (parts.log.size, latest.checkpoint.size if latest else 0)
+            if now != told:
+                told = now
+                parts.events.tell(
+                    "checkpoint",
+                    {
+                        "origin": parts.log.origin,
+                        "size": now[0],
+                        "root": parts.log.root().hex(),
+                        "witnessed_size": now[1],
+                        "witnessed_time": latest.time if latest else 0,
+                    },
+                )
+
+    # NodeView ------------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The state in one object (docs/reference/management.md)."""
+        parts = self._parts
+        configuration = self._configuration()
+        reasons = []
+        if configuration is None:
+            reasons.append("no usable configuration")
+        if self._link_server is None:
+            reasons.append("not listening yet")
+        if parts.log.halted is not None:
+            reasons.append(f"the log is halted: {parts.log.halted.detail}")
+        if self._stopping:
+            reasons.append("shutting down")
+        latest = parts.witnessing.latest
+        if latest is None:
+            reasons.append("not witnessed yet")
+        links = [(link, "out") for link in parts.consumer.links()] + [(link, "in") for link in parts.provider.links()]
+        return {
+            "node": str(parts.id),
+            "members": [str(member) for member in parts.members],
+            "ready": not reasons,
+            "reasons": reasons,
+            "time": parts.clock.now(),
+            "log": {
+                "origin": parts.log.origin,
+                "size": parts.log.size,
+                "root": parts.log.root().hex(),
+                "halted": parts.log.halted.detail if parts.log.halted else None,
+                "witnessed": None
+                if latest is None
+                else {
+                    "size": latest.checkpoint.size,
+                    "time": latest.time,
+                    "witnesses": {
+                        name: {"size": state.size, "time": state.time, "failure": state.failure}
+                        for name, state in parts.witnessing.states.items()
+                    },
+                },
+            },
+            "configuration": None
+            if configuration is None
+            else {
+                "version": configuration.snapshot_version,
+                "hash": configuration.snapshot_hash,
+                "expires": configuration.expires,
+                "fetched": self._fetched,
+            },
+            "alarms": [{"code": a.code, "detail": a.detail, "since": a.since} for a in parts.client.alarms()],
+            "links": [
+                {
+                    "peer": str(link.peer.id) if link.peer else "",
+                    "origin": link.origin,
+                    "direction": direction,
+                    "open": link.open,
+                    "exchanges": len(link.streams),
+                }
+                for link, direction in links
+            ],
+            "incidents": parts.incidents.count,
+        }
+
+    def gauges(self) -> dict[str, float]:
+        """Numbers for the metrics."""
+        parts = self._parts
+        return {
+            "log_size": parts.log.size,
+            "log_halted": float(parts.log.halted is not None),
+            "witnessed_size": parts.witnessing.latest.checkpoint.size if parts.witnessing.latest else 0,
+            "links": len(parts.consumer.links()) + len(parts.provider.links()),
+            "exchanges_in_progress": len(parts.consumer.exchanges) + len(parts.provider.exchanges),
+            "incidents": parts.incidents.count,
+            "edge_connections": parts.edge_server.connections,
+        }
+
+    def render_metrics(self) -> bytes:
+        """The Prometheus text."""
+        return self._parts.metrics.render(self.gauges())
+
+    async def reload(self) -> None:
+        """Read the settings again (clients, services, limits of the edge) and refresh the configuration."""
+        self._parts.reload()
+        await self._refresh()
+
+    async def witness_now(self) -> dict[str, Any]:
+        """Have the newest head witnessed at once."""
+        await self._parts.witnessing.round()
+        latest = self._parts.witnessing.latest
+        if latest is None:
+            raise Unavailable("witness.quorum", "no quorum of witnesses has answered yet", at="log")
+        return {"size": latest.checkpoint.size, "time": latest.time}
+
+    async def timestamp_now(self) -> dict[str, Any]:
+        """Have the newest witnessed checkpoint timestamped at once."""
+        if self._parts.timestamping is None:
+            raise Unavailable("timestamp.none", "no timestamping authority is set for this node", at="log")
+        return {"size": await self._parts.timestamping.stamp()}
+
+    def want(self, member: MemberId) -> bool:
+        """Somebody asks for a member this node does not know yet: fetch it now. False when that is no news."""
+        if self._parts.client.want(member):
+            self._wanted.set()
+            return True
+        return False
+
+    # Stop ----------------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Drain: take nothing new, finish what is in progress, be witnessed once more, close."""
+        parts = self._parts
+        self._stopping = True
+        if self._link_server is not None:
+            self._link_server.close()
+        parts.consumer.drain()
+        parts.provider.drain()
+        await parts.edge_server.drain(DRAIN_GRACE)
+        deadline = asyncio.get_running_loop().time() + DRAIN_GRACE
+        while (parts.consumer.exchanges or parts.provider.exchanges) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(Error, TimeoutError):
+            async with asyncio.timeout(2.0):
+                await parts.witnessing.round()
+        parts.consumer.close()
+        parts.provider.close()
+        parts.management.close()
+        await parts.management_server.drain(1.0)
+        await parts.sequencer.close()
+        parts.accepted.save()
+        parts.log.log.close()
+
+    def _configuration(self) -> Configuration | None:
+        try:
+            return self._parts.client.configuration()
+        except Error:
+            return None
+
+    def _version(self) -> int:
+        configuration = self._configuration()
+        return configuration.snapshot_version if configuration is not None else 0

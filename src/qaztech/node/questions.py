@@ -1,0 +1,46 @@
+"""What a peer may ask over the link: our proofs for an exchange of ours, and our newest witnessed checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from qaztech.core.errors import Error, Malformed
+from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.crosscheck import WITNESSED, answer_witnessed
+from qaztech.node.frames import Answer, Question
+from qaztech.node.link import Link
+from qaztech.node.own_log import OwnLog
+from qaztech.node.receipts import PROOFS, ReceiptMaker
+
+logger = logging.getLogger("qaztech.questions")
+
+
+class Questions:
+    """Answers the questions of peers. Only a party to an exchange is told of it."""
+
+    def __init__(
+        self, *, log: OwnLog, receipts: Callable[[], ReceiptMaker], witnessing: Callable[[], Witnessing]
+    ) -> None:
+        self._log = log
+        self._receipts = receipts
+        self._witnessing = witnessing
+
+    def answer(self, link: Link, question: Question) -> None:
+        """Answer one question, in words the peer may see."""
+        try:
+            payload, code = self._payload(link, question), ""
+        except Error as exc:
+            payload, code = b"", exc.code
+        link.send(Answer(question.number, code, payload))
+
+    def _payload(self, link: Link, question: Question) -> bytes:
+        if question.kind == PROOFS and len(question.payload) == 16:
+            return self._receipts().answer_proofs(UUID(bytes=question.payload).bytes, link.origin)
+        if question.kind == WITNESSED and len(question.payload) == 8:
+            witnessing = self._witnessing()
+            latest = witnessing.latest
+            size = latest.checkpoint.size if latest is not None else 0
+            return answer_witnessed(self._log, witnessing.latest_note, size, int.from_bytes(question.payload))
+        raise Malformed("question.malformed", "no such question", at="caller")
