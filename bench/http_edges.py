@@ -21,8 +21,14 @@ from qaztech.node.http_server import HttpServer
 MESSAGES = 40_000
 CONNECTIONS = 32
 BODY = b"x" * 1024
-HEADERS = [(b"Accept", b"*/*"), (b"Content-Type", b"application/json"), (b"X-Road-Client", b"KZ/GOV/991340000017/permits"),
-           (b"X-Road-UserId", b"EE1"), (b"X-Custom", b"1"), (b"User-Agent", b"curl/8.0")]  # fmt: skip
+HEADERS = [
+    (b"Accept", b"*/*"),
+    (b"Content-Type", b"application/json"),
+    (b"X-Road-Client", b"KZ/GOV/991340000017/permits"),
+    (b"X-Road-UserId", b"EE1"),
+    (b"X-Custom", b"1"),
+    (b"User-Agent", b"curl/8.0"),
+]
 TARGET = b"/r1/KZ/QUASI/991340000027/registers/countries/by-code/KZ?lang=kk"
 REQUEST = (
     b"POST %b HTTP/1.1\r\nHost: localhost\r\n%bContent-Length: 1024\r\n\r\n"
@@ -141,8 +147,15 @@ def rules():
         rest.parse_client(rest.header_values(kept, rest.CLIENT))
         lines = rest.header_lines(kept)
         rest.parse_header_lines(lines)
-        rest.response_headers([(b"Content-Type", b"a/b"), (b"Date", b"now")], message_id=b"i", client=b"c", service=b"s",
-                              request_id=b"r", request_hash=b"h", date=b"d")  # fmt: skip
+        rest.response_headers(
+            [(b"Content-Type", b"a/b"), (b"Date", b"now")],
+            message_id=b"i",
+            client=b"c",
+            service=b"s",
+            request_id=b"r",
+            request_hash=b"h",
+            date=b"d",
+        )
     print(f"{'rules':18} {(time.process_time() - start) / count * 1e6:6.1f} µs a request and its answer")
 
 

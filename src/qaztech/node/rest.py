@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from functools import lru_cache
 from hashlib import sha512
 
@@ -53,11 +54,10 @@ _OURS = frozenset({ID, CLIENT, SERVICE, REQUEST_ID, REQUEST_HASH, ERROR, b"date"
 _PCHAR = rb"A-Za-z0-9\-._~!$&'()*+,;=:@%"
 _TARGET = re.compile(rb"/r1/([%b]+(?:/[%b]+){4})((?:/[%b/]*)?)((?:\?[%b/?\[\]]*)?)\Z".replace(b"%b", _PCHAR))
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_NOT_TOKEN = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
-_TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
-_NOT_TEXT = re.compile(rb"[^\t\n\x20-\x7e\x80-\xff]")
-_BLOCK = re.compile(rb"(?:" + _TOKEN + rb":" + _TEXT + rb"\r\n)*\Z")
+# Sets of bytes, deleted by `translate`: what is left is what is wrong. Several times quicker than a search.
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TEXT = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_BLOCK = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,21 @@ def _service(text: bytes) -> ServiceId:
     return ServiceId.parse(text.decode())
 
 
-def service_target(base_path: bytes, call: ServiceCall) -> bytes:
+def service_target(base_path: bytes, suffix: bytes, query: bytes) -> bytes:
     """The request target at the provider's system: its base path, the suffix as received, the query as received."""
-    suffix = call.suffix.encode()
     if suffix and base_path.endswith(b"/"):
         suffix = suffix[1:]
-    return (base_path + suffix or b"/") + call.query
+    return (base_path + suffix or b"/") + query
+
+
+@lru_cache(maxsize=4)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
+def http_date(now: int) -> bytes:
+    """A moment (milliseconds) as the value of `Date` (RFC 9110, 5.6.7)."""
+    return _date(now // 1000)
 
 
 def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
@@ -202,18 +211,18 @@ def kept_headers(
 
 
 def _check(headers: Sequence[tuple[bytes, bytes]], max_count: int, max_bytes: int, at: At) -> None:
-    # One search over all names and one over all values: per header it would cost most of this function.
+    # Once over all names and once over all values: per header it would cost most of this function.
     if not headers:
         return
     if len(headers) > max_count:
         raise Limited("limit.headers", f"More than {max_count} headers", at=at)
     names, values = zip(*headers, strict=True)
-    all_names, all_values = b"".join(names), b"\n".join(values)
+    all_names, all_values = b"".join(names), b"".join(values)
     if len(all_names) + len(all_values) > max_bytes:
         raise Limited("limit.headers", f"The headers are longer than {max_bytes} bytes", at=at)
-    if b"" in names or _NOT_TOKEN.search(all_names):
+    if b"" in names or all_names.translate(None, _TOKEN):
         raise Malformed("header.malformed", "A header name has a character that is not allowed", at=at)
-    if all_values.count(b"\n") != len(values) - 1 or _NOT_TEXT.search(all_values):
+    if all_values.translate(None, _TEXT):
         raise Malformed("header.malformed", "A header value has a character that is not allowed", at=at)
 
 
