@@ -1,0 +1,374 @@
+// The checks of a receipt, in the order and under the names of docs/formats/receipt.md, written from the format pages.
+// One module for the HTML receipt and for the portal. Needs no network and no page: give it a receipt and an anchor.
+//
+// A check is {check, at, verdict, reason, data}: what was checked, of what (a path such as "messages/0/proofs/1"), and
+// "ok", "bad" or "unchecked". ML-DSA-44 signatures, timestamps and seals are never more than "unchecked" here.
+
+import { checkCosignatures, checkInclusion, checkLogSignature, leafHash, parseCheckpoint, parseProof, presentMlDsa } from "./checkpoint.js";
+import { checkExcerptForm, checkSnapshot, fingerprint, parseAnchor } from "./configuration.js";
+import { binding, memberOf, parseRecord, roleOf } from "./record.js";
+import { Bad, Unchecked, base64, concat, equal, fromBase64, isObject, list, nullOr, oneOf, shape, text, utf8 } from "./strict.js";
+
+export const STATES = ["one-sided", "recorded", "witnessed", "timestamped", "sealed"];
+const MAX_RECEIPT = 4 * 1024 * 1024;
+const CLOCK_SKEW = 60_000;
+const METASERVICES = ["listMethods", "allowedMethods", "getOpenAPI"];
+const ENDINGS = ["response", "refused", "no-answer", "aborted"];
+
+const loose = { anyOrder: true };
+const RECEIPT = shape(
+  {
+    format: oneOf("qaztech-receipt 1"),
+    message: text(),
+    messages: list(
+      shape(
+        {
+          role: oneOf("request", "response"),
+          record: text(),
+          proofs: list(shape({ log: text(), proof: text() }, loose)),
+        },
+        loose,
+      ),
+    ),
+    logs: list(shape({ origin: text(), member: nullOr(text()), vkeys: list(text()) }, loose)),
+    configuration: (value, reason) => {
+      if (!isObject(value)) throw new Bad(reason);
+    },
+    timestamps: list(shape({ log: text(), note: text(), token: text() }, loose)),
+    seals: list((value, reason) => {
+      if (!isObject(value)) throw new Bad(reason);
+    }),
+    disclosure: list((value, reason) => {
+      if (!isObject(value)) throw new Bad(reason);
+      const members = { role: oneOf("request", "response"), field: oneOf("path", "query", "headers", "body"), salt: text() };
+      shape("value" in value ? { ...members, value: text() } : members, loose)(value, reason);
+    }),
+    state: oneOf(...STATES),
+  },
+  loose,
+);
+
+/** Collects verdicts. A step that throws anything unexpected is bad, never passed over. */
+class Checks {
+  constructor() {
+    this.list = [];
+  }
+
+  add(check, at, verdict, reason = "", data = {}) {
+    this.list.push({ check, at, verdict, reason, data });
+  }
+
+  /** Run one check; gives what `work` returns, or null where it did not pass. */
+  async run(check, at, work) {
+    try {
+      const found = await work();
+      this.add(check, at, "ok", "", found?.shown ?? {});
+      return found ?? {};
+    } catch (error) {
+      const verdict = error instanceof Unchecked ? "unchecked" : "bad";
+      const known = error instanceof Unchecked || error instanceof Bad;
+      this.add(check, at, verdict, known ? error.reason : "unexpected", known ? error.data : { text: String(error) });
+      return null;
+    }
+  }
+}
+
+/**
+ * Check a receipt (parsed by `parseJson`) against the bytes of an anchor. `bodies` may hold the bytes of a request's or
+ * response's body. Gives `{checks, state, records, anchor}`; what could not be read is null in them.
+ */
+export async function verifyReceipt(receipt, anchorData, crypto, bodies = {}) {
+  const checks = new Checks();
+  const anchor = { fingerprint: await fingerprint(anchorData, crypto) };
+  const read = await checks.run("anchor", "anchor", () => parseAnchor(anchorData, crypto));
+  if (read) Object.assign(anchor, read);
+  const form = await checks.run("form", "receipt", () => {
+    RECEIPT(receipt, "receipt.form");
+    if (utf8(JSON.stringify(receipt)).length > MAX_RECEIPT) throw new Bad("receipt.form");
+  });
+  if (!form) return { checks: checks.list, state: null, records: [], anchor };
+
+  const records = [];
+  for (const [i, message] of receipt.messages.entries()) records.push(await readRecord(checks, i, message, crypto));
+  const exchange = await checkExchange(checks, receipt, records);
+  const configurations = await checkConfiguration(checks, receipt, records, read ? anchor : null, crypto);
+  for (const record of records) record.configuration = configurationOf(record, records, configurations);
+  for (const record of records) await checkProofs(checks, record, read ? anchor : null, crypto);
+  for (const record of records) await checkParties(checks, record, exchange);
+  await checkRight(checks, records);
+  for (const record of records) await checkTime(checks, record);
+  for (const [i, shown] of receipt.disclosure.entries()) await checkCommitment(checks, i, shown, records, bodies, crypto);
+  await checkAttestations(checks, receipt, records);
+  await checkListedKeys(checks, receipt, records, read ? anchor : null);
+  const state = await checkState(checks, receipt, records, exchange);
+  return { checks: checks.list, state, records, anchor };
+}
+
+// record ---------------------------------------------------------------------------------------------------------------
+
+async function readRecord(checks, i, message, crypto) {
+  const at = `messages/${i}`;
+  const record = await checks.run("record", at, () => {
+    const parsed = parseRecord(fromBase64(message.record, "record.base64"));
+    if (roleOf(parsed.kind) !== message.role) throw new Bad("record.role", { kind: parsed.kind });
+    return parsed;
+  });
+  const proofs = message.proofs.map((proof, j) => ({ at: `${at}/proofs/${j}`, log: proof.log, text: proof.proof }));
+  for (const proof of proofs) {
+    try {
+      proof.parsed = parseProof(proof.text);
+      proof.checkpoint = parseCheckpoint(proof.parsed.checkpoint);
+    } catch (error) {
+      proof.unreadable = error;
+    }
+  }
+  const leaf = record && (await leafHash(record.data, crypto));
+  return { at, kind: record?.kind ?? null, fields: record?.fields ?? {}, leaf, proofs, time: null };
+}
+
+// exchange -------------------------------------------------------------------------------------------------------------
+
+/** Who is A and who is B: `{request, from, to}`; null where the records do not make one exchange. */
+function checkExchange(checks, receipt, records) {
+  return checks.run("exchange", "exchange", () => {
+    if (records.some((record) => !record.kind)) throw new Unchecked("exchange.unread");
+    const of = (...kinds) => records.filter((record) => kinds.includes(record.kind));
+    if (of("request").length !== 1) throw new Bad("exchange.request");
+    const [request] = of("request");
+    const { from, to } = request.fields;
+    const tooMany =
+      of("response", "refused").length > 1 ||
+      of("request-tail").length > 1 ||
+      of("response-tail").length > 1 ||
+      of("no-answer", "aborted").length > 1 ||
+      (of("no-answer").length && of("response", "refused").length);
+    if (tooMany) throw new Bad("exchange.kinds");
+    for (const { kind, fields } of records) {
+      for (const name of ["message", "client", "service"]) {
+        if (name in fields && fields[name] !== request.fields[name]) throw new Bad("exchange.differs", { field: name });
+      }
+      const onward = ["request", "request-tail", "no-answer"].includes(kind);
+      const back = ["response", "response-tail", "refused"].includes(kind);
+      const isOnward = fields.from === from && fields.to === to;
+      const isBack = fields.from === to && fields.to === from;
+      if ((onward && !isOnward) || (back && !isBack) || !(isOnward || isBack)) throw new Bad("exchange.direction", { kind });
+    }
+    if (receipt.message !== request.fields.message) throw new Bad("exchange.differs", { field: "message" });
+    for (const record of records) {
+      if ("request" in record.fields) checkBinding(record, "request", request, from);
+      if ("head" in record.fields) {
+        const [head] = of(record.kind.slice(0, -5));
+        if (!head || head.fields.size !== "-") throw new Bad("exchange.tail");
+        checkBinding(record, "head", head, record.fields.from);
+      }
+    }
+    return { request, from, to };
+  });
+}
+
+function checkBinding(record, field, bound, log) {
+  const { digest, index } = binding(record.fields[field]);
+  if (digest !== base64(bound.leaf)) throw new Bad("exchange.binding", { kind: record.kind, bound: bound.kind });
+  const proof = bound.proofs.find((one) => one.log === log);
+  if (proof && proof.parsed?.index !== index) throw new Bad("exchange.index", { kind: record.kind, bound: bound.kind });
+}
+
+// configuration --------------------------------------------------------------------------------------------------------
+
+/** The configurations by the snapshots that records name: a map from `version hash`, without those that do not hold. */
+async function checkConfiguration(checks, receipt, records, anchor, crypto) {
+  const found = new Map();
+  const excerpt = receipt.configuration;
+  const form = await checks.run("excerpt", "configuration", () => checkExcerptForm(excerpt, crypto));
+  const named = new Set(records.flatMap(({ fields }) => ("snapshot" in fields ? [fields.snapshot] : [])));
+  for (const snapshot of named) {
+    const at = `configuration/${snapshot.split(" ")[0]}`;
+    const steps = [];
+    await checks.run("configuration", at, async () => {
+      if (!anchor) throw new Unchecked("anchor.unread");
+      if (!form) throw new Bad("excerpt.form");
+      const part = excerpt.snapshots.find((one) => `${one.version} ${one.sha256}` === snapshot);
+      if (!part) throw new Bad("excerpt.snapshot");
+      const done = (step, data, verdict = "ok") => steps.push({ check: step, at, verdict, reason: "", data });
+      const configuration = await checkSnapshot(part, excerpt.blobs, anchor, crypto, done);
+      for (const { fields } of records) {
+        if (fields.snapshot === snapshot && Number(fields.time) >= configuration.expires) throw new Bad("excerpt.expired");
+      }
+      found.set(snapshot, configuration);
+    });
+    checks.list.push(...steps);
+  }
+  return found;
+}
+
+/** The configuration a record is judged by: that of its own snapshot, else of the request's. */
+function configurationOf(record, records, configurations) {
+  const request = records.find(({ kind }) => kind === "request");
+  return configurations.get(record.fields.snapshot ?? request?.fields.snapshot) ?? null;
+}
+
+// inclusion, checkpoint, cosignatures ------------------------------------------------------------------------------------
+
+async function checkProofs(checks, record, anchor, crypto) {
+  for (const proof of record.proofs) {
+    const { parsed, checkpoint, at } = proof;
+    const readable = () => {
+      if (proof.unreadable) throw proof.unreadable;
+    };
+    proof.included = await checks.run("inclusion", at, async () => {
+      readable();
+      if (!record.leaf) throw new Unchecked("record.unread");
+      const { index, hashes } = parsed;
+      await checkInclusion({ leaf: record.leaf, index, size: checkpoint.size, hashes, root: checkpoint.root }, crypto);
+    });
+    proof.signed = await checks.run("checkpoint", at, async () => {
+      readable();
+      if (checkpoint.origin !== proof.log) throw new Bad("checkpoint.origin", { origin: checkpoint.origin });
+      if (!record.configuration) throw new Unchecked("configuration.unread");
+      const keys = record.configuration.keys(proof.log);
+      if (!keys) throw new Bad("checkpoint.unknown", { origin: proof.log });
+      await checkLogSignature(checkpoint, keys, crypto);
+      return { keys };
+    });
+    await checkWitnesses(checks, proof, anchor, crypto, readable);
+  }
+  const times = record.proofs.map((proof) => proof.witnessed?.time);
+  if (times.length && times.every((time) => time)) {
+    record.time = Number(times.reduce((a, b) => (a > b ? a : b))) * 1000;
+  }
+}
+
+async function checkWitnesses(checks, proof, anchor, crypto, readable) {
+  let unchecked = [];
+  proof.witnessed = await checks.run("cosignatures", proof.at, async () => {
+    readable();
+    if (!anchor) throw new Unchecked("anchor.unread");
+    const hybrid = proof.signed ? presentMlDsa(proof.checkpoint, proof.signed.keys) : false;
+    const witnessed = await checkCosignatures(proof.checkpoint, anchor.policy, crypto);
+    unchecked = hybrid ? [proof.log, ...witnessed.unchecked] : witnessed.unchecked;
+    return { ...witnessed, shown: { names: [...witnessed.times.keys()].join(", "), time: Number(witnessed.time) * 1000 } };
+  });
+  proof.unchecked = unchecked;
+  if (unchecked.length) checks.add("ml-dsa", proof.at, "unchecked", "ml-dsa", { names: unchecked.join(", ") });
+}
+
+// parties, right, time ---------------------------------------------------------------------------------------------------
+
+/** The time at which keys and logs must have been in force. */
+const moment = (record) => record.time ?? Number(record.fields.time);
+
+function checkParties(checks, record, exchange) {
+  return checks.run("parties", record.at, () => {
+    if (!exchange) throw new Unchecked("exchange.unread");
+    if (!record.configuration) throw new Unchecked("configuration.unread");
+    const { client, service } = exchange.request.fields;
+    for (const [member, log] of [[memberOf(client), exchange.from], [memberOf(service), exchange.to]]) {
+      if (!record.configuration.member(member)) throw new Bad("parties.unknown", { member });
+      if (!record.configuration.speaksFor(log, member, moment(record))) throw new Bad("parties.log", { member, log });
+    }
+  });
+}
+
+async function checkRight(checks, records) {
+  for (const record of records.filter(({ kind }) => kind === "request")) {
+    await checks.run("right", record.at, () => {
+      const { client, service, endpoint, time } = record.fields;
+      if (endpoint === "-") {
+        if (!METASERVICES.includes(service.split("/").at(-1))) throw new Bad("right.none");
+        return { shown: { endpoint } };
+      }
+      if (!record.configuration) throw new Unchecked("configuration.unread");
+      if (!record.configuration.grants(client, service, endpoint, Number(time))) throw new Bad("right.missing", { endpoint });
+      return { shown: { endpoint } };
+    });
+  }
+}
+
+function checkTime(checks, record) {
+  return checks.run("time", record.at, () => {
+    if (!record.kind) throw new Unchecked("record.unread");
+    const { time, expires } = record.fields;
+    if (expires !== undefined && BigInt(time) > BigInt(expires)) throw new Bad("time.expired");
+    if (record.time === null) throw new Unchecked("time.unwitnessed");
+    if (Number(time) > record.time + CLOCK_SKEW) throw new Bad("time.later", { time: record.time });
+    return { shown: { time: record.time } };
+  });
+}
+
+// commitment -------------------------------------------------------------------------------------------------------------
+
+function checkCommitment(checks, i, { role, field, salt, value }, records, bodies, crypto) {
+  return checks.run("commitment", `disclosure/${i}`, async () => {
+    const head = records.find(({ kind }) => kind === role);
+    const tail = records.find(({ kind }) => kind === `${role}-tail`);
+    const record = field === "body" && head?.fields.size === "-" ? tail : head;
+    const commitment = record?.fields[field];
+    if (!commitment) throw new Bad("commitment.field", { field });
+    const saltBytes = fromBase64(salt, "commitment.form", 32);
+    if (field === "body" && value !== undefined) throw new Bad("commitment.form");
+    const bytes = field === "body" ? bodies[role] : fromBase64(value, "commitment.form");
+    if (!bytes) throw new Unchecked("commitment.body");
+    const digest = await crypto.sha256(concat(saltBytes, await crypto.sha256(bytes)));
+    if (!equal(digest, fromBase64(commitment, "commitment.form", 32))) throw new Bad("commitment.differs", { field });
+    return { shown: { field } };
+  });
+}
+
+// timestamp, seal, logs, state --------------------------------------------------------------------------------------------
+
+async function checkAttestations(checks, receipt, records) {
+  const notes = new Set(records.flatMap(({ proofs }) => proofs.map((proof) => `${proof.log} ${proof.parsed?.checkpoint}`)));
+  for (const [i, { log, note }] of receipt.timestamps.entries()) {
+    await checks.run("timestamp", `timestamps/${i}`, () => {
+      if (!notes.has(`${log} ${note}`)) throw new Bad("timestamp.note");
+      throw new Unchecked("timestamp");
+    });
+  }
+  for (const i of receipt.seals.keys()) checks.add("seal", `seals/${i}`, "unchecked", "seal");
+}
+
+/** The `logs` of a receipt are for people; still they must be what the excerpt and the anchor say. */
+function checkListedKeys(checks, receipt, records, anchor) {
+  return checks.run("logs", "logs", () => {
+    const configurations = records.map(({ configuration }) => configuration).filter(Boolean);
+    if (!anchor || !configurations.length) throw new Unchecked("configuration.unread");
+    const witnesses = [...anchor.policy.witnesses.values()].flatMap(({ key, hybrid }) => (hybrid ? [key, hybrid] : [key]));
+    for (const { origin, member, vkeys } of receipt.logs) {
+      const held = configurations.map((one) => one.keys(origin)).filter(Boolean);
+      const witness = witnesses.filter(({ name }) => name === origin);
+      const known = held.length ? held : witness.length ? [witness] : [];
+      const same = known.some((keys) => vkeys.every((vkey) => keys.some((key) => key.text === vkey)) && vkeys.length === keys.length);
+      if (!same) throw new Bad("logs.keys", { origin });
+      if (held.length && !configurations.some((one) => one.member(member))) throw new Bad("logs.keys", { origin });
+    }
+  });
+}
+
+function checkState(checks, receipt, records, exchange) {
+  const found = exchange ? stateOf(records, exchange) : "one-sided";
+  return checks
+    .run("state", "receipt", () => {
+      const named = STATES.indexOf(receipt.state);
+      const rank = STATES.indexOf(found);
+      // What only a timestamp or a seal could lift is beyond this page.
+      if (named > rank && rank === STATES.indexOf("witnessed")) throw new Unchecked("state.higher", { found });
+      if (named > rank) throw new Bad("state.lower", { found });
+      const hybrid = records.some(({ proofs }) => proofs.some((proof) => proof.unchecked?.length));
+      if (hybrid && named >= STATES.indexOf("witnessed")) throw new Unchecked("state.ml-dsa", { found });
+      return { shown: { found } };
+    })
+    .then(() => found);
+}
+
+/** The weakest over all records and proofs, as far as this page can see: at most `witnessed`. */
+function stateOf(records, { from, to }) {
+  const has = (kind) => records.some((record) => record.kind === kind);
+  const held = (record, log) => record.proofs.some((proof) => proof.log === log && proof.included && proof.signed);
+  const complete = records.every((record) => {
+    const owed = ["no-answer", "aborted"].includes(record.kind) ? [record.fields.from] : [from, to];
+    const tailed = record.fields.size !== "-" || has(`${record.kind}-tail`);
+    return tailed && owed.every((log) => held(record, log));
+  });
+  if (!complete || !ENDINGS.some(has)) return "one-sided";
+  return records.every(({ proofs }) => proofs.every((proof) => proof.witnessed)) ? "witnessed" : "recorded";
+}
