@@ -173,6 +173,15 @@ class Configuration:
         table = found.table(name)
         return table.authorise(name, lineage, method, path, now) if table is not None else None
 
+    def grants(self, client: SubsystemId, service: ServiceId, endpoint: str, now: int) -> bool:
+        """Whether a right gives the client exactly this endpoint at this moment: what a record says it was let in by."""
+        found = self._services.get(service)
+        who = self._clients.get(client)
+        table = found.table(who[0]) if found is not None and who is not None else None
+        if table is None or who is None or found is None or found.disabled is not None:
+            return False
+        return any(str(given) == endpoint for given in table.endpoints(*who, now))
+
     def log(self, origin: str) -> LogEntry | None:
         """A log by its origin."""
         return self._logs.get(origin)

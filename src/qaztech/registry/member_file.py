@@ -20,6 +20,7 @@ from qaztech.core.errors import Error, Malformed, Untrusted
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.evidence.note import ED25519, ML_DSA_44, VerifierKey
 from qaztech.registry.forms import (
+    MAX_NAME,
     MAX_VERSION,
     ORIGIN,
     Form,
@@ -292,8 +293,9 @@ def _check_services(member: MemberId, statement: MemberStatement) -> None:
         if parsed.subsystem not in subsystems:
             malformed(_CODE, "a service belongs to a subsystem of its member")
         service.names.check(_CODE)
-        if service.disabled is not None and not 1 <= len(service.disabled) <= 500:
-            malformed(_CODE, "a notice has 1 to 500 characters")
+        notice = service.disabled
+        if notice is not None and not (1 <= len(notice) <= MAX_NAME and notice.isprintable()):
+            malformed(_CODE, f"a notice has 1 to {MAX_NAME} printable characters")
         _check_pages(service.rights)
 
 
