@@ -1,0 +1,158 @@
+"""A member's own desk: its key, its file in the making, the rights it has given. A folder only the member has.
+
+    member.key            the member key (PKCS #8 PEM, 0600)
+    member-file.json      the newest signed member file
+    rights/<hash>.json    the rights pages the file names
+
+Every change makes the next version of the file, signs it and says what has to reach the registry. The registry is told
+by `Submission`s; it can refuse them, not change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from qaztech.core.errors import Conflict, NotFound
+from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
+from qaztech.core.rights import Endpoint
+from qaztech.core.time import Clock
+from qaztech.evidence.note import VerifierKey
+from qaztech.registry import authoring
+from qaztech.registry.authoring import ServiceRights
+from qaztech.registry.configuration import ServiceType
+from qaztech.registry.files import write_file
+from qaztech.registry.forms import Names
+from qaztech.registry.member_file import MemberStatement, sign_statement, verify_member_file
+from qaztech.registry.rights_page import RightsPage, parse_rights_page
+from qaztech.trust.keys import Ed25519Key
+
+Change = Callable[[MemberStatement], MemberStatement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What the registry must get for a change to count: new rights pages first, then the member file."""
+
+    pages: tuple[bytes, ...]
+    envelope: bytes
+
+
+class Desk:
+    """One member's folder."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        if not (directory / "member.key").exists():
+            raise NotFound("member.no-desk", f"{directory} has no member key; make one with `qaztech member new`")
+        self._directory = directory
+        self._clock = clock
+        self.key = Ed25519Key.load(directory / "member.key")
+        self._file = verify_member_file((directory / "member-file.json").read_bytes())
+
+    @classmethod
+    def create(cls, directory: Path, *, member: MemberId, names: Names, clock: Clock) -> Desk:
+        """A new member key and a first, empty member file. Raises `Conflict` where there is one already."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (directory / "member.key").exists():
+            raise Conflict("member.exists", f"{directory} already holds a member key")
+        key = Ed25519Key.generate()
+        statement = authoring.new_statement(member, key.public, names, clock.now())
+        write_file(directory / "member-file.json", sign_statement(statement, key))
+        key.save(directory / "member.key")
+        return cls(directory, clock)
+
+    @property
+    def statement(self) -> MemberStatement:
+        """What the newest signed file says."""
+        return self._file.statement
+
+    @property
+    def member(self) -> MemberId:
+        """Whose desk this is."""
+        return self._file.member
+
+    @property
+    def lineage(self) -> str:
+        """Hash of the member's first key."""
+        return self._file.lineage
+
+    def submission(self) -> Submission:
+        """Everything the registry must have for the newest file."""
+        pages = tuple(self._page(r.sha256) for s in self.statement.services for r in s.rights)
+        return Submission(pages=pages, envelope=(self._directory / "member-file.json").read_bytes())
+
+    # Changes ------------------------------------------------------------------------------------------------------
+
+    def change(self, *changes: Change) -> Submission:
+        """Make the next version with these changes, sign it, keep it."""
+        statement = self.statement
+        for change in changes:
+            statement = change(statement)
+        return self._sign(authoring.revise(statement, self._clock.now()), self.key)
+
+    def add_node(self, node: NodeId, address: str, tls: bytes, logs: Sequence[VerifierKey]) -> Submission:
+        """A node of this member, with its TLS key (SHA-256 of SPKI) and the keys of its log."""
+        now = self._clock.now()
+        return self.change(
+            lambda s: authoring.with_node(s, node, address, tls), lambda s: authoring.with_log(s, node, logs, now)
+        )
+
+    def add_subsystem(self, subsystem: SubsystemId, names: Names) -> Submission:
+        """A subsystem, or new names for one."""
+        return self.change(lambda s: authoring.with_subsystem(s, subsystem, names))
+
+    def add_service(self, service: ServiceId, names: Names, *, type_: ServiceType, disabled: str | None) -> Submission:
+        """A service, or a change of one; its rights stay."""
+        known = next((line for line in self.statement.services if line.id == str(service)), None)
+        rights = known.rights if known is not None else ()
+        return self.change(
+            lambda s: authoring.with_service(s, service, names, type_=type_, disabled=disabled, rights=rights)
+        )
+
+    def grant(
+        self, service: ServiceId, client: SubsystemId, lineage: str, endpoints: Iterable[Endpoint], until: int | None
+    ) -> Submission:
+        """A right for one client, in place of any it had; `lineage` is its member's."""
+        return self._with_rights(service, lambda rights: rights.grant(client, lineage, endpoints, until))
+
+    def revoke(self, service: ServiceId, client: SubsystemId) -> Submission:
+        """Take a client's right away."""
+        return self._with_rights(service, lambda rights: rights.revoke(client))
+
+    def rotate_key(self) -> Submission:
+        """A new member key, introduced by the old one, which is kept beside it until it is carried away."""
+        new = Ed25519Key.generate()
+        statement = authoring.rotate_key(self.statement, self.key, new.public, self._clock.now())
+        path = self._directory / "member.key"
+        path.rename(self._directory / f"member.key.until-version-{statement.version}")
+        new.save(path)
+        return self._sign(statement, new)
+
+    # Pieces ---------------------------------------------------------------------------------------------------------
+
+    def _with_rights(self, service: ServiceId, change: Callable[[ServiceRights], ServiceRights]) -> Submission:
+        line = next((line for line in self.statement.services if line.id == str(service)), None)
+        if line is None:
+            raise NotFound("service.unknown", f"the member file names no service {service}", at="caller")
+        before: dict[str, RightsPage] = {r.first: parse_rights_page(self._page(r.sha256)) for r in line.rights}
+        rights = change(ServiceRights.of(service, before.values()))
+        cut = rights.pages(self.statement.version + 1, before)
+        (self._directory / "rights").mkdir(exist_ok=True)
+        for page in cut:
+            write_file(self._directory / "rights" / f"{page.reference.sha256}.json", page.data)
+        return self.change(lambda s: authoring.with_rights(s, service, [page.reference for page in cut]))
+
+    def _page(self, digest: str) -> bytes:
+        data = (self._directory / "rights" / f"{digest}.json").read_bytes()
+        if sha256(data).hexdigest() != digest:
+            raise Conflict("rights-page.changed", f"the rights page {digest} is not what the member file names")
+        return data
+
+    def _sign(self, statement: MemberStatement, key: Ed25519Key) -> Submission:
+        envelope = sign_statement(statement, key)
+        self._file = verify_member_file(envelope)
+        self.key = key
+        write_file(self._directory / "member-file.json", envelope)
+        return self.submission()
