@@ -54,15 +54,21 @@ class AppendFile:
         """Bytes that are only in memory."""
         return self.size - self._written
 
+    def missing(self) -> bool:
+        """Whether the file lacks bytes it should have."""
+        return bool(self._written) and (
+            not self._storage.exists(self.path) or self._storage.size(self._handle()) < self._written
+        )
+
     def pending(self) -> tuple[int, bytes]:
-        """What is to be written, and where; makes the file if need be."""
-        if self._file is None and self.unwritten:
-            self._file = self._storage.open(self.path, create=True)
+        """What is to be written, and where."""
         return self._written, bytes(self._tail[self._written - self._base :])
 
     def write(self, offset: int, data: bytes) -> None:
         """Write what `pending` gave."""
-        if data and self._file is not None:
+        if data:
+            if self._file is None:  # a file that is not there yet, so nobody reads it meanwhile
+                self._file = self._storage.open(self.path, create=True)
             self._storage.pwrite(self._file, data, offset)
 
     def written(self, stop: int) -> None:
@@ -80,6 +86,7 @@ class AppendFile:
 
     def cut(self, size: int) -> None:
         """Forget everything past `size`, in the file too."""
+        self.close()
         if self._storage.exists(self.path):
             file = self._file = self._storage.open(self.path, write=True)
             self._storage.truncate(file, size)

@@ -18,7 +18,7 @@ from qaztech.core.errors import Conflict, Halt, Limited, Malformed
 from qaztech.core.time import Clock
 from qaztech.evidence.checkpoint import sign_checkpoint
 from qaztech.evidence.note import ED25519, VerifierKey
-from qaztech.evidence.recovery import TREE, WAL, Contents, begin, recover
+from qaztech.evidence.recovery import TREE, WAL, Contents, begin, damaged, recover
 from qaztech.evidence.state import IDENTITY, STATE, ClosedLog, Identity, State, close_origin, read_closed
 from qaztech.evidence.storage import Storage, write_whole
 from qaztech.evidence.tree import Growth, grow
@@ -114,9 +114,9 @@ class Log(LogView):
             if continues is not None:
                 first = log.prepare([Entry(bytes(16), clock.now(), continues.continuation())])
                 log.write_and_sync(first)
+            _name(storage, directory)  # all that makes the log, then the file that says it is one
             write_whole(storage, directory / IDENTITY, identity.format(), "create.identity")
-            storage.sync_directory(directory, "create.directory")
-            storage.sync_directory(directory.parent, "create.parent")
+            _name(storage, directory)
             if first is None:
                 log._sign()
             else:
@@ -138,19 +138,17 @@ class Log(LogView):
         key: Ed25519Key,
         origin: str,
         clock: Clock,
-        rebuild: bool = False,
     ) -> Log:
-        """Open a log to go on with it; raises `Halt` when it must not. `rebuild` makes derived files anew."""
+        """Open a log to go on with it; raises `Halt` when it must not."""
         identity = identity_of(storage, directory)
         if identity.key != VerifierKey.of(origin, ED25519, key.public):
             raise Halt("log.identity", f"the log in {directory} is {identity.key.name} with another key", at="log")
         lock = _lock(storage, directory)
         try:
-            closed = read_closed(storage, directory)
-            if closed is not None:
-                raise Halt("log.closed", f"{closed.origin} is closed: {closed.reason}", at="log")
-            contents = recover(directory, storage=storage, identity=identity, rebuild=rebuild)
+            _refuse_closed(storage, directory)
+            contents = recover(directory, storage=storage, identity=identity)
             contents.wal.repair(contents.mark, contents.position)
+            _name(storage, directory)  # whoever made it may have ended just before that
             log = cls(contents=contents, identity=identity, clock=clock, key=key, lock=lock)
             log._sign()
         except OSError as error:
@@ -301,6 +299,8 @@ class Log(LogView):
             behind.run()
             for file in files:
                 file.sync()
+            storage.sync_directory(directory / TREE, "state.tree")
+            storage.sync_directory(directory, "state.directory")
             write_whole(storage, directory / STATE, state, "state.file")
 
         return Chore(run, behind.done)
@@ -311,3 +311,18 @@ def _lock(storage: Storage, directory: Path) -> int:
         return storage.lock(directory)
     except BlockingIOError as error:
         raise Conflict("log.in-use", f"another process has the log in {directory} open", at="log") from error
+
+
+def _refuse_closed(storage: Storage, directory: Path) -> None:
+    try:
+        closed = read_closed(storage, directory)
+    except Malformed as error:
+        raise damaged("the file `closed` is damaged; the log was closed, and stays so") from error
+    if closed is not None:
+        raise Halt("log.closed", f"{closed.origin} is closed: {closed.reason}", at="log")
+
+
+def _name(storage: Storage, directory: Path) -> None:
+    """Make durable that the log is there."""
+    storage.sync_directory(directory, "create.directory")
+    storage.sync_directory(directory.parent, "create.parent")

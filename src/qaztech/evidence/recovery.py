@@ -30,6 +30,7 @@ _APPLY: Final = 4096
 _WRITE_BEHIND: Final = 1 << 20
 _CHUNK: Final = 1 << 20
 _MAX_HEAD: Final = 4096
+_REMEDY: Final = "remove `state` to have it and all derived files made again"
 
 
 T = TypeVar("T")
@@ -84,32 +85,25 @@ def write_behind(files: list[AppendFile]) -> None:
         file.written(offset + len(data))
 
 
-def recover(
-    directory: Path, *, storage: Storage, identity: Identity, read_only: bool = False, rebuild: bool = False
-) -> Contents:
-    """Read a log's directory; raises `Halt` naming what contradicts. With `rebuild` derived files are not believed."""
+def recover(directory: Path, *, storage: Storage, identity: Identity, read_only: bool = False) -> Contents:
+    """Read a log's directory; raises `Halt` naming what contradicts."""
     try:
         state = read_state(storage, directory)
     except Malformed as error:
-        raise damaged(f"the file `state` is damaged ({error.detail}); to make it again, remove it") from error
+        raise damaged(f"the file `state` is damaged ({error.detail}); {_REMEDY}") from error
     signed = None if state is None else _verified(state.head, identity.key)
+    contents = begin(directory, storage=storage, identity=identity, state=state)
     if state is not None:
         _check_state(state, signed)
-    base = None if rebuild or state is None or not _is_complete(storage, directory, state) else state
-    contents = begin(directory, storage=storage, identity=identity, state=base)
-    if base is not None:
-        _check_reaches(contents.wal, base)
-        contents.tree.check_peaks()
-        contents.head, contents.head_note = signed, base.head
+        _check_reaches(contents.wal, state)
+        _check_derived(contents)
+        contents.head, contents.head_note = signed, state.head
     if not read_only:
+        storage.mkdir(directory / WAL)
         storage.mkdir(directory / TREE)
         for file in contents.files():
             file.cut(file.size)
     _Replay(contents, read_only=read_only).run()
-    if state is not None and signed is not None:
-        _check_covers(contents, signed, "the file `state`")
-        if contents.head is None or contents.head.size < signed.size:
-            contents.head, contents.head_note = signed, state.head
     if contents.head_note:
         _verified(contents.head_note, identity.key)
     for beyond in signed_heads_behind(contents.wal, contents.position, identity.key):
@@ -150,26 +144,13 @@ def _check_state(state: State, signed: Checkpoint | None) -> None:
         raise damaged("the file `state` does not agree with the head it holds")
 
 
-def _is_complete(storage: Storage, directory: Path, state: State) -> bool:
-    """Whether the derived files are as long as `state` says; if not, they are made again."""
-    needed = {directory / "rows": state.size * ROW.size}
-    needed |= {directory / f"notes-{kind}": count * NOTE_ROW.size for kind, count in state.notes.items()}
-    size, level = state.size, 0
-    while size:
-        needed[directory / TREE / str(level)] = size * 32
-        size, level = size >> 8, level + 1
-    for path, length in needed.items():
-        if not length:
-            continue
-        if not storage.exists(path):
-            return False
-        file = storage.open(path)
-        try:
-            if storage.size(file) < length:
-                return False
-        finally:
-            storage.close(file)
-    return True
+def _check_derived(contents: Contents) -> None:
+    """Whether the derived files are there as `state` says, and lead to the root it has."""
+    for file in contents.files():
+        if file.missing():
+            raise damaged(f"{file.path.name} is shorter than the file `state` says; {_REMEDY}")
+    if not contents.tree.matches_peaks():
+        raise damaged(f"the files of the tree do not lead to the root that was signed; {_REMEDY}")
 
 
 def _check_reaches(wal: Wal, state: State) -> None:

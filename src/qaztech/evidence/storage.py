@@ -21,6 +21,8 @@ SyncReason = Literal[
     "wal.batch",
     "wal.recover",
     "state.derived",
+    "state.tree",
+    "state.directory",
     "state.file",
     "closed.file",
     "closed.directory",

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from qaztech.core.errors import Halt, NotFound
+from qaztech.core.errors import NotFound
 from qaztech.evidence.derived import AppendFile
 from qaztech.evidence.merkle import (
     HASH_SIZE,
@@ -157,7 +157,6 @@ class Tree:
         if not 0 <= size <= self.size:
             raise NotFound("log.no-entry", f"the log has {self.size} entries", at="log")
 
-    def check_peaks(self) -> None:
-        """Refuse to go on when the files do not hold what the peaks say."""
-        if [self._node(level, index) for level, index in frontier_nodes(self.size)] != self.peaks:
-            raise Halt("log.damaged", "the files of the tree do not lead to the root that was signed", at="log")
+    def matches_peaks(self) -> bool:
+        """Whether the files hold what leads to the peaks."""
+        return [self._node(level, index) for level, index in frontier_nodes(self.size)] == self.peaks
