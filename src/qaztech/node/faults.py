@@ -206,14 +206,15 @@ class XRoadFault:
 
     def _xml(self) -> bytes:
         elements = "".join(
-            f"<{name}>{escape(_xml_text(value))}</{name}>"
+            f"<{name}>{xml_text(value)}</{name}>"
             for name, value in (("type", self.type), ("message", self.message), ("detail", self.detail))
         )
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<error>{elements}</error>\n'.encode(errors="replace")
 
 
-def _xml_text(text: str) -> str:
-    return "".join(c if c in "\t\n" or " " <= c < "\ufffe" or c > "\uffff" else "\ufffd" for c in text)
+def xml_text(text: str) -> str:
+    """Text as it may stand between XML tags; what XML 1.0 cannot hold becomes U+FFFD."""
+    return escape("".join(c if c in "\t\n" or " " <= c < "\ufffe" or c > "\uffff" else "\ufffd" for c in text))
 
 
 def error_media_type(accept: list[bytes]) -> bytes:
