@@ -348,10 +348,13 @@ def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
             stack += (value for _, value in node.value)
 
 
+_NOT_TEXT = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float"))
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 
 
 def _replace(text: str, node: yaml.ScalarNode, value: str, edits: dict[int, tuple[int, str]]) -> None:
+    if value == node.value or node.tag in _NOT_TEXT:
+        return
     start, end = node.start_mark.index, node.end_mark.index
     old = text[start:end]
     properties = _PROPERTIES.match(old)
