@@ -14,8 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import pycountry
-
 OPENAPI = Path(__file__).with_name("codes.openapi.yaml")
 
 
@@ -107,6 +105,8 @@ def build(path: Path) -> None:
 
 def rows(code_list: CodeList) -> list[tuple[str | None, ...]]:
     """The rows of a table, by key. What the lists do not say is None."""
+    import pycountry  # noqa: PLC0415  # an extra, and slow to import; most commands only need to know where things are
+
     languages = {field[5:] for _, field in code_list.columns if field.startswith("name:")}
     catalogues = {
         language: gettext.translation(code_list.domain, pycountry.LOCALES_DIR, languages=[language])
