@@ -14,6 +14,7 @@ from typing import Protocol
 Headers = list[tuple[bytes, bytes]]
 
 BODILESS = frozenset({204, 304})
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,17 @@ class Request:
     def resume(self) -> None:
         """Go on taking body; what waited is delivered before this returns."""
         self.is_paused = False
+        self.go_on()
         self.deliver()
         if self.carrier is not None and not self.is_paused:
             self.carrier.release()
+
+    def go_on(self) -> None:
+        """Ask for the body of a caller that waits to be asked, unless that is too late or too early."""
+        if self.must_continue and not self.is_paused and not self.is_started and self.carrier is not None:
+            self.must_continue = False
+            if not self.is_complete and not self.pending:
+                self.carrier.send(CONTINUE)
 
     def deliver(self) -> None:
         """Hand over what has arrived; called by the connection, never from inside the parser."""

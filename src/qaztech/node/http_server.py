@@ -16,13 +16,12 @@ from typing import NoReturn, cast
 
 import httptools
 
-from qaztech.node.http_request import Headers, Peer, Request, status_line
+from qaztech.node.http_request import CONTINUE, Headers, Peer, Request, status_line
 
 _METHODS = {
     name.encode(): name for name in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 }  # fmt: skip
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"expect", b"upgrade", b"connection"})
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
 
 
@@ -206,7 +205,7 @@ class _Connection(asyncio.Protocol):
             self._body_left = limits.max_body
             self._queue.append(request)
         elif continues and self._active is None and not self._queue:
-            self.send(_CONTINUE)
+            self.send(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         request = self._reading
@@ -338,8 +337,7 @@ class _Connection(asyncio.Protocol):
                 self._server.on_request(request)
                 if request.pending is not None:
                     request.deliver()
-                if request.must_continue and not request.is_complete and not request.is_answered:
-                    self.send(_CONTINUE)
+                request.go_on()
         finally:
             self._is_pumping = False
         if self._is_held:

@@ -2,10 +2,16 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import socket
+import ssl
 from types import SimpleNamespace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from qaztech.core.errors import Malformed
 from qaztech.node.http_client import BaseUrl, ClientLimits, HttpClient
@@ -525,6 +531,60 @@ class TestStreams:
 
         outcome.call.on_drain = more
         assert (await outcome.wait()).code == "service.timeout"
+
+
+def _certificate(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "system")])
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "system.pem"
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path.write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()) + certificate.public_bytes(pem))
+    return path
+
+
+class TestTls:
+    """To a system's https address, with the settings of that system."""
+
+    async def test_a_trusted_system_is_called_and_others_are_not(self, tmp_path):
+        """Unknown issuer and another name are no connection: nothing is sent."""
+        pem = _certificate(tmp_path)
+        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server_tls.load_cert_chain(pem)
+        system = System(always(OK))
+        server = await asyncio.start_server(system.serve, "127.0.0.1", 0, ssl=server_tls)
+        port = server.sockets[0].getsockname()[1]
+        trusting = ssl.create_default_context(cafile=pem)
+        cases = [
+            ("localhost", trusting, None),
+            ("localhost", ssl.create_default_context(), "service.unreachable"),
+            ("127.0.0.1", trusting, "service.unreachable"),
+        ]
+        for host, context, code in cases:
+            client = HttpClient(url=f"https://{host}:{port}", ssl=context)
+            for _ in range(2):
+                outcome = Outcome()
+                client.send("POST", b"/", [], b"x", on_response=outcome.on_response, on_error=outcome.on_error)
+                result = await outcome.wait()
+                assert (result.body == b"ok") if code is None else (result.code == code)
+            await client.close()
+        assert len(system.requests) == 2
+        server.close()
+        for writer in system.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.02)
 
 
 class TestBaseUrl:

@@ -42,7 +42,8 @@ class Caller:
     async def is_silent(self, seconds=0.1):
         """Whether nothing comes for a while."""
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self.reader.read(1), seconds) is None
+            await asyncio.wait_for(self.reader.read(1), seconds)
+            return False
         return True
 
 
@@ -474,6 +475,24 @@ class TestStreams:
         answer = await caller.read_all()
         assert answer.startswith(b"HTTP/1.1 403")
         assert b"Connection: close" in answer
+
+    async def test_expect_continue_is_answered_when_the_pause_ends(self, country):
+        """Not before what is needed for taking the body has been done."""
+
+        def answer(request):
+            request.pause()
+            request.on_data = lambda _: None
+            request.on_end = lambda: request.respond(200, [], b"taken")
+
+        country.answer = answer
+        await country.start(buffered_body=1)
+        caller = await country.call()
+        caller.send(b"POST / HTTP/1.1\r\n" + H + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert await caller.is_silent()
+        country.seen[0].resume()
+        assert await caller.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        caller.send(b"hi")
+        assert (await caller.read_answer())[1] == b"taken"
 
     async def test_an_early_answer_reaches_a_caller_that_still_sends(self, country):
         """The rest of its body is read and thrown away for a moment, not reset."""
