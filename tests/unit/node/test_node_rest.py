@@ -102,7 +102,8 @@ class TestTarget:
     )
     def test_the_provider_gets_base_suffix_and_query(self, base, target, expected):
         """One slash collapses where the base ends in one; nothing else changes."""
-        assert rest.service_target(base, rest.parse_target(TARGET + target)) == expected
+        call = rest.parse_target(TARGET + target)
+        assert rest.service_target(base, call.suffix.encode(), call.query) == expected
 
 
 class TestIdentifierHeaders:
