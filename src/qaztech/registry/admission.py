@@ -14,6 +14,7 @@ from qaztech.core.errors import Conflict, Malformed, NotFound, Untrusted
 from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
+from qaztech.evidence.note import VerifierKey
 from qaztech.registry.directory import (
     DIRECTORY,
     INSTANCE,
@@ -54,6 +55,7 @@ class Registry:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._paths: dict[str, str] = {}
+        self._logs: dict[str, tuple[VerifierKey, ...]] = {}
         for member in store.members():
             self._remember(member.id)
 
@@ -153,6 +155,10 @@ class Registry:
             return found
         raise NotFound("registry.target", f"there is no target {path}", at="registry")
 
+    def log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
+        """The keys of a member's log, as its owner's file names them: what the registry's witness asks for."""
+        return self._logs.get(origin, ())
+
     def members(self) -> Mapping[str, tuple[str, bool, int]]:
         """Every member: lineage, whether suspended, version of its file (0 where there is none)."""
         return {
@@ -167,6 +173,10 @@ class Registry:
         entry = Entry.of(member.envelope) if member.envelope is not None else None
         self._known[id_] = _Known(member.lineage, member.names, member.suspended, path, file, entry)
         self._paths[path] = id_
+        if file is not None:
+            for log in file.statement.logs:
+                if NodeId.parse(log.node).member == file.member:
+                    self._logs[log.origin] = tuple(map(VerifierKey.parse, log.vkeys))
 
     def _of_store(self, id_: str) -> Admitted:
         member = self._store.member(id_)

@@ -174,7 +174,7 @@ class Configuration:
         return table.authorise(name, lineage, method, path, now) if table is not None else None
 
     def grants(self, client: SubsystemId, service: ServiceId, endpoint: str, now: int) -> bool:
-        """Whether a right gives the client exactly this endpoint at this moment: what a record says it was let in by."""
+        """Whether a right gives the client exactly this endpoint at this moment, as a record says of its call."""
         found = self._services.get(service)
         who = self._clients.get(client)
         table = found.table(who[0]) if found is not None and who is not None else None

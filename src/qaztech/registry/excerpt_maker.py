@@ -82,6 +82,11 @@ class ExcerptMaker:
         self._source = source
         self._verifier = ExcerptVerifier(anchor)
 
+    def for_records(self, records: Sequence[Record]) -> dict[str, Any]:
+        """The excerpt for every snapshot that the records of one exchange name."""
+        named = dict.fromkeys(record["snapshot"] for record in records if "snapshot" in record.fields)
+        return self.make(list(named), records)
+
     def make(self, snapshots: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
         """The excerpt for these snapshots (`version hash`, as records name them) and the records of one exchange.
 

@@ -17,7 +17,7 @@ _GONE = frozenset({403, 404, 410})
 
 
 class HttpFetcher:
-    """Gets files below one URL. One thread at a time."""
+    """Gets what stands below `/registry/` of one URL. One thread at a time."""
 
     def __init__(self, url: str, *, timeout: float = 10.0, context: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
@@ -29,8 +29,8 @@ class HttpFetcher:
         self._connection: http.client.HTTPConnection | None = None
 
     def fetch(self, path: str, limit: int) -> bytes:
-        """The bytes at a path below the URL. Raises `NotFound`, `Limited` or `Unavailable`."""
-        target = f"{self._parts.path.rstrip('/')}/{quote(path, safe='/%')}"
+        """The bytes at a path below `/registry/`. Raises `NotFound`, `Limited` or `Unavailable`."""
+        target = f"{self._parts.path.rstrip('/')}/registry/{quote(path, safe='/%')}"
         kept = self._connection is not None
         try:
             return self._get(target, limit)

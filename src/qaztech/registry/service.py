@@ -1,0 +1,282 @@
+"""The registry's HTTP service: what nodes fetch, the witness's endpoint, and the operator's management API.
+
+Everything a node fetches is verified by the node, so it is served plainly and to anyone. Management is for the
+operator on the same machine with a token. Decisions are made one at a time, and published before they are answered.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from qaztech.core.errors import Conflict, Malformed, NotFound
+from qaztech.core.ids import MemberId, NodeId
+from qaztech.core.time import Clock
+from qaztech.evidence.checkpoint import SignedCheckpoint
+from qaztech.evidence.proof import TlogProof
+from qaztech.evidence.tiles import TiledLog, serve
+from qaztech.evidence.witness import Witness
+from qaztech.registry.directory import DIRECTORY
+from qaztech.registry.forms import Names, base64, bytes32
+from qaztech.registry.publisher import Publisher
+from qaztech.registry.store import RegistryStore
+from qaztech.runtime.shell import ShellLimits, application, read_json, require_operator
+from qaztech.trust.certificates import Authority
+
+_METADATA = re.compile(r"(?:timestamp|[1-9][0-9]{0,15}\.(?:root|snapshot|targets|b-[0-9a-f]{1,8}))\.json\Z")
+_TARGET = re.compile(r"(?:[A-Za-z0-9._~%-]{1,600}/){0,2}[0-9a-f]{64}\.[A-Za-z0-9._~%-]{1,800}\.json\Z")
+_GZIP_FROM = 1024
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+class RegistryLog(TiledLog, Protocol):
+    """The registry's own log, as it is shown."""
+
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """RFC 6962 inclusion proof."""
+        ...
+
+
+class MemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Admit a member."""
+
+    id: str
+    lineage: str
+    names: Names
+
+
+class SuspendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Suspend a member, or let it back."""
+
+    member: str
+    suspended: bool = True
+
+
+class CertificateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate for a node; `request` is PKCS #10 in PEM."""
+
+    node: str
+    request: str
+
+
+class RevokeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Revoke a TLS key, named by the base64 SHA-256 of its SPKI."""
+
+    tls: str
+
+
+class RegistryService:
+    """The routes. `witnessed` gives the newest checkpoint of the registry's log that a quorum cosigned, as a note."""
+
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        store: RegistryStore,
+        published: Path,
+        anchor: bytes,
+        log: RegistryLog,
+        witnessed: Callable[[], bytes],
+        witness: Witness | None,
+        authority: Authority | None,
+        token_hash: bytes,
+        clock: Clock,
+    ) -> None:
+        self._publisher = publisher
+        self._registry = publisher.registry
+        self._store = store
+        self._published = published
+        self._anchor = anchor
+        self._log = log
+        self._witnessed = witnessed
+        self._witness = witness
+        self._authority = authority
+        self._token_hash = token_hash
+        self._clock = clock
+
+    def app(self, limits: ShellLimits | None = None) -> ASGIApp:
+        """The ASGI application."""
+        manage = [
+            ("members", self._admit),
+            ("member-files", self._member_file),
+            ("rights-pages", self._rights_page),
+            ("suspend", self._suspend),
+            ("certificates", self._certificate),
+            ("revoke-tls", self._revoke_tls),
+        ]
+        return application(
+            [
+                Route("/registry/metadata/{name}", self._metadata),
+                Route("/registry/targets/{path:path}", self._target),
+                Route("/registry/snapshots/{version:int}/proof", self._proof),
+                Route("/registry/log/{path:path}", self._tile),
+                Route("/anchor", self._get_anchor),
+                Route("/directory", self._directory),
+                Route("/health", self._health),
+                Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
+                Route("/manage/status", self._operator(self._status)),
+                *(Route(f"/manage/{name}", self._operator(handle), methods=["POST"]) for name, handle in manage),
+            ],
+            limits,
+        )
+
+    # What nodes fetch. Plain functions: Starlette runs them in threads, for they read files. ----------------------
+
+    def _metadata(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if not _METADATA.match(name):
+            raise _nothing(name)
+        path = self._published / "metadata" / name
+        if name == "timestamp.json":
+            return Response(_read(path), media_type="application/json", headers={"Cache-Control": "no-cache"})
+        return _immutable(request, path)
+
+    def _target(self, request: Request) -> Response:
+        # As it was sent: a percent sign in a code is part of the name on disk.
+        path = request.scope["raw_path"].decode("ascii", "replace").partition("/registry/targets/")[2]
+        if not _TARGET.match(path) or "/.." in f"/{path}" or "/./" in f"/{path}":
+            raise _nothing(path[:100])
+        return _immutable(request, self._published / "targets" / path)
+
+    # The registry's log belongs to the loop: these run on it. -----------------------------------------------------
+
+    async def _proof(self, request: Request) -> Response:
+        version = request.path_params["version"]
+        found = self._store.snapshot(version)
+        note = self._witnessed()
+        if found is None or not note:
+            raise NotFound("registry.unwitnessed", "no witnessed proof of this snapshot yet", at="registry")
+        size = SignedCheckpoint.parse(note).size
+        if found[1] >= size:
+            raise NotFound("registry.unwitnessed", "no witnessed proof of this snapshot yet", at="registry")
+        hashes = tuple(self._log.inclusion_proof(found[1], size))
+        proof = TlogProof(index=found[1], hashes=hashes, checkpoint=note)
+        return Response(proof.format(), media_type="text/plain; charset=utf-8")
+
+    async def _tile(self, request: Request) -> Response:
+        found = serve(self._log, request.path_params["path"], entries=True)
+        if found is None:
+            raise _nothing(request.path_params["path"][:100])
+        return Response(found[1], media_type=found[0])
+
+    # For anyone ---------------------------------------------------------------------------------------------------
+
+    async def _get_anchor(self, _: Request) -> Response:
+        return Response(self._anchor, media_type="application/json")
+
+    def _directory(self, _: Request) -> Response:
+        return Response(self._registry.content(DIRECTORY), media_type="application/json")
+
+    async def _health(self, _: Request) -> Response:
+        published = self._publisher.publication.published
+        status = 200 if published is not None else 503
+        return JSONResponse({"ready": published is not None}, status_code=status)
+
+    async def _add_checkpoint(self, request: Request) -> Response:
+        if self._witness is None:
+            raise NotFound("witness.none", "this registry runs no witness", at="registry")
+        answer = self._witness.add_checkpoint(await request.body())
+        return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
+
+    # For the operator ---------------------------------------------------------------------------------------------
+
+    def _operator(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            require_operator(request, self._token_hash)
+            return await handle(request)
+
+        return guarded
+
+    async def _admit(self, request: Request) -> Response:
+        asked = await read_json(request, MemberRequest)
+        member = MemberId.parse(asked.id)
+        await self._publisher.decide(lambda: self._registry.admit(member, asked.lineage, asked.names))
+        return JSONResponse({"id": asked.id, "lineage": asked.lineage}, status_code=201)
+
+    async def _member_file(self, request: Request) -> Response:
+        envelope = await request.body()
+        file = await self._publisher.decide(lambda: self._registry.accept_member_file(envelope))
+        return JSONResponse({"id": str(file.member), "version": file.version}, status_code=201)
+
+    async def _rights_page(self, request: Request) -> Response:
+        content = await request.body()
+        # Nothing to publish yet: a page counts once a member file names it.
+        digest = await self._publisher.decide(lambda: self._registry.accept_rights_page(content), publish=False)
+        return JSONResponse({"sha256": digest}, status_code=201)
+
+    async def _suspend(self, request: Request) -> Response:
+        asked = await read_json(request, SuspendRequest)
+        member = MemberId.parse(asked.member)
+        act = self._registry.suspend if asked.suspended else self._registry.resume
+        await self._publisher.decide(lambda: act(member))
+        return JSONResponse({"member": asked.member, "suspended": asked.suspended})
+
+    async def _revoke_tls(self, request: Request) -> Response:
+        asked = await read_json(request, RevokeRequest)
+        spki = bytes32(asked.tls, "request.malformed", "TLS key hash")
+        await self._publisher.decide(lambda: self._registry.revoke_tls(spki))
+        return JSONResponse({"tls": base64(spki)})
+
+    async def _certificate(self, request: Request) -> Response:
+        asked = await read_json(request, CertificateRequest)
+        if self._authority is None:
+            raise Conflict("certificate.authority", "this registry issues no certificates", at="registry")
+        node = NodeId.parse(asked.node)
+        self._registry.may_have_certificate(node)
+        try:
+            pem = asked.request.encode("ascii")
+        except UnicodeEncodeError as exc:
+            raise Malformed("certificate.request", "PEM is ASCII", at="caller") from exc
+        issued = self._authority.issue(pem, node, self._clock.now())
+        return JSONResponse({"node": asked.node, "certificate": issued.decode()}, status_code=201)
+
+    async def _status(self, _: Request) -> Response:
+        published = self._publisher.publication.published
+        members = [
+            {"id": id_, "lineage": lineage, "suspended": suspended, "version": version}
+            for id_, (lineage, suspended, version) in self._registry.members().items()
+        ]
+        status: dict[str, Any] = {
+            "instance": self._registry.instance,
+            "snapshot": {"version": published[0], "sha256": published[1]} if published else None,
+            "log": {"size": self._log.head.size},
+            "warnings": self._publisher.publication.warnings(),
+            "members": members,
+        }
+        return JSONResponse(status)
+
+
+def _nothing(path: str) -> NotFound:
+    return NotFound("registry.missing", f"nothing here by the name {path!r}", at="registry")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise _nothing(path.name) from exc
+
+
+def _immutable(request: Request, path: Path) -> Response:
+    """A file whose name says its version or hash. Metadata is mostly repetition: it travels compressed."""
+    data = _read(path)
+    headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
+    if len(data) >= _GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+        data = _compressed(data)
+        headers["Content-Encoding"] = "gzip"
+    return Response(data, media_type="application/json", headers=headers)
+
+
+@lru_cache(maxsize=64)
+def _compressed(data: bytes) -> bytes:
+    return gzip.compress(data, 6, mtime=0)

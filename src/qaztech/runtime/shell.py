@@ -1,0 +1,206 @@
+"""The ASGI shell: what every management API and page server of the project shares (RFC 9457, RFC 6750).
+
+Errors become `application/problem+json` here and nowhere else; bodies over the limit are refused before they are read;
+whatever is not one of our errors is an internal one, logged and not shown. Not for the data plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import ipaddress
+import json
+import logging
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qaztech.core.errors import Error, Forbidden, Internal, Limited, Malformed, NotFound, Unauthenticated
+
+logger = logging.getLogger("qaztech.shell")
+
+PROBLEM = "application/problem+json"
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellLimits:
+    """Limits of one server; all are settings."""
+
+    body: int = 2 * 1024 * 1024
+    header_bytes: int = 32 * 1024
+    concurrency: int = 256
+    keep_alive_seconds: int = 30
+    drain_seconds: int = 10
+
+
+def problem(error: Error) -> Response:
+    """An error as people and programs may see it; its `context` stays here."""
+    body = {
+        "type": f"urn:qaztech:error:{error.code}",
+        "title": (type(error).__doc__ or type(error).__name__).split(".")[0].split(":")[0],
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "at": error.at,
+    }
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    content = json.dumps(body, ensure_ascii=False)
+    return Response(content, status_code=error.status, media_type=PROBLEM, headers=headers)
+
+
+def application(routes: Sequence[BaseRoute], limits: ShellLimits | None = None) -> ASGIApp:
+    """An application of these routes, with limits in front of it and errors rendered behind it."""
+    handlers: dict[Any, Any] = {Error: _render, HTTPException: _render_http, Exception: _render_failure}
+    return Shell(Starlette(routes=routes, exception_handlers=handlers), limits or ShellLimits())
+
+
+class Shell:
+    """Stands in front of an application: bodies within the limit, no guessing of content types."""
+
+    def __init__(self, app: ASGIApp, limits: ShellLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        whole = False
+
+        async def sending(message: Message) -> None:
+            nonlocal whole
+            if message["type"] == "http.response.start":
+                message.setdefault("headers", []).append((b"x-content-type-options", b"nosniff"))
+            whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            limited = _limited(receive, scope, self._limits.body)
+        except Error as exc:
+            await problem(exc)(scope, receive, sending)
+            return
+        try:
+            await self._app(scope, limited, sending)
+        except Exception:
+            # Starlette answers for a failure and raises it again; it is logged, and told, already.
+            if not whole:
+                raise
+
+
+async def _render(_: Request, exc: Exception) -> Response:
+    error = exc if isinstance(exc, Error) else Internal("internal.failed", "this was our own fault")
+    if error.status >= 500:
+        logger.warning("request failed", extra={"fields": {"code": error.code, "context": error.context}})
+    return problem(error)
+
+
+async def _render_http(_: Request, exc: HTTPException) -> Response:
+    """Starlette's own refusals (no such route, wrong method), in our form."""
+    detail = f"{exc.detail}"
+    error = NotFound("request.no-route", detail) if exc.status_code == 404 else Malformed("request.refused", detail)
+    response = problem(error)
+    response.status_code = exc.status_code
+    response.headers.update(exc.headers or {})
+    return response
+
+
+async def _render_failure(_: Request, exc: Exception) -> Response:
+    logger.error("request failed", exc_info=exc)
+    return problem(Internal("internal.failed", "this was our own fault"))
+
+
+def _limited(receive: Receive, scope: Scope, limit: int) -> Receive:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or int(value) > limit):
+            raise _too_large(limit)
+    received = 0
+
+    async def receiving() -> MutableMapping[str, Any]:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise _too_large(limit)
+        return message
+
+    return receiving
+
+
+def _too_large(limit: int) -> Limited:
+    return Limited("request.too-large", f"a request has at most {limit} bytes", at="caller")
+
+
+async def read_json(request: Request, kind: type[StructT]) -> StructT:
+    """The request's body as this structure; raises `Malformed`."""
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise Malformed("request.malformed", f"not the JSON expected: {str(exc)[:200]}", at="caller") from exc
+
+
+def require_operator(request: Request, token_hash: bytes) -> None:
+    """Let in who is on this machine and shows the token with this SHA-256; raises otherwise."""
+    if request.client is None or not is_loopback(request.client.host):
+        raise Forbidden("operator.remote", "management is reached from this machine only", at="caller")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(sha256(token.encode()).digest(), token_hash):
+        raise Unauthenticated("operator.token", "a bearer token of this server's operator is needed", at="caller")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a peer's address is on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def serve(app: ASGIApp, *, host: str, port: int, stop: asyncio.Event, limits: ShellLimits | None = None) -> None:
+    """Serve an application in this process until told to stop; requests in progress are finished first."""
+    limits = limits or ShellLimits()
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=limits.header_bytes,
+        limit_concurrency=limits.concurrency,
+        timeout_keep_alive=limits.keep_alive_seconds,
+        timeout_graceful_shutdown=limits.drain_seconds,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await running
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: whoever runs the process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave signals alone."""
+        yield
