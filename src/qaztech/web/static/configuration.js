@@ -14,13 +14,12 @@ import {
   parseProof,
   presentMlDsa,
 } from "./checkpoint.js";
-import { isEndpoint, isIdentifier } from "./record.js";
+import { isEndpoint, isIdentifier, memberOf } from "./record.js";
 import {
   Bad,
   canonicalJson,
   compare,
   concat,
-  equal,
   fromBase64,
   fromUtf8,
   hex,
@@ -123,7 +122,7 @@ function readMetadata(data, type) {
 async function checkSigned(metadata, role, delegator, crypto) {
   const { keys, keyids, threshold } = delegation(delegator, role);
   const message = utf8(canonicalJson(metadata.signed));
-  const signers = new Set();
+  let signers = 0;
   for (const id of new Set(keyids)) {
     const key = isObject(keys) ? keys[id] : undefined;
     const signature = metadata.signatures.find((found) => found.keyid === id);
@@ -131,9 +130,9 @@ async function checkSigned(metadata, role, delegator, crypto) {
     const value = key.keyval.public;
     if (!signature || !HEX.test(value) || signature.sig.length !== 128) continue;
     const [bytes, sig] = [value, signature.sig].map((digits) => Uint8Array.from(digits.match(/../g), (d) => parseInt(d, 16)));
-    if (await crypto.ed25519(bytes, sig, message)) signers.add(value);
+    if (await crypto.ed25519(bytes, sig, message)) signers++;
   }
-  if (signers.size < threshold) throw new Bad("tuf.signature", { role, count: signers.size, threshold });
+  if (signers < threshold) throw new Bad("tuf.signature", { role, count: signers, threshold });
 }
 
 function delegation(delegator, role) {
@@ -173,7 +172,10 @@ function checkFile(meta, digest, data) {
 
 // Member files and rights pages --------------------------------------------------------------------------------------
 
-const NAMES = shape({ kk: text(), ru: text(), en: text() });
+const NAME = text(/^[^\p{C}\p{Zl}\p{Zp}]{1,500}$/u);
+const NAMES = shape({ kk: NAME, ru: NAME, en: NAME });
+const ADDRESS = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]):[1-9][0-9]{0,4}$/;
+const MAX_LIFETIME = 366 * 24 * 3600 * 1000;
 const MEMBER_FILE = shape({
   type: oneOf("qaztech-member-file 1"),
   version,
@@ -184,7 +186,7 @@ const MEMBER_FILE = shape({
   names: NAMES,
   issued: time,
   expires: time,
-  nodes: list(shape({ id: identifier(4), address: text(), tls: text(HASH) }), { max: 64 }),
+  nodes: list(shape({ id: identifier(4), address: text(ADDRESS), tls: text(HASH) }), { max: 64 }),
   logs: list(
     shape({
       origin: text(ORIGIN),
@@ -203,7 +205,7 @@ const MEMBER_FILE = shape({
       id: identifier(5),
       type: oneOf("REST", "OPENAPI"),
       names: NAMES,
-      disabled: nullOr(text()),
+      disabled: nullOr(text(/^[^\p{C}]{1,500}$/u)),
       rights: list(shape({ first: text(), sha256: text(HEX), length: whole(1, MAX_PAGE) }), { max: 4096 }),
     }),
     { max: 4096 },
@@ -244,16 +246,17 @@ function checkMemberFile(file, reason) {
   const subsystems = file.subsystems.map((line) => `${file.member}/${line.code}`);
   const fine =
     file.expires > file.issued &&
+    file.expires - file.issued <= MAX_LIFETIME &&
     unique(file.nodes.map((node) => node.id)) &&
     unique(file.nodes.map((node) => node.tls)) &&
     unique(file.logs.map((log) => log.origin)) &&
-    file.logs.every((log) => log.until === null || log.until >= log.from) &&
+    file.logs.every((log) => (log.until === null || log.until >= log.from) && log.continues !== log.origin) &&
     unique(subsystems) &&
     subsystems.every((id) => isIdentifier(id, 4)) &&
     unique(file.services.map((service) => service.id)) &&
     file.services.every((service) => subsystems.includes(service.id.split("/").slice(0, 4).join("/"))) &&
     file.services.every(({ rights }) =>
-      rights.every(({ first }, i) => (i ? compare(rights[i - 1].first, first) < 0 : first === "")),
+      rights.every(({ first }, i) => (i ? isIdentifier(first, 4) && compare(rights[i - 1].first, first) < 0 : first === "")),
     );
   if (!fine) throw new Bad(reason);
 }
@@ -415,6 +418,7 @@ export async function checkSnapshot(part, blobs, anchor, crypto, done) {
       const file = await readMemberFile(blobs[digest], crypto);
       const [, memberClass, code] = file.member.split("/");
       needed(path === `members/${plain(memberClass)}/${plain(code)}.json`, "tuf.hash");
+      needed(file.member.startsWith(`${anchor.instance}/`), "tuf.hash");
       members.push(file);
       done("member", { member: file.member, version: file.version });
     }
@@ -450,7 +454,7 @@ function configuration(members, pages, expires) {
   const owned = new Map();
   for (const file of members) {
     for (const log of file.logs) {
-      if (log.node.split("/").slice(0, 3).join("/") === file.member && !owned.has(log.origin)) owned.set(log.origin, log);
+      if (memberOf(log.node) === file.member && !owned.has(log.origin)) owned.set(log.origin, log);
     }
   }
   const claims = new Map();
@@ -470,17 +474,20 @@ function configuration(members, pages, expires) {
       const claim = claims.get(`${origin} ${member}`);
       return Boolean(claim) && within(owned.get(origin), at) && within(claim, at);
     },
-    grants(client, service, wanted, at) {
-      const line = byMember.get(service.split("/").slice(0, 3).join("/"))?.services.find((one) => one.id === service);
+    /** Whether a right for this client that holds at this time has exactly the endpoint that the record names. */
+    grants({ client, service, method, endpoint }, at) {
+      const line = byMember.get(memberOf(service))?.services.find((one) => one.id === service);
       const reference = line?.rights.findLast((page) => compare(page.first, client) <= 0);
       const page = reference && pages.get(reference.sha256);
-      const lineage = byMember.get(client.split("/").slice(0, 3).join("/"))?.lineage;
-      if (!page || page.service !== service) return false;
+      const caller = byMember.get(memberOf(client));
+      const listed = caller?.subsystems.some(({ code }) => `${caller.member}/${code}` === client);
+      if (!page || page.service !== service || line.disabled !== null || !listed) return false;
       return page.grants.some(
         (grant) =>
           grant.client === client &&
-          grant.lineage === lineage &&
-          grant.endpoints.includes(wanted) &&
+          grant.lineage === caller.lineage &&
+          grant.endpoints.includes(endpoint) &&
+          ["*", method].includes(endpoint.split(" ")[0]) &&
           (grant.until === null || at < grant.until),
       );
     },

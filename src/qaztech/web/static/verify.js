@@ -7,7 +7,7 @@
 import { checkCosignatures, checkInclusion, checkLogSignature, leafHash, parseCheckpoint, parseProof, presentMlDsa } from "./checkpoint.js";
 import { checkExcerptForm, checkSnapshot, fingerprint, parseAnchor } from "./configuration.js";
 import { binding, memberOf, parseRecord, roleOf } from "./record.js";
-import { Bad, Unchecked, base64, concat, equal, fromBase64, isObject, list, nullOr, oneOf, shape, text, utf8 } from "./strict.js";
+import { Bad, Unchecked, base64, concat, fromBase64, isObject, list, nullOr, oneOf, shape, text, utf8 } from "./strict.js";
 
 export const STATES = ["one-sided", "recorded", "witnessed", "timestamped", "sealed"];
 const MAX_RECEIPT = 4 * 1024 * 1024;
@@ -16,37 +16,65 @@ const METASERVICES = ["listMethods", "allowedMethods", "getOpenAPI"];
 const ENDINGS = ["response", "refused", "no-answer", "aborted"];
 
 const loose = { anyOrder: true };
+const base64Text = (length = null) => (value, reason) => fromBase64(value, reason, length);
+const entries = (members, options = { max: 64 }) => list(shape(members, loose), options);
+const OPENED = { role: oneOf("request"), field: oneOf("path", "query", "headers"), salt: base64Text(32), value: base64Text() };
 const RECEIPT = shape(
   {
     format: oneOf("qaztech-receipt 1"),
     message: text(),
-    messages: list(
-      shape(
-        {
-          role: oneOf("request", "response"),
-          record: text(),
-          proofs: list(shape({ log: text(), proof: text() }, loose)),
-        },
-        loose,
-      ),
+    messages: entries(
+      {
+        role: oneOf("request", "response"),
+        record: base64Text(),
+        proofs: entries({ log: text(), proof: text() }, {}),
+      },
+      { min: 1, max: 8 },
     ),
-    logs: list(shape({ origin: text(), member: nullOr(text()), vkeys: list(text()) }, loose)),
+    logs: entries({ origin: text(), member: nullOr(text()), vkeys: list(text()) }),
     configuration: (value, reason) => {
       if (!isObject(value)) throw new Bad(reason);
     },
-    timestamps: list(shape({ log: text(), note: text(), token: text() }, loose)),
-    seals: list((value, reason) => {
-      if (!isObject(value)) throw new Bad(reason);
-    }),
-    disclosure: list((value, reason) => {
-      if (!isObject(value)) throw new Bad(reason);
-      const members = { role: oneOf("request", "response"), field: oneOf("path", "query", "headers", "body"), salt: text() };
-      shape("value" in value ? { ...members, value: text() } : members, loose)(value, reason);
-    }),
+    timestamps: entries({ log: text(), note: text(), token: base64Text() }),
+    seals: entries({ log: text(), note: text(), seal: base64Text() }),
+    disclosure: list(checkDisclosed, { max: 64 }),
     state: oneOf(...STATES),
   },
   loose,
 );
+
+/** A request has all four fields, an answer headers and body; a body is disclosed without its value. */
+function checkDisclosed(value, reason) {
+  const members = { ...OPENED };
+  if (value?.role === "response") Object.assign(members, { role: oneOf("response"), field: oneOf("headers") });
+  if (value?.field === "body") {
+    members.field = oneOf("body");
+    delete members.value;
+  }
+  shape(members, loose)(value, reason);
+}
+
+function checkForm(receipt) {
+  const reason = "receipt.form";
+  RECEIPT(receipt, reason);
+  const unique = (values) => new Set(values).size === values.length;
+  const fine =
+    utf8(JSON.stringify(receipt)).length <= MAX_RECEIPT &&
+    receipt.messages.every(({ proofs }) => unique(proofs.map(({ log }) => log))) &&
+    unique(receipt.logs.map(({ origin }) => origin)) &&
+    unique(receipt.disclosure.map(({ role, field }) => `${role} ${field}`));
+  if (!fine) throw new Bad(reason);
+}
+
+/** Whether this has the form of a receipt, so that its parts can be relied on to be there. */
+export function isReceipt(receipt) {
+  try {
+    checkForm(receipt);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Collects verdicts. A step that throws anything unexpected is bad, never passed over. */
 class Checks {
@@ -82,10 +110,7 @@ export async function verifyReceipt(receipt, anchorData, crypto, bodies = {}) {
   const anchor = { fingerprint: await fingerprint(anchorData, crypto) };
   const read = await checks.run("anchor", "anchor", () => parseAnchor(anchorData, crypto));
   if (read) Object.assign(anchor, read);
-  const form = await checks.run("form", "receipt", () => {
-    RECEIPT(receipt, "receipt.form");
-    if (utf8(JSON.stringify(receipt)).length > MAX_RECEIPT) throw new Bad("receipt.form");
-  });
+  const form = await checks.run("form", "receipt", () => checkForm(receipt));
   if (!form) return { checks: checks.list, state: null, records: [], anchor };
 
   const records = [];
@@ -272,13 +297,13 @@ function checkParties(checks, record, exchange) {
 async function checkRight(checks, records) {
   for (const record of records.filter(({ kind }) => kind === "request")) {
     await checks.run("right", record.at, () => {
-      const { client, service, endpoint, time } = record.fields;
+      const { service, endpoint, time } = record.fields;
       if (endpoint === "-") {
         if (!METASERVICES.includes(service.split("/").at(-1))) throw new Bad("right.none");
         return { shown: { endpoint } };
       }
       if (!record.configuration) throw new Unchecked("configuration.unread");
-      if (!record.configuration.grants(client, service, endpoint, Number(time))) throw new Bad("right.missing", { endpoint });
+      if (!record.configuration.grants(record.fields, Number(time))) throw new Bad("right.missing", { endpoint });
       return { shown: { endpoint } };
     });
   }
@@ -304,12 +329,10 @@ function checkCommitment(checks, i, { role, field, salt, value }, records, bodie
     const record = field === "body" && head?.fields.size === "-" ? tail : head;
     const commitment = record?.fields[field];
     if (!commitment) throw new Bad("commitment.field", { field });
-    const saltBytes = fromBase64(salt, "commitment.form", 32);
-    if (field === "body" && value !== undefined) throw new Bad("commitment.form");
-    const bytes = field === "body" ? bodies[role] : fromBase64(value, "commitment.form");
+    const bytes = field === "body" ? (bodies[role] ?? (record.fields.size === "0" ? new Uint8Array() : null)) : fromBase64(value);
     if (!bytes) throw new Unchecked("commitment.body");
-    const digest = await crypto.sha256(concat(saltBytes, await crypto.sha256(bytes)));
-    if (!equal(digest, fromBase64(commitment, "commitment.form", 32))) throw new Bad("commitment.differs", { field });
+    const digest = await crypto.sha256(concat(fromBase64(salt), await crypto.sha256(bytes)));
+    if (base64(digest) !== commitment) throw new Bad("commitment.differs", { field });
     return { shown: { field } };
   });
 }
