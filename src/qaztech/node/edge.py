@@ -14,11 +14,12 @@ from uuid import UUID, uuid4
 
 from qaztech.core.errors import Error, Forbidden, NotFound, Unauthenticated
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
-from qaztech.node import metadata, rest
+from qaztech.node import about, rest
 from qaztech.node.consumer import Consumer
 from qaztech.node.exchange import Outgoing
 from qaztech.node.faults import Dialect, fault_of
 from qaztech.node.http_request import Peer, Request
+from qaztech.node.metadata import is_list_clients
 from qaztech.node.place import Call, Feed, Place, Sink, new_message_id
 from qaztech.trust.certificates import spki_hash
 
@@ -74,7 +75,7 @@ class Edge:
         try:
             if rest.is_service_call(request.target):
                 self._call(request)
-            elif request.method == "GET" and request.target.partition(b"?")[0] == b"/listClients":
+            elif request.method == "GET" and is_list_clients(request.target):
                 self._list_clients(request)
             elif request.method == "GET" and request.target.startswith(b"/exchanges/"):
                 self._outcome(request)
@@ -149,8 +150,8 @@ class Edge:
 
     def _list_clients(self, request: Request) -> None:
         configuration = self._place.configuration()
-        query = request.target.partition(b"?")[2]
-        content_type, body = metadata.list_clients(configuration, query, rest.header_values(request.headers, b"accept"))
+        accept = rest.header_values(request.headers, b"accept")
+        content_type, body = about.clients(configuration, request.target, accept)
         request.respond(200, [(b"Content-Type", content_type)], body)
 
     def _outcome(self, request: Request) -> None:

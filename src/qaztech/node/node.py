@@ -69,6 +69,8 @@ class Parts:
     crosscheck: CrossCheck
     timestamping: Timestamping | None
     reload: Callable[[], None]
+    # After each refresh; True when there is more to fetch at once.
+    refreshed: Callable[[], bool]
 
 
 class Node:
@@ -134,6 +136,8 @@ class Node:
         try:
             await asyncio.to_thread(parts.client.refresh)
             self._fetched = parts.clock.now()
+            if parts.refreshed():
+                self._wanted.set()
         except Error as exc:
             parts.metrics.count("configuration_failures_total")
             log_error(logger, "the configuration was not refreshed", exc)
@@ -292,7 +296,7 @@ class Node:
         await parts.edge_server.drain(DRAIN_GRACE)
         deadline = asyncio.get_running_loop().time() + DRAIN_GRACE
         while (parts.consumer.exchanges or parts.provider.exchanges) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # noqa: ASYNC110  # the hot path raises no events for a moment that comes once
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

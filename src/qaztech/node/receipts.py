@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -116,7 +116,7 @@ class ReceiptMaker:
         log: ReadableLog,
         configuration: Callable[[], Configuration],
         policy: Policy,
-        excerpt: Callable[[Sequence[str], Sequence[Record]], dict[str, Any]],
+        excerpt: Callable[[Sequence[str], Sequence[Record]], Awaitable[dict[str, Any]]],
         asker: Asker,
     ) -> None:
         self._log = log
@@ -145,18 +145,21 @@ class ReceiptMaker:
         With `wait` the peer is asked for its proofs until every proof is witnessed or so many seconds have passed.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        missing = ""
         while True:
             entries = self._own_entries(message)
             other = self._peer_origin(entries)
             peer_failure = await self._add_peer_proofs(message, entries, other)
             missing = self._missing(entries, other, wait) if wait else ""
             if not missing:
-                break
+                records = [entry.record for entry in entries]
+                snapshots = list(dict.fromkeys(r["snapshot"] for r in records if "snapshot" in r.fields))
+                excerpt = await self._excerpt(snapshots, records)
+                if wait != WITNESSED_STATE or all(part["proof"] for part in excerpt["snapshots"]):
+                    return self._receipt(message, entries, disclose, excerpt)
+                missing, peer_failure = "the registry's log is not witnessed yet for the configuration", ""
             if asyncio.get_running_loop().time() >= deadline:
                 raise Unavailable("receipt.incomplete", f"{missing}{peer_failure}", at="log", retry_after=1)
             await asyncio.sleep(ASK_AGAIN)
-        return self._receipt(message, entries, disclose)
 
     def _own_entries(self, message: UUID) -> list[Entry]:
         indexes = self._log.find(message.bytes)
@@ -268,10 +271,11 @@ class ReceiptMaker:
             return False
         return True
 
-    def _receipt(self, message: UUID, entries: list[Entry], disclose: Sequence[str]) -> dict[str, Any]:
+    def _receipt(
+        self, message: UUID, entries: list[Entry], disclose: Sequence[str], excerpt: dict[str, Any]
+    ) -> dict[str, Any]:
         records = [entry.record for entry in entries]
         origins = list(dict.fromkeys(o for e in entries for o in e.proofs))
-        snapshots = list(dict.fromkeys(r["snapshot"] for r in records if "snapshot" in r.fields))
         witnessed = all(self._is_witnessed(p, o) for e in entries for o, p in e.proofs.items())
         complete = not self._missing(entries, self._peer_origin(entries), RECORDED) and len(records) > 1
         return {
@@ -286,7 +290,7 @@ class ReceiptMaker:
                 for entry in entries
             ],
             "logs": self._logs(origins),
-            "configuration": self._excerpt(snapshots, records),
+            "configuration": excerpt,
             "timestamps": self._timestamps(entries),
             "seals": [],
             "disclosure": _disclosures(entries, disclose),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from qaztech.core.errors import Error, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
-from qaztech.node import metadata, rest
+from qaztech.node import about, rest
 from qaztech.node.exchange import METASERVICES, Incoming, Work
 from qaztech.node.frames import Request
 from qaztech.node.http_call import Call, Response
@@ -88,27 +88,22 @@ class Systems:
         """Answer `listMethods`, `allowedMethods` or `getOpenAPI` from the configuration and the descriptions here."""
         try:
             client = SubsystemId.parse(facts.client.decode())
-            content_type, body = metadata.describe(
-                code=service.code,
-                subsystem=service.subsystem,
-                client=client,
-                query=frame.query,
-                configuration=self._configuration(),
-                now=self._clock.now(),
+            content_type, body = about.describe(
+                service, client, frame.query, configuration=self._configuration(), now=self._clock.now(),
                 description=self._description,
-            )
+            )  # fmt: skip
         except Error as exc:
             exchange.refuse(exc)
             return _NoWork()
         exchange.answer(200, facts.response_lines([(b"Content-Type", content_type)], None, self._clock.now()), body)
         return _NoWork()
 
-    def _description(self, service: ServiceId) -> bytes | None:
+    def _description(self, service: ServiceId) -> tuple[bytes, str] | None:
         system = self.systems.get(service)
         if system is None or system.openapi is None:
             return None
         try:
-            return system.openapi.read_bytes()
+            return system.openapi.read_bytes(), system.openapi.name
         except OSError as exc:
             logger.warning("a service description cannot be read", extra={"fields": {"error": repr(exc)}})
             return None

@@ -170,6 +170,7 @@ async def found(home: Path, options: CountryOptions, tell: Callable[[str], None]
     founding.rights()
     tell("first publication of the registry")
     await founding.publish()
+    founding.processes()
     founding.codes()
     founding.country_file()
 
@@ -340,6 +341,30 @@ class _Founding:
             )
             await publisher.publish()
         self._store.close()
+
+    def processes(self) -> None:
+        """Settings of the registry and of the witness that is a process of its own."""
+        ports = self._ports
+        registry = [
+            "# The registry. Paths are relative to this file.",
+            f'instance = "{INSTANCE}"',
+            'directory = "."',
+            'anchor = "../anchor.json"',
+            f"port = {ports.registry}",
+            f'witness = "{HOST}/witness/registry"',
+            f"witnessing_seconds = {self._options.witnessing_seconds}",
+        ]
+        write_file(self._home / "registry" / "registry.toml", ("\n".join(registry) + "\n").encode())
+        witness = [
+            "# A witness. Paths are relative to this file.",
+            f'name = "{HOST}/witness/archive"',
+            'directory = "."',
+            'anchor = "../../anchor.json"',
+            f'registry = "http://127.0.0.1:{ports.registry}"',
+            f"port = {ports.archive}",
+            f"refresh_seconds = {self._options.refresh_seconds}",
+        ]
+        write_file(self._home / "witnesses" / "archive" / "witness.toml", ("\n".join(witness) + "\n").encode())
 
     def codes(self) -> None:
         """The real provider's data."""

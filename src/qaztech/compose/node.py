@@ -1,23 +1,21 @@
-"""Builds every object of every process, and is the only place that does."""
+"""Builds a node."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import ssl
-import sys
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from qaztech.core.errors import Error, Malformed
+from qaztech.compose.keys import load_cosigner, load_log_keys
+from qaztech.compose.witness import known_logs, want_everyone
+from qaztech.core.errors import Error
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
-from qaztech.core.record import Record
 from qaztech.core.time import Clock, SystemClock
-from qaztech.evidence.cosignature import Cosigner
 from qaztech.evidence.log import Log
-from qaztech.evidence.note import ED25519, ML_DSA_44, VerifierKey
+from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.sequencer import Sequencer
 from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.witness import SqliteWitnessStore, Witness
@@ -42,22 +40,16 @@ from qaztech.node.replay import ReplayGuard
 from qaztech.node.settings import NodeSettings, ServiceSettings
 from qaztech.node.systems import System, Systems
 from qaztech.node.timestamping import Timestamping
-from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.configuration import NodeEntry
+from qaztech.registry.excerpt_maker import ExcerptMaker
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.runtime.outbound import Outbound
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import Metrics
 from qaztech.trust.certificates import client_context, server_context
-from qaztech.trust.keys import Ed25519Key, MlDsa44Key
-
-T = TypeVar("T")
-
-
-def log_origin(public: bytes) -> str:
-    """The origin of the log that has this key."""
-    return f"kz.qaztech.example/log/{sha256(public).hexdigest()[:20]}"
+from qaztech.trust.keys import MlDsa44Key
 
 
 class NodeBuilder:
@@ -103,6 +95,7 @@ class NodeBuilder:
         witnessing = Witnessing(
             log=own, policy=anchor.policy, keys=keys, hybrid=hybrid, post=outbound.post, clock=clock
         )
+        excerpts = ExcerptMaker(anchor=anchor, archive=client.archive, source=HttpFetcher(settings.registry))
         receipts: list[ReceiptMaker] = []
         questions = Questions(log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing)
 
@@ -123,7 +116,7 @@ class NodeBuilder:
         receipts.append(
             ReceiptMaker(
                 log=own, configuration=client.configuration, policy=anchor.policy,
-                excerpt=lambda snapshots, records: _excerpt(client, snapshots, records),
+                excerpt=lambda snapshots, records: asyncio.to_thread(excerpts.make, snapshots, records),
                 asker=_Asker(provider, consumer),
             )
         )  # fmt: skip
@@ -137,7 +130,7 @@ class NodeBuilder:
         )  # fmt: skip
         incoming = Management(
             node=_Late(nodes), receipts=receipts[0], events=self._events, incidents=incidents, log=own.log,
-            witness=self._witness(client, anchor.log_origin, anchor.log_keys),
+            witness=self._witness(client, anchor),
             token_hash=bytes.fromhex(settings.management.token_hash), loop=loop,
         )  # fmt: skip
 
@@ -162,6 +155,7 @@ class NodeBuilder:
                     incidents=incidents,
                 ),
                 timestamping=self._timestamping(own, witnessing, outbound, anchor.tsas), reload=reload,
+                refreshed=(lambda: want_everyone(client)) if settings.witness.name else (lambda: False),
             )
         )  # fmt: skip
         nodes.append(node)
@@ -173,20 +167,12 @@ class NodeBuilder:
         return (self._base / path).resolve()
 
     def _log(self) -> tuple[OwnLog, Sequencer, tuple[VerifierKey, ...], MlDsa44Key | None]:
-        key = Ed25519Key.load(self._directory / "log.key")
-        origin = log_origin(key.public)
-        directory = self._directory / "log"
-        if directory.exists():
-            log = Log.open(directory, storage=OsStorage(), key=key, origin=origin, clock=self._clock)
-        else:
-            log = Log.create(directory, storage=OsStorage(), key=key, origin=origin, clock=self._clock)
-        keys = [VerifierKey.of(origin, ED25519, key.public)]
-        hybrid = None
-        if (self._directory / "log.ml-dsa.key").exists():
-            hybrid = MlDsa44Key.load(self._directory / "log.ml-dsa.key")
-            keys.append(VerifierKey.of(origin, ML_DSA_44, hybrid.public))
+        instance = NodeId.parse(self.settings.id).member.instance
+        origin, key, hybrid, keys = load_log_keys(self._directory, instance)
+        make = Log.open if (self._directory / "log").exists() else Log.create
+        log = make(self._directory / "log", storage=OsStorage(), key=key, origin=origin, clock=self._clock)
         sequencer = Sequencer(log=log, max_waiting=self.settings.exchange.max_waiting_appends)
-        return OwnLog(log=log, sequencer=sequencer, public=key.public), sequencer, tuple(keys), hybrid
+        return OwnLog(log=log, sequencer=sequencer, public=key.public), sequencer, keys, hybrid
 
     def _limits(self) -> Limits:
         exchange, edge = self.settings.exchange, self.settings.edge
@@ -265,26 +251,15 @@ class NodeBuilder:
             context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
-    def _witness(
-        self, client: ConfigurationClient, registry_origin: str, registry_keys: tuple[VerifierKey, ...]
-    ) -> Witness | None:
+    def _witness(self, client: ConfigurationClient, anchor: Anchor) -> Witness | None:
         name = self.settings.witness.name
         if not name:
             return None
 
-        def log_keys(origin: str) -> Sequence[VerifierKey]:
-            if origin == registry_origin:
-                return registry_keys
-            try:
-                entry = client.configuration().log(origin)
-            except Error:
-                return ()
-            return entry.keys if entry is not None and entry.closed is None else ()
-
         return Witness(
             store=SqliteWitnessStore(self._directory / "witness.db"),
             keys=load_cosigner(self._directory, name),
-            log_keys=log_keys,
+            log_keys=lambda origin: known_logs(client, anchor, origin),
             clock=self._clock,
         )
 
@@ -293,16 +268,6 @@ class NodeBuilder:
     ) -> Timestamping | None:
         del own, witnessing, outbound, tsas
         return None
-
-
-def load_cosigner(directory: Path, name: str) -> Cosigner:
-    """A witness's keys: `witness.key`, and `witness.ml-dsa.key` where there is one."""
-    hybrid = directory / "witness.ml-dsa.key"
-    return Cosigner(
-        name=name,
-        ed25519=Ed25519Key.load(directory / "witness.key"),
-        ml_dsa_44=MlDsa44Key.load(hybrid) if hybrid.exists() else None,
-    )
 
 
 class _Asker:
@@ -355,11 +320,6 @@ def _reconcile(
     loop.create_task(ask())  # it ends by answering; the caller holds the connection
 
 
-def _excerpt(client: ConfigurationClient, snapshots: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
-    del client, snapshots, records
-    raise Malformed("excerpt.none", "not built yet", at="registry")
-
-
 async def run_node(path: Path, stop: asyncio.Event) -> None:
     """Run one node until told to stop."""
     builder = NodeBuilder(path, SystemClock())
@@ -367,9 +327,3 @@ async def run_node(path: Path, stop: asyncio.Event) -> None:
     await node.start()
     await stop.wait()
     await node.stop()
-
-
-def fail(message: str) -> int:
-    """Say on standard error what is wrong; the exit status of a command that failed."""
-    sys.stderr.write(f"qaztech: {message}\n")
-    return 1

@@ -1,0 +1,101 @@
+"""`qaztech up`, `status`, `down`: the embedded country."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qaztech.runtime.settings import home_directory
+
+if TYPE_CHECKING:
+    from qaztech.cli.verbs import Verbs
+
+READY_WITHIN = 60.0
+
+
+def add_parsers(verbs: Verbs) -> None:
+    """Add the three verbs."""
+    up = verbs.add_parser("up", help="start the embedded country and say how to try it")
+    add_home(up)
+    up.add_argument("--base-port", type=int, default=None, metavar="N", help="first of 13 ports (8400; only at first)")
+    up.add_argument("--json", action="store_true", help="print the status as JSON when ready")
+    up.set_defaults(run=_up)
+    status = verbs.add_parser("status", help="say what runs, and whether all is ready")
+    add_home(status)
+    status.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait so long for all to be ready")
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    status.set_defaults(run=_status)
+    down = verbs.add_parser("down", help="stop the embedded country; `up` goes on where it stopped")
+    add_home(down)
+    down.set_defaults(run=_down)
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """The option that every verb takes."""
+    parser.add_argument("--home", default=None, metavar="DIR", help="where the country lives (~/.qaztech)")
+
+
+def _up(args: argparse.Namespace) -> int:
+    from qaztech.testing import processes  # noqa: PLC0415  # a second of imports that other verbs need not pay
+    from qaztech.testing.country import DEFAULT_BASE_PORT, CountryOptions, Ports, found, is_founded  # noqa: PLC0415
+
+    home = home_directory(args.home)
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        sys.stderr.write(f"  {time.monotonic() - began:5.1f} s  {text}\n")
+
+    if not is_founded(home):
+        sys.stderr.write(f"Founding the country KZ in {home}\n")
+        base = args.base_port if args.base_port is not None else DEFAULT_BASE_PORT
+        asyncio.run(found(home, CountryOptions(ports=Ports.at(base)), tell))
+    elif args.base_port is not None:
+        sys.stderr.write("  --base-port is ignored: this country has its ports already\n")
+    sys.stderr.write("Starting its processes\n")
+    processes.start(home, tell)
+    now = processes.wait(home, READY_WITHIN, tell)
+    if args.json:
+        print(json.dumps(now, ensure_ascii=False))
+    else:
+        _say_how_to_try(home, now)
+    return 0
+
+
+def _say_how_to_try(home: Path, now: dict[str, Any]) -> None:
+    print(f"Ready. Look at it:  {now['portal']}")
+    print("Call a service of one organisation from another, take the receipt, check it offline:")
+    for name in ("curl", "receipt", "verify"):
+        print(f"  {now['try'][name]}")
+    sys.stderr.write(f"Stop it with: qaztech down --home {home}\n")
+
+
+def _status(args: argparse.Namespace) -> int:
+    from qaztech.testing import processes  # noqa: PLC0415
+
+    home = home_directory(args.home)
+    now = processes.wait(home, args.wait) if args.wait else processes.status(home)
+    if args.json:
+        print(json.dumps(now, ensure_ascii=False))
+    else:
+        print("ready" if now["ready"] else "not ready")
+        for name, state in now["processes"].items():
+            print(f"  {name:18} {state}")
+        print(f"  page               {now['portal']}")
+    return 0 if now["ready"] else 1
+
+
+def _down(args: argparse.Namespace) -> int:
+    from qaztech.testing import processes  # noqa: PLC0415
+    from qaztech.testing.country import is_founded  # noqa: PLC0415
+
+    home = home_directory(args.home)
+    if not is_founded(home):
+        sys.stderr.write(f"There is no country in {home}.\n")
+        return 0
+    processes.stop(home, lambda text: print(f"  {text}", file=sys.stderr))
+    return 0

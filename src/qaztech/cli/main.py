@@ -1,0 +1,44 @@
+"""The `qaztech` command: one verb, one module; every verb takes `--home` and says what to do when it fails."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from qaztech.cli import country, log, node, receipt, verify
+from qaztech.core.errors import Error
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="qaztech",
+        description="Organisations call each other, and every call can be proven offline, years later.",
+        epilog="Begin with `qaztech up`. Every verb has --help.",
+    )
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    country.add_parsers(verbs)
+    receipt.add_parser(verbs)
+    verify.add_parser(verbs)
+    log.add_parser(verbs)
+    node.add_parsers(verbs)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; gives its exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except Error as exc:
+        sys.stderr.write(f"qaztech: {exc.detail} ({exc.code})\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Builds the registry: its state and rules, publication, its own witnessed log, its witness, its service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from qaztech.compose.keys import load_cosigner, load_log_keys
+from qaztech.core.errors import Error, Halt
+from qaztech.core.time import Clock, SystemClock
+from qaztech.evidence.log import Entry, Log
+from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.sequencer import Sequencer
+from qaztech.evidence.storage import OsStorage
+from qaztech.evidence.witness import SqliteWitnessStore, Witness
+from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.journal import WITNESSED
+from qaztech.node.own_log import OwnLog
+from qaztech.registry.admission import Registry
+from qaztech.registry.anchor import Anchor, parse_anchor
+from qaztech.registry.directory import InstanceSettings
+from qaztech.registry.keys import RegistryKeys
+from qaztech.registry.publication import Publication
+from qaztech.registry.publisher import Publisher
+from qaztech.registry.service import RegistryService
+from qaztech.registry.store import RegistryStore
+from qaztech.runtime.outbound import Outbound
+from qaztech.runtime.settings import read_settings
+from qaztech.runtime.shell import serve
+from qaztech.runtime.telemetry import log_error
+from qaztech.trust.certificates import Authority
+from qaztech.trust.keys import MlDsa44Key
+
+logger = logging.getLogger("qaztech.registry")
+
+
+class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The settings of a registry, as they stand in its `registry.toml`. Paths are relative to that file."""
+
+    instance: str
+    directory: str
+    anchor: str
+    host: str = "127.0.0.1"
+    port: int = 8401
+    # Key name of the registry's own witness; empty: it runs none.
+    witness: str = ""
+    witnessing_seconds: float = 30.0
+    timestamp_seconds: float = 600.0
+    # How often what is published is signed to still hold; the design says at least hourly.
+    renew_seconds: float = 60.0
+
+
+class _RegistryProcess:
+    """The registry's parts, wired; on the running loop."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        self.settings = settings = read_settings(path, RegistrySettings)
+        directory = (path.parent / settings.directory).resolve()
+        self._anchor_bytes = (path.parent / settings.anchor).read_bytes()
+        anchor = parse_anchor(self._anchor_bytes)
+        self._store = RegistryStore(directory / "registry.db")
+        registry = Registry(
+            instance=settings.instance,
+            store=self._store,
+            settings=InstanceSettings(
+                witnessing_interval=int(settings.witnessing_seconds * 1000),
+                timestamp_interval=int(settings.timestamp_seconds * 1000),
+            ),
+            clock=clock,
+        )
+        self._log, self.sequencer, keys, hybrid = self._own_log(directory)
+        publication = Publication(directory=directory / "tuf", keys=RegistryKeys(directory / "keys"), clock=clock)
+        self.publisher = Publisher(registry=registry, publication=publication, store=self._store, append=self._append)
+        self.witnessing = Witnessing(
+            log=self._log, policy=anchor.policy, keys=keys, hybrid=hybrid, post=Outbound().post, clock=clock
+        )
+        self.service = RegistryService(
+            publisher=self.publisher,
+            store=self._store,
+            published=directory / "tuf",
+            anchor=self._anchor_bytes,
+            log=self._log.log,
+            witnessed=self._witnessed,
+            witness=self._witness(directory, registry, anchor),
+            authority=_authority(directory),
+            token_hash=bytes.fromhex((directory / "management.hash").read_text().strip()),
+            clock=clock,
+        )
+
+    def _own_log(self, directory: Path) -> tuple[OwnLog, Sequencer, tuple[VerifierKey, ...], MlDsa44Key | None]:
+        origin, key, hybrid, keys = load_log_keys(directory, self.settings.instance)
+        log = Log.open(directory / "log", storage=OsStorage(), key=key, origin=origin, clock=self._clock)
+        sequencer = Sequencer(log=log)
+        return OwnLog(log=log, sequencer=sequencer, public=key.public), sequencer, keys, hybrid
+
+    async def _append(self, leaf: bytes) -> int:
+        index, _ = await self.sequencer.appended(Entry(secrets.token_bytes(16), self._clock.now(), leaf))
+        return index
+
+    def _witness(self, directory: Path, registry: Registry, anchor: Anchor) -> Witness | None:
+        if not self.settings.witness:
+            return None
+
+        def log_keys(origin: str) -> tuple[VerifierKey, ...]:
+            return anchor.log_keys if origin == anchor.log_origin else registry.log_keys(origin)
+
+        return Witness(
+            store=SqliteWitnessStore(directory / "witness.db"),
+            keys=load_cosigner(directory, self.settings.witness),
+            log_keys=log_keys,
+            clock=self._clock,
+        )
+
+    def _witnessed(self) -> bytes:
+        """The newest witnessed checkpoint of the registry's log, also from before a restart."""
+        if self.witnessing.latest_note:
+            return self.witnessing.latest_note
+        count = self._log.note_count(WITNESSED)
+        return self._log.read_note(WITNESSED, count - 1)[1] if count else b""
+
+    async def renew(self) -> None:
+        """Sign, over and over, that what is published still holds."""
+        while True:
+            try:
+                await self.publisher.publish()
+            except Error as exc:
+                log_error(logger, "publishing failed", exc)
+            await asyncio.sleep(self.settings.renew_seconds)
+
+    def halted(self, why: Halt) -> None:
+        """A witness contradicts the registry's log."""
+        self._log.log.halt(why)
+        log_error(logger, "the registry's log is halted", why)
+
+    async def close(self) -> None:
+        """Leave everything so that it opens again."""
+        await self.sequencer.close()
+        self._log.log.close()
+        self._store.close()
+
+
+def _authority(directory: Path) -> Authority | None:
+    key = directory / "ca.key"
+    return Authority.load(key.read_bytes(), (directory / "ca.pem").read_bytes()) if key.exists() else None
+
+
+async def run_registry(path: Path, stop: asyncio.Event) -> None:
+    """Run the registry until told to stop."""
+    process = _RegistryProcess(path, SystemClock())
+    process.sequencer.start()
+    settings = process.settings
+    tasks = [
+        asyncio.create_task(process.renew()),
+        asyncio.create_task(process.witnessing.run(settings.witnessing_seconds, process.halted)),
+    ]
+    await serve(process.service.app(), host=settings.host, port=settings.port, stop=stop)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await process.close()

@@ -1,0 +1,108 @@
+"""Builds a witness that is a process of its own: one small HTTP server, its keys, and the logs of everyone admitted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from qaztech.compose.keys import load_cosigner
+from qaztech.core.errors import Error
+from qaztech.core.time import SystemClock
+from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.witness import SqliteWitnessStore, Witness
+from qaztech.node.http_request import Request
+from qaztech.node.http_server import HttpServer
+from qaztech.registry.anchor import Anchor, parse_anchor
+from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.fetch import HttpFetcher
+from qaztech.runtime.settings import read_settings
+from qaztech.runtime.telemetry import log_error, set_up_logging
+
+logger = logging.getLogger("qaztech.witness")
+
+
+class WitnessSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The settings of a witness, as they stand in its `witness.toml`. Paths are relative to that file."""
+
+    # Key name of the witness, as in the anchor's policy.
+    name: str
+    directory: str
+    anchor: str
+    registry: str
+    host: str = "127.0.0.1"
+    port: int = 8402
+    refresh_seconds: float = 20.0
+
+
+def known_logs(client: ConfigurationClient, anchor: Anchor, origin: str) -> Sequence[VerifierKey]:
+    """The keys of a log that may be witnessed: the registry's own, and every open log of a member."""
+    if origin == anchor.log_origin:
+        return anchor.log_keys
+    try:
+        entry = client.configuration().log(origin)
+    except Error:
+        return ()
+    return entry.keys if entry is not None and entry.closed is None else ()
+
+
+def want_everyone(client: ConfigurationClient) -> bool:
+    """Fetch the file of every member of the directory: a witness serves all. True if somebody is new."""
+    with contextlib.suppress(Error):
+        return any([client.want(member.id) for member in client.configuration().members()])  # noqa: C419  # all of them
+    return False
+
+
+async def run_witness(path: Path, stop: asyncio.Event) -> None:
+    """Run one witness until told to stop."""
+    set_up_logging()
+    settings = read_settings(path, WitnessSettings)
+    directory = (path.parent / settings.directory).resolve()
+    anchor = parse_anchor((path.parent / settings.anchor).read_bytes())
+    clock = SystemClock()
+    client = ConfigurationClient(
+        anchor=anchor,
+        directory=directory / "configuration",
+        fetcher=HttpFetcher(settings.registry),
+        own_members={},
+        clock=clock,
+    )
+    witness = Witness(
+        store=SqliteWitnessStore(directory / "witness.db"),
+        keys=load_cosigner(directory, settings.name),
+        log_keys=lambda origin: known_logs(client, anchor, origin),
+        clock=clock,
+    )
+    server = HttpServer(on_request=lambda request: _answer(witness, request))
+    await server.listen(settings.host, settings.port)
+    following = asyncio.create_task(_follow(client, settings.refresh_seconds))
+    await stop.wait()
+    following.cancel()
+    await server.drain(2.0)
+
+
+def _answer(witness: Witness, request: Request) -> None:
+    if request.method == "GET" and request.target == b"/health":
+        request.respond(200, [(b"Content-Type", b"application/json")], b'{"alive": true}')
+    elif request.method == "POST" and request.target == b"/add-checkpoint" and request.body is not None:
+        answer = witness.add_checkpoint(request.body)
+        request.respond(answer.status, [(b"Content-Type", answer.content_type.encode())], answer.body)
+    else:
+        request.respond(404, [(b"Content-Type", b"text/plain")], b"this witness answers POST /add-checkpoint\n")
+
+
+async def _follow(client: ConfigurationClient, interval: float) -> None:
+    while True:
+        pause = interval
+        try:
+            await asyncio.to_thread(client.refresh)
+            if want_everyone(client):
+                continue
+        except Error as exc:
+            log_error(logger, "the configuration was not refreshed", exc)
+            pause = 1.0
+        await asyncio.sleep(pause)

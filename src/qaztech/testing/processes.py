@@ -1,0 +1,233 @@
+"""The embedded country's processes: started in order, watched until ready, ended when told. One folder, no daemon.
+
+Each process is a `qaztech` command of its own with its log beside its process id under `run/`. A process that ends by
+itself stays ended: that is for the operator to see (`status`), not for us to hide.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from qaztech.core.errors import Conflict, NotFound, Unavailable
+from qaztech.runtime.settings import child_environment
+from qaztech.testing.country import COUNTRY_FILE, ORGANISATIONS, is_founded, read_country
+from qaztech.testing.datasette import CodesService
+
+STOP_GRACE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the country: its name, how it is started, and the URL that says it is well."""
+
+    name: str
+    command: list[str]
+    health: str
+
+
+def plan(home: Path) -> list[Process]:
+    """The processes in the order they start."""
+    country = read_country(home)
+    ports = country["ports"]
+
+    def run(kind: str, settings: str) -> list[str]:
+        return [sys.executable, "-m", "qaztech.cli.main", kind, "run", "--settings", str(home / settings)]
+
+    codes = CodesService(directory=home / "systems", port=ports["codes"])
+    return [
+        Process("registry", run("registry", "registry/registry.toml"), f"{country['registry']}/health"),
+        Process("witness-archive", run("witness", "witnesses/archive/witness.toml"), _local(ports["archive"])),
+        Process("system-codes", codes.command(), f"{codes.url}/countries/KZ.json?_shape=object"),
+        *(
+            Process(
+                f"node-{o.name}",
+                run("node", f"nodes/{o.name}/node.toml"),
+                f"http://127.0.0.1:{ports['management'][o.name]}/ready",
+            )
+            for o in ORGANISATIONS
+        ),
+        Process("portal", run("portal", COUNTRY_FILE), f"{country['portal']}/health"),
+    ]
+
+
+def _local(port: int) -> str:
+    return f"http://127.0.0.1:{port}/health"
+
+
+def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = ()) -> None:
+    """Start every process that is not running (of `only`, if given). Raises `Conflict` where a port is taken by someone else."""
+    run = home / "run"
+    run.mkdir(exist_ok=True)
+    for process in plan(home):
+        if only and process.name not in only:
+            continue
+        if pid_of(home, process.name) is not None:
+            tell(f"{process.name} runs already")
+            continue
+        if _answers(process.health) is not None:
+            raise Conflict(
+                "country.port-taken",
+                f"something else answers at {process.health}; stop it, or use another --base-port with a new --home",
+            )
+        with (run / f"{process.name}.log").open("ab") as log:
+            child = subprocess.Popen(
+                process.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=child_environment(), cwd=home,
+            )  # fmt: skip
+        (run / f"{process.name}.pid").write_text(f"{child.pid}\n{_started(child.pid)}\n")
+        tell(f"{process.name} started")
+
+
+def stop(home: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+    """End every process, the last started first, and wait until they are gone."""
+    for process in reversed(plan(home)):
+        pid = pid_of(home, process.name)
+        if pid is None:
+            continue
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_GRACE
+        while pid_of(home, process.name) is not None:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        tell(f"{process.name} stopped")
+        (home / "run" / f"{process.name}.pid").unlink(missing_ok=True)
+
+
+def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
+    """What runs and what is ready (of `only`, if given), as `qaztech status --json` prints it."""
+    if not is_founded(home):
+        raise NotFound("country.none", f"there is no country in {home}; `qaztech up --home {home}` makes one")
+    country = read_country(home)
+    processes = {p.name: _state(home, p) for p in plan(home) if not only or p.name in only}
+    ready = all(state == "ready" for state in processes.values())
+    first, provider = country["nodes"][0], country["systems"][0]
+    call = (
+        f"curl -i -H 'X-Road-Client: {first['system']}' {first['edge']}/r1/{provider['service']}"
+        "/countries/KZ.json?_shape=object"
+    )
+    anchor = country["anchor"]
+    return {
+        "ready": ready,
+        "registry": country["registry"],
+        "portal": country["portal"],
+        "nodes": [{key: node[key] for key in ("name", "member", "edge", "management")} for node in country["nodes"]],
+        "anchor": anchor,
+        "try": {
+            "curl": call,
+            "receipt": f"{_command()} receipt last --node {first['name']} --wait witnessed --home {home} > r.json",
+            "verify": f"{_command()} verify r.json --anchor {anchor} --require witnessed",
+        },
+        "processes": processes,
+    }
+
+
+def wait(
+    home: Path, seconds: float, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = ()
+) -> dict[str, Any]:
+    """Wait until all is ready. Raises `Unavailable`, naming what is not, when the time is over or a process ended."""
+    deadline = time.monotonic() + seconds
+    told: set[str] = set()
+    while True:
+        now = status(home, only)
+        for name, state in now["processes"].items():
+            if state == "ready" and name not in told:
+                told.add(name)
+                tell(f"{name} ready")
+        if now["ready"]:
+            return now
+        ended = [name for name, state in now["processes"].items() if state == "not running"]
+        late = time.monotonic() > deadline
+        if ended or late:
+            missing = ended or [name for name, state in now["processes"].items() if state != "ready"]
+            logs = ", ".join(str(home / "run" / f"{name}.log") for name in missing)
+            raise Unavailable("country.not-ready", f"not ready: {', '.join(missing)}; see {logs}")
+        time.sleep(0.1)
+
+
+def pid_of(home: Path, name: str) -> int | None:
+    """The process id, if that process still runs (and is the one that was started)."""
+    path = home / "run" / f"{name}.pid"
+    try:
+        pid, started = path.read_text().split()
+    except (FileNotFoundError, ValueError):
+        return None
+    return int(pid) if _started(int(pid)) == started else None
+
+
+def running(home: Path) -> Iterator[tuple[str, int]]:
+    """Name and process id of everything that runs."""
+    for process in plan(home):
+        pid = pid_of(home, process.name)
+        if pid is not None:
+            yield process.name, pid
+
+
+def _state(home: Path, process: Process) -> str:
+    if pid_of(home, process.name) is None:
+        return "not running"
+    return "ready" if _answers(process.health) == 200 else "starting"
+
+
+def _started(pid: int) -> str:
+    """When a process started (clock ticks since boot): with the id it names one process for good; empty if gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def _answers(url: str) -> int | None:
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=2.0)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _command() -> str:
+    """The command as this user would type it."""
+    beside = Path(sys.executable).with_name("qaztech")
+    try:
+        return str(beside.relative_to(Path.cwd())) if beside.exists() else "qaztech"
+    except ValueError:
+        return str(beside)
+
+
+def management(home: Path, node: str, path: str, method: str = "GET", seconds: float = 130.0) -> Any:
+    """Ask a node's management API; gives the JSON. Raises `NotFound` and `Unavailable` with its words."""
+    country = read_country(home)
+    found = next((n for n in country["nodes"] if n["name"] == node), None)
+    if found is None:
+        names = ", ".join(n["name"] for n in country["nodes"])
+        raise NotFound("node.unknown", f"there is no node {node!r} in {home / COUNTRY_FILE}; it has {names}")
+    parts = urlsplit(found["management"])
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+    except (OSError, HTTPException, ValueError) as exc:
+        raise Unavailable("node.unreachable", f"node {node} does not answer at {found['management']}") from exc
+    finally:
+        connection.close()
+    if answer.status == 200:
+        return body
+    kind = NotFound if answer.status == 404 else Unavailable
+    raise kind(body.get("code", "node.error"), body.get("title", f"node {node} answered {answer.status}"))
