@@ -207,7 +207,7 @@ class ConfigurationClient:
             instance=self._anchor.instance,
             snapshot=(version, digest),
             expires=self._mirror.expires,
-            files=sorted(work.files.values(), key=lambda f: (f.member not in self._own, f.member)),
+            files=sorted(work.files.values(), key=lambda f: self._pins.order(f.member)),
             pages=work.pages,
             directory=directory,
             instance_file=instance,

@@ -80,10 +80,11 @@ class Gathering:
         pages = [self.pages[r.sha256] for line in own for r in line.rights if r.sha256 in self.pages]
         return {SubsystemId.parse(client).member for page in pages for client, _ in RightsTable(page).clients()}
 
-    def target(self, path: str, parse: Callable[[bytes], ParsedT]) -> ParsedT | None:
+    def target(self, path: str, parse: Callable[[bytes], ParsedT], *, sha256: str | None = None) -> ParsedT | None:
         """One target, parsed; None where there is none. What its maker got wrong is reported, and None.
 
-        What the registry got wrong (a signature, a hash) is raised: it concerns the whole.
+        What the registry got wrong (a signature, a hash) is raised: it concerns the whole. `sha256` is the hash that
+        somebody else than the registry names the file by.
         """
         try:
             blob = self._mirror.target(path)
@@ -92,6 +93,8 @@ class Gathering:
             self.refused[path] = exc
             return None
         try:
+            if blob is not None and sha256 not in {None, blob.sha256}:
+                raise Untrusted("rights-page.hash", f"{path} is not the page its name says", at="registry")
             return None if blob is None else self._parse(blob, parse)
         except (Malformed, Untrusted) as exc:
             self.refused[path] = exc
@@ -113,7 +116,7 @@ class Gathering:
 
     def _page(self, line: ServiceLine, reference: PageReference) -> None:
         path = page_path(reference.sha256)
-        page = self.target(path, parse_rights_page)
+        page = self.target(path, parse_rights_page, sha256=reference.sha256)
         if page is None:
             self.refused.setdefault(path, Untrusted("rights-page.missing", f"a page of {line.id} is not there"))
         elif page.service != line.id:

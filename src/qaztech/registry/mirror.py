@@ -113,7 +113,10 @@ class Mirror:
             with suppress(EqualVersionNumberError):
                 fresh.update_timestamp(data)
                 self._timestamp = data
-            return self._take_up(fresh, previous, fetch=True)
+            changed = self._take_up(fresh, previous, fetch=True)
+        if now >= self.expires:
+            raise Untrusted("configuration.expired", "what the registry shows has expired", at="registry")
+        return changed
 
     def target(self, path: str) -> Blob | None:
         """A target of the snapshot in force, verified; None where it has none by that path."""

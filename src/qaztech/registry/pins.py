@@ -25,6 +25,8 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[str, ...]
     version: int
     digest: str
+    order: int
+    """Who was pinned first is believed first, where two claim one TLS key or log."""
 
 
 class Pins:
@@ -46,6 +48,13 @@ class Pins:
         """Every member that is pinned."""
         return [MemberId.parse(text) for text in self._pins]
 
+    def order(self, member: MemberId) -> int:
+        """Own members come first, then the others as they were pinned."""
+        if member in self._own:
+            return -1
+        pin = self._pins.get(str(member))
+        return pin.order if pin is not None else len(self._pins)
+
     def check(self, file: MemberFile) -> None:
         """Hold a member to its pin, or pin it at first use; durable after `save`. Raises `Untrusted`."""
         own = self._own.get(file.member)
@@ -60,6 +69,7 @@ class Pins:
             keys=tuple(b64encode(key).decode() for key in file.keys),
             version=file.version,
             digest=file.digest,
+            order=pin.order if pin is not None else max((p.order for p in self._pins.values()), default=0) + 1,
         )
         if new != pin:
             self._pins[id_] = new
