@@ -18,7 +18,7 @@ from qaztech.evidence.merkle import HASH_SIZE, Frontier, leaf_hash
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.recovery import TREE, WAL, signed_heads_behind
 from qaztech.evidence.state import State, read_closed, read_identity, read_state
-from qaztech.evidence.storage import Storage
+from qaztech.evidence.storage import Storage, failure
 from qaztech.evidence.tree import TILE_HEIGHT, grow
 from qaztech.evidence.wal import ENTRY, HEAD, NOTE, NOTE_ROW, ROW, Frame, Wal, parse_entry, parse_note_frame
 
@@ -91,6 +91,8 @@ def check_log(
     try:
         walk = _Walk(directory, storage, identity.key, wal, state)
         walk.run(identity.seed, progress)
+    except OSError as error:
+        raise failure(error) from error
     finally:
         wal.close()
     return CheckReport(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from qaztech.core.errors import Halt
-from qaztech.evidence.storage import Storage
+from qaztech.evidence.storage import Storage, failure
 from qaztech.evidence.wal import NOTE_ROW, ROW
 
 _BLOCK: Final = 1 << 20
@@ -42,7 +42,10 @@ class AppendFile:
         if start >= base:
             data = bytes(self._tail[start - base : stop - base])
         else:
-            data = self._storage.pread(self._handle(), min(stop, base) - start, start)
+            try:
+                data = self._storage.pread(self._handle(), min(stop, base) - start, start)
+            except OSError as error:
+                raise failure(error) from error
             if stop > base:
                 data += self._tail[: stop - base]
         if len(data) != stop - start:

@@ -20,10 +20,10 @@ from qaztech.evidence.checkpoint import sign_checkpoint
 from qaztech.evidence.note import ED25519, VerifierKey
 from qaztech.evidence.recovery import TREE, WAL, Contents, begin, damaged, recover
 from qaztech.evidence.state import IDENTITY, STATE, ClosedLog, Identity, State, close_origin, read_closed
-from qaztech.evidence.storage import Storage, write_whole
+from qaztech.evidence.storage import Storage, failure, write_whole
 from qaztech.evidence.tree import Growth, grow
-from qaztech.evidence.view import Head, LogView, StoredEntry, failure, identity_of
-from qaztech.evidence.wal import MIN_SEGMENT_SIZE, SEGMENT_SIZE, Batch, Entry, NoteFrame, encode, frame_size
+from qaztech.evidence.view import Head, LogView, StoredEntry, identity_of
+from qaztech.evidence.wal import FRAME_SIZE, MIN_SEGMENT_SIZE, SEGMENT_SIZE, Batch, Entry, NoteFrame, encode, frame_size
 from qaztech.trust.keys import Ed25519Key
 
 __all__ = ["Chore", "Commit", "Entry", "Head", "Log", "LogView", "NoteFrame", "Prepared", "StoredEntry"]
@@ -203,7 +203,7 @@ class Log(LogView):
         if size > self.batch_room:
             raise Limited("log.batch-too-large", f"a batch has at most {self.batch_room} bytes", at="log")
         note = head.note if head.size > contents.logged else b""
-        position, opens = contents.wal.place(size + (8 + len(note) if note else 0), contents.position)
+        position, opens = contents.wal.place(size + (FRAME_SIZE + len(note) if note else 0), contents.position)
         encoded = encode(batch, position=position, crc=contents.crc, time=contents.time, head=note, opens=opens)
         tree = contents.tree
         growth = grow(tree.size, tree.peaks, encoded.leaves)

@@ -106,8 +106,9 @@ def recover(directory: Path, *, storage: Storage, identity: Identity, read_only:
     _Replay(contents, read_only=read_only).run()
     if contents.head_note:
         _verified(contents.head_note, identity.key)
-    for beyond in signed_heads_behind(contents.wal, contents.position, identity.key):
-        _check_covers(contents, beyond, "what follows the break")
+    beyond = list(signed_heads_behind(contents.wal, contents.position, identity.key))
+    if beyond:
+        _check_covers(contents, max(beyond, key=lambda signed: signed.size))
     return contents
 
 
@@ -240,15 +241,15 @@ def _parse(parse: Callable[[bytes], T], frame: Frame) -> T:
         raise damaged(f"a frame at {frame.position} does not have its form") from error
 
 
-def _check_covers(contents: Contents, signed: Checkpoint, where: str) -> None:
-    """Refuse a log that is shorter than, or different from, a head that was signed."""
+def _check_covers(contents: Contents, signed: Checkpoint) -> None:
+    """Refuse a log that is shorter than, or different from, a head that stands behind its last valid frame."""
     if contents.tree.size < signed.size:
         raise damaged(
             f"the write-ahead file ends after {contents.tree.size} entries (position {contents.position}),"
-            f" but {where} holds a signed head of {signed.size}"
+            f" but behind the break stands a signed head of {signed.size}"
         )
     if contents.tree.root_at(signed.size) != signed.root:
-        raise damaged(f"the entries are not those that were signed: {where} holds another root at {signed.size}")
+        raise damaged(f"the entries are not those that were signed: another root was, at {signed.size}")
 
 
 def signed_heads_behind(wal: Wal, position: int, key: VerifierKey) -> Iterator[Checkpoint]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from qaztech.core.errors import Halt, Limited, Unavailable
 from qaztech.evidence.log import Chore, Commit, Log, Prepared
-from qaztech.evidence.view import failure
+from qaztech.evidence.storage import failure
 from qaztech.evidence.wal import Entry, NoteFrame, frame_size
 
 Callback = Callable[[int, Commit | None, Halt | None], None]

@@ -2,7 +2,8 @@
 
 `Storage` is small on purpose: the crash simulator of `qaztech.testing.crash` implements it too, and proves that each
 sync the log asks for is needed. Every sync therefore carries its reason: one name for one place in the code. Files are
-handles (integers), offsets are in bytes. Errors are `OSError`; what a failed write or sync means is decided by `log`.
+handles (integers), offsets are in bytes. Storage raises `OSError`; `failure` turns it into what it is to a log, a
+reason to halt.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import fcntl
 import os
 from pathlib import Path
 from typing import Literal, Protocol
+
+from qaztech.core.errors import Halt
 
 SyncReason = Literal[
     "create.parent",
@@ -211,3 +214,10 @@ def read_whole(storage: Storage, path: Path) -> bytes | None:
         return storage.pread(file, storage.size(file), 0)
     finally:
         storage.close(file)
+
+
+def failure(error: OSError) -> Halt:
+    """The halt that a failed disk means to a log."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Halt("log.disk-full", "the disk is full; nothing is signed until there is room", at="log")
+    return Halt("log.disk-failed", f"the disk failed: {error.strerror}", at="log", context=str(error))

@@ -5,7 +5,6 @@ What is read is checked against the tree, and a log whose disk no longer holds w
 
 from __future__ import annotations
 
-import errno
 from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from qaztech.evidence.derived import Row
 from qaztech.evidence.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from qaztech.evidence.recovery import Contents, damaged, recover
 from qaztech.evidence.state import IDENTITY, Identity, read_identity
-from qaztech.evidence.storage import Storage
+from qaztech.evidence.storage import Storage, failure
 from qaztech.evidence.tree import TILE_WIDTH
 from qaztech.evidence.wal import ENTRY, MESSAGE_SIZE, NOTE, parse_entry, parse_note_frame
 
@@ -124,12 +123,18 @@ class LogView:
     def read(self, index: int) -> StoredEntry:
         """An entry, checked against its leaf hash; raises `Halt` when the disk no longer holds what was appended."""
         row = self.rows(index, index + 1)[0]
+        kind, payload = self._frame(row.position)
         with suppress(Malformed):
-            kind, payload = self._contents.wal.read(row.position)
             message, time, data, private = parse_entry(payload)
             if (kind, message, leaf_hash(data)) == (ENTRY, row.message, self.leaf_run(index, index + 1)):
                 return StoredEntry(index, data, private, message, time)
         raise self.halt(damaged(f"entry {index} is not what was appended (position {row.position})"))
+
+    def _frame(self, position: int) -> tuple[int, bytes]:
+        try:
+            return self._contents.wal.read(position)
+        except Halt as why:
+            raise self.halt(why) from None
 
     def rows(self, start: int, stop: int) -> list[Row]:
         """Message id, position and time of the entries [start, stop)."""
@@ -204,8 +209,8 @@ class LogView:
         if not 0 <= ordinal < self.note_count(kind):
             raise NotFound("log.no-note", f"there are {self.note_count(kind)} notes of kind {kind}", at="log")
         key, position = self._contents.notes[kind].row(ordinal)
+        frame, payload = self._frame(position)
         with suppress(Malformed):
-            frame, payload = self._contents.wal.read(position)
             note = parse_note_frame(payload)
             if (frame, note.kind, note.key) == (NOTE, kind, key):
                 return key, note.payload
@@ -228,10 +233,3 @@ def identity_of(storage: Storage, directory: Path) -> Identity:
     if identity is None:
         raise NotFound("log.missing", f"there is no log in {directory}", at="log")
     return identity
-
-
-def failure(error: OSError) -> Halt:
-    """The halt that a failed disk means."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Halt("log.disk-full", "the disk is full; nothing is signed until there is room", at="log")
-    return Halt("log.disk-failed", f"the disk failed: {error.strerror}", at="log", context=str(error))

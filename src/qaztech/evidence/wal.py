@@ -1,9 +1,9 @@
 """The write-ahead file: the one truth of a log, from which everything else can be made again (docs/formats/log.md).
 
 Frames follow each other in segment files of a fixed size, which are filled with zeros before they are used, so that a
-sync has no metadata to write. Each frame's CRC is seeded with that of the frame before it: bytes of an earlier life
-never read as a continuation. A position is `segment number * segment size + offset`. What frames mean is decided by
-`log` and `recovery`; here they are built, written and read.
+sync has no metadata to write. Each frame carries the CRC of the frame before it under its own: bytes of an earlier
+life never read as a continuation, and a single frame can be checked where it stands. A position is `segment number *
+segment size + offset`. What frames mean is decided by `log` and `recovery`; here they are built, written and read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, final
 from zlib import crc32
 
 from qaztech.core.errors import Halt, Malformed
-from qaztech.evidence.storage import Storage
+from qaztech.evidence.storage import Storage, failure
 
 ENTRY: Final = 1
 NOTE: Final = 2
@@ -31,16 +31,20 @@ MAX_DATA: Final = 0xFFFF  # the length prefix of a C2SP entry bundle has 16 bits
 MAX_FRAME: Final = 0xFFFFFF
 MESSAGE_SIZE: Final = 16
 
-_FRAME: Final = Struct(">II")  # CRC, then kind (8 bits) and payload length (24 bits)
+_FRAME: Final = Struct(
+    ">III"
+)  # CRC of all that follows, CRC of the frame before, kind (8 bits) and payload length (24)
+_BODY: Final = Struct(">II")  # the same without the first
 _WORD: Final = Struct(">I")
 _ENTRY: Final = Struct(">16sQH")  # message id, time, length of the data; then data and private bytes
 _NOTE: Final = Struct(">BQ")  # kind, key; then the payload
 _SEGMENT: Final = Struct(">QQ")  # number of this segment, position where the one before it ended
-_ENTRY_FRAME: Final = Struct(">I16sQH")
-_NOTE_FRAME: Final = Struct(">IBQ")
+_ENTRY_FRAME: Final = Struct(">II16sQH")
+_NOTE_FRAME: Final = Struct(">IIBQ")
 ROW: Final = Struct(">16sQQ")  # of the file `rows`: message id, position, time
 NOTE_ROW: Final = Struct(">QQ")  # of the files `notes-…`: key, position
 
+FRAME_SIZE: Final = _FRAME.size
 _ENTRY_EXTRA: Final = _FRAME.size + _ENTRY.size
 _NOTE_EXTRA: Final = _FRAME.size + _NOTE.size
 _SEGMENT_FRAME: Final = _FRAME.size + _SEGMENT.size
@@ -123,11 +127,12 @@ def encode(
     checksum, entry_frame, row, word = crc32, _ENTRY_FRAME.pack, ROW.pack, _WORD.pack
     leading = []
     if opens is not None:
-        leading.append(word(SEGMENT << 24 | _SEGMENT.size) + _SEGMENT.pack(*opens))
+        leading.append((SEGMENT, _SEGMENT.pack(*opens)))
     if head:
-        leading.append(word(HEAD << 24 | len(head)) + head)
-    for body in leading:
-        crc = checksum(body, crc)
+        leading.append((HEAD, head))
+    for kind, payload in leading:
+        body = _BODY.pack(crc, kind << 24 | len(payload)) + payload
+        crc = checksum(body)
         parts += (word(crc), body)
         last = position
         position += 4 + len(body)
@@ -137,14 +142,14 @@ def encode(
             if stamp > time:  # noqa: PLR1730 a call to max costs
                 time = stamp
             size = len(data)
-            body = entry_frame(ENTRY << 24 | 26 + size + len(private), message, time, size) + data + private
+            body = entry_frame(crc, ENTRY << 24 | 26 + size + len(private), message, time, size) + data + private
             leaves.append(sha256(b"\x00" + data).digest())
             rows.append(row(message, position, time))
         else:
             kind, key, payload = item
-            body = _NOTE_FRAME.pack(NOTE << 24 | 9 + len(payload), kind, key) + payload
+            body = _NOTE_FRAME.pack(crc, NOTE << 24 | 9 + len(payload), kind, key) + payload
             notes[kind] = notes.get(kind, b"") + NOTE_ROW.pack(key, position)
-        crc = checksum(body, crc)
+        crc = checksum(body)
         parts.append(word(crc))
         parts.append(body)
         last = position
@@ -296,34 +301,37 @@ class Wal:
         return Scan(self, position, crc)
 
     def read(self, position: int) -> tuple[int, bytes]:
-        """Kind and payload of the frame at a position; its checksum is not looked at."""
+        """Kind and payload of the frame at a position, whose checksum is right; raises `Halt` if it is not."""
         number, offset = divmod(position, self.segment_size)
-        file = self.handle(number)
-        data = self._storage.pread(file, 4096, offset)
-        if len(data) < _FRAME.size:
-            raise Halt("log.damaged", f"no frame at position {position} of the write-ahead file", at="log")
-        _, word = _FRAME.unpack_from(data)
-        stop = _FRAME.size + (word & MAX_FRAME)
-        if stop > len(data):
-            data += self._storage.pread(file, stop - len(data), offset + len(data))
-        return word >> 24, data[_FRAME.size : stop]
+        data = self.raw(number, 4096, offset)
+        if len(data) >= _FRAME.size:
+            crc, _, word = _FRAME.unpack_from(data)
+            stop = _FRAME.size + (word & MAX_FRAME)
+            if stop > len(data):
+                data += self.raw(number, stop - len(data), offset + len(data))
+            if stop <= len(data) and crc == crc32(memoryview(data)[4:stop]):
+                return word >> 24, data[_FRAME.size : stop]
+        raise Halt("log.damaged", f"no valid frame at position {position} of the write-ahead file", at="log")
 
     def checksum(self, position: int) -> tuple[int, int] | None:
         """CRC of the frame at a position and where it ends, None where there is none."""
         number, offset = divmod(position, self.segment_size)
         if not self._storage.exists(self.path(number)):
             return None
-        data = self._storage.pread(self.handle(number), _FRAME.size, offset)
+        data = self.raw(number, _FRAME.size, offset)
         if len(data) < _FRAME.size:
             return None
-        crc, word = _FRAME.unpack(data)
+        crc, _, word = _FRAME.unpack(data)
         return crc, position + _FRAME.size + (word & MAX_FRAME)
 
     def raw(self, number: int, size: int, offset: int) -> bytes:
         """Bytes of a segment, as they are."""
-        return self._storage.pread(self.handle(number), size, offset)
+        try:
+            return self._storage.pread(self._handle(number), size, offset)
+        except OSError as error:
+            raise failure(error) from error
 
-    def handle(self, number: int) -> int:
+    def _handle(self, number: int) -> int:
         """A handle to read a segment; few are kept open."""
         file = self._reading.get(number)
         if file is None:
@@ -371,11 +379,11 @@ class Scan:
         frame = self._wal.raw(number, _SEGMENT_FRAME, 0)
         if len(frame) < _SEGMENT_FRAME:
             return False
-        crc, word = _FRAME.unpack_from(frame)
+        crc, before, word = _FRAME.unpack_from(frame)
         return (
             word == SEGMENT << 24 | _SEGMENT.size
             and _SEGMENT.unpack_from(frame, _FRAME.size) == (number, self.position)
-            and crc == crc32(frame[4:], self.crc)
+            and (before, crc) == (self.crc, crc32(frame[4:]))
         )
 
     def _segment(self, number: int, offset: int) -> Iterator[Frame]:
@@ -388,7 +396,7 @@ class Scan:
                 chunk, at = self._wal.raw(number, _CHUNK, offset), 0
                 if len(chunk) < _FRAME.size:
                     return
-            stored, word = _FRAME.unpack_from(chunk, at)
+            crc, before, word = _FRAME.unpack_from(chunk, at)
             kind, size = word >> 24, _FRAME.size + (word & MAX_FRAME)
             if not (kind in (ENTRY, NOTE, HEAD) or (kind == SEGMENT and offset == 0)):
                 return
@@ -397,8 +405,7 @@ class Scan:
                 if len(chunk) < size:
                     return
             stop = at + size
-            crc = crc32(chunk[at + 4 : stop], self.crc)
-            if crc != stored:
+            if before != self.crc or crc != crc32(chunk[at + 4 : stop]):
                 return
             self.crc, self.last, self.position = crc, base + offset, base + offset + size
             yield Frame(self.last, kind, chunk[at + _FRAME.size : stop])
