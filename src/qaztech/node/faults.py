@@ -52,15 +52,12 @@ NAMES: dict[str, str] = {
     "bad_request": "BadRequest",
     "global_conf_outdated": "OutdatedGlobalConf",
     "http_error": "HttpError",
-    "inconsistent_headers": "InconsistentHeaders",
     "inconsistent_response": "InconsistentResponse",
     "internal_error": "InternalError",
     "invalid_client_identifier": "InvalidClientIdentifier",
-    "invalid_http_method": "InvalidHttpMethod",
     "invalid_message": "InvalidMessage",
     "invalid_request": "InvalidRequest",
     "invalid_security_server": "InvalidSecurityServer",
-    "invalid_signature_value": "InvalidSignatureValue",
     "io_error": "IOError",
     "logging_failed": "LoggingFailed",
     "maintenance_mode": "MaintenanceMode",
@@ -68,7 +65,6 @@ NAMES: dict[str, str] = {
     "not_found": "NotFound",
     "service_disabled": "ServiceDisabled",
     "service_malformed_url": "ServiceMalformedUrl",
-    "service_missing_url": "ServiceMissingUrl",
     "service_type": "ServiceType",
     "signature_verification": "SignatureVerification",
     "ssl_authentication_failed": "SslAuthenticationFailed",
@@ -90,7 +86,7 @@ _CAMEL_PREFIX = {
 class Rule:
     """How one slug is told: X-Road name, the prefix if X-Road fixes it, and the text clients match if there is one.
 
-    In `text`, `{service}`, `{client}` and `{member}` stand for X-Road's spelling of identifiers, `{detail}` for the
+    In `text`, `{service}` and `{client}` stand for X-Road's spelling of identifiers, `{detail}` for the
     error's own words; where an identifier is not at hand the error's own words are the message.
     """
 
@@ -108,29 +104,21 @@ RULES: dict[str, Rule] = {
     "identifier.malformed": _BAD_URI,
     "client.missing": Rule("invalid_client_identifier", _CONSUMER),
     "client.malformed": _BAD_URI,
+    "client.member": Rule("invalid_client_identifier", _CONSUMER),
     "security-server.malformed": _BAD_URI,
     "security-server.unknown": Rule("invalid_security_server", _CONSUMER, 'Invalid security server "{detail}"'),
     "represented-party.malformed": _BAD_URI,
     "header.malformed": Rule("bad_request"),
     "request.malformed": Rule("bad_request"),
     "request.aborted": Rule("stream_aborted"),
-    # who the caller is
+    "body.aborted": Rule("stream_aborted"),
+    # who calls whom
     "client.unknown": Rule("unknown_member", _CONSUMER, "Client '{client}' not found"),
-    "client.member": Rule("invalid_client_identifier", _CONSUMER),
     "client.unauthenticated": Rule("ssl_authentication_failed", _CONSUMER),
-    "client.plaintext": Rule(
-        "ssl_authentication_failed",
-        _CONSUMER,
-        "Client ({client}) specifies HTTPS NO AUTH but client made plaintext connection",
-    ),
-    "client.suspended": Rule("unknown_member", _CONSUMER, "Client '{client}' not found"),
-    # what is called
     "member.unknown": Rule("unknown_member", _CONSUMER, 'Could not find addresses for service provider "{service}"'),
-    "member.suspended": Rule("unknown_member", _CONSUMER, 'Could not find addresses for service provider "{service}"'),
     "service.unknown": Rule("unknown_service", _PROVIDER, "Unknown service: {service}"),
     "service.type": Rule("service_type", _PROVIDER),
     "service.disabled": Rule("service_disabled", _PROVIDER, "Service {service} is disabled: {detail}"),
-    "service.no-url": Rule("service_missing_url", _PROVIDER, "Service address not specified for '{service}'"),
     "service.bad-url": Rule("service_malformed_url", _PROVIDER),
     "access-right.missing": _NOT_ALLOWED,
     "method.not-allowed": _NOT_ALLOWED,
@@ -144,20 +132,27 @@ RULES: dict[str, Rule] = {
     "service.timeout": Rule("io_error", _SERVICE),
     "service.closed": Rule("io_error", _SERVICE),
     "service.malformed": Rule("http_error", _SERVICE),
-    # the other node
-    "peer.unreachable": Rule("network_error", _CONSUMER),
-    "peer.timeout": Rule("network_error", _CONSUMER),
-    "peer.closed": Rule("network_error", _CONSUMER),
+    "service.spool": Rule("io_error", _PROVIDER),
+    # between the nodes
+    **dict.fromkeys((
+        "peer.unreachable", "peer.silent", "peer.lost", "peer.dropped", "peer.timeout", "peer.unknown",
+        "peer.unexpected", "peer.unwitnessed", "peer.log-unknown",
+    ), Rule("network_error", _CONSUMER)),
+    **dict.fromkeys((
+        "request.audience", "request.stale", "request.replayed", "request.untrusted",
+    ), Rule("invalid_message", _PROVIDER)),
+    **dict.fromkeys(("response.stale", "response.untrusted"), Rule("inconsistent_response", _CONSUMER)),
     "outcome.unknown": Rule("outcome_unknown", _CONSUMER),
-    "response.inconsistent": Rule("inconsistent_response", _CONSUMER),
     # this node
-    "log.halted": Rule("logging_failed"),
-    "log.closed": Rule("logging_failed"),
-    "limit.loggable": Rule("logging_failed", None, "Message size exceeds maximum loggable size"),
+    **dict.fromkeys((
+        "log.halted", "log.closed", "log.closing", "log.contradicted", "log.queue-full", "log.batch-too-large",
+        "log.note-too-large",
+    ), Rule("logging_failed")),
     "node.draining": Rule("maintenance_mode"),
-    "configuration.expired": Rule("global_conf_outdated"),
-    "configuration.missing": Rule("global_conf_outdated"),
-}
+    **dict.fromkeys((
+        "configuration.expired", "configuration.missing", "configuration.closed",
+    ), Rule("global_conf_outdated")),
+}  # fmt: skip
 # By class, for a slug without a rule of its own; the first that fits.
 _BY_CLASS: tuple[tuple[type[Error], Rule], ...] = (
     (Malformed, Rule("bad_request")),
@@ -269,14 +264,13 @@ def fault_of(
 ) -> XRoadFault:
     """The fault for an error; `message_id` becomes its `detail` (a fresh UUID otherwise)."""
     rule = rule_for(error)
+    names = {"service": xroad_text(service) if service else "", "client": xroad_text(client) if client else ""}
     text = rule.text
-    if text is None or ("{service}" in text and service is None) or ("{client}" in text and client is None):
+    if text is None or any(f"{{{name}}}" in text and not value for name, value in names.items()):
         message = error.detail
+    elif "{detail}" in text and error.detail.startswith(text.partition("{detail}")[0].format(**names)):
+        message = error.detail  # the peer has told it in these words already
     else:
-        message = text.format(
-            service=xroad_text(service) if service else "",
-            client=xroad_text(client) if client else "",
-            detail=error.detail,
-        )
+        message = text.format(detail=error.detail, **names)
     code = _code(rule.name, rule.prefix or _PREFIX[error.at], dialect)
     return XRoadFault(code, message, message_id or str(uuid4()), error.retry_after)

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from hashlib import sha512
+from pathlib import Path
 
 import pytest
 
@@ -309,3 +310,16 @@ class TestResponseHeaders:
         """The service's last, else the node's."""
         out = self.answer([(b"date", b"one"), (b"Date", b"two")])
         assert [value for name, value in out if name.lower() == b"date"] == [b"two"]
+
+
+def test_the_example_on_the_format_page():
+    """docs/formats/rest-edge.md shows a message and its hashes as they are made."""
+    page = (Path(__file__).parents[3] / "docs/formats/rest-edge.md").read_text()
+    request, message, hashes = (block.strip().split("\n") for block in page.split("```")[1:6:2])
+    method, target, _ = request[0].encode().split(b" ")
+    headers = [tuple(line.encode().split(b": ", 1)) for line in request[1:]]
+    made = [tuple(line.encode().split(b":", 1)) for line in message[-2:]]
+    lines = rest.request_lines(method.decode(), target, rest.kept_headers(headers) + made)
+    assert lines == "".join(f"{line}\r\n" for line in message).encode()
+    digest = sha512(b'{"a":1}').digest()
+    assert [rest.request_hash(lines).decode(), rest.request_hash(lines, digest).decode()] == hashes
