@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import file_digest, sha256
-from typing import Protocol
+from hashlib import sha256
+from typing import BinaryIO
 
 from qaztech.core.errors import Error, Untrusted
 from qaztech.evidence.examination import (
@@ -37,18 +37,6 @@ from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.configuration import Configuration, LogEntry
 from qaztech.registry.excerpt import ExcerptVerifier, VerifiedExcerpt
 from qaztech.registry.standing import SKEW, check_listed, check_parties, check_right, check_time
-
-
-class Body(Protocol):
-    """A body to check: a file open for reading bytes."""
-
-    def readinto(self, buffer: bytearray, /) -> int:
-        """Read into a buffer; how many bytes were read."""
-        ...
-
-    def readable(self) -> bool:
-        """Whether it is open for reading."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +79,8 @@ def verify_receipt(
     anchor: bytes,
     *,
     require: State | None = None,
-    body: Body | None = None,
-    request_body: Body | None = None,
+    body: BinaryIO | None = None,
+    request_body: BinaryIO | None = None,
 ) -> Verdict:
     """Verify one receipt; raises `Malformed` where the anchor is none. Whoever verifies many keeps a `Verifier`."""
     return Verifier(parse_anchor(anchor)).verify(data, require=require, body=body, request_body=request_body)
@@ -114,8 +102,8 @@ class Verifier:
         data: bytes,
         *,
         require: State | None = None,
-        body: Body | None = None,
-        request_body: Body | None = None,
+        body: BinaryIO | None = None,
+        request_body: BinaryIO | None = None,
     ) -> Verdict:
         """Check everything the page of the format names, in its order; bodies are read to their ends."""
         try:
@@ -123,8 +111,8 @@ class Verifier:
         except Error as exc:
             unmet = ("the receipt cannot be read",)
             return Verdict(checks=(Check("form", "receipt", BAD, exc.detail),), unmet=unmet)
-        given: dict[Role, Body | None] = {"request": request_body, "response": body}
-        bodies = {role: file_digest(file, "sha256").digest() for role, file in given.items() if file is not None}
+        given: dict[Role, BinaryIO | None] = {"request": request_body, "response": body}
+        bodies = {role: _digest(file) for role, file in given.items() if file is not None}
         return _Examination(self, receipt, bodies).verdict(require)
 
     def configurations(self, receipt: Receipt) -> VerifiedExcerpt:
@@ -386,6 +374,13 @@ class _Examination:
             time=request.number("time"),
             witnessed=max(witnessed) if witnessed and len(witnessed) == len(times) else None,
         )
+
+
+def _digest(file: BinaryIO) -> bytes:
+    digest = sha256()
+    while data := file.read(1 << 20):
+        digest.update(data)
+    return digest.digest()
 
 
 def _note(entry: Entry, log: str) -> bytes:
