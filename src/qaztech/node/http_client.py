@@ -98,6 +98,7 @@ class _Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._body: list[bytes] = []
         self._received = 0  # bytes of the head so far, where it comes in pieces
+        self._may_be_large = False
         self._reason = ""
         self._is_reused = False
         self._is_interim = False
@@ -128,6 +129,8 @@ class _Connection(asyncio.Protocol):
                 call.on_drain()
 
     def eof_received(self) -> bool:
+        if self.call is None:
+            self._client.retire(self)
         if self._ends_with_close and self._response is not None and self.call is not None:
             self._complete(self._response)
             self._hand_over(self._response)
@@ -146,9 +149,10 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         call = self.call
         if call is None:
-            self._reason = "bytes without a request"
+            self._client.retire(self)
             self.transport.abort()
             return
+        self._may_be_large = bool(self._received) or len(data) > self._limits.max_header_bytes
         self._is_headless = False
         try:
             self._parser.feed_data(data)
@@ -189,6 +193,8 @@ class _Connection(asyncio.Protocol):
             self._stop("no such status")
         if len(headers) > self._limits.max_headers:
             self._stop("too many headers")
+        if self._may_be_large and sum(len(n) + len(v) + 4 for n, v in headers) > self._limits.max_header_bytes:
+            self._stop("headers too large")
         response = Response(call, status, headers)
         length, chunked = self._framing(headers)
         self._keeps = parser.should_keep_alive()
@@ -496,12 +502,16 @@ class HttpClient:
         self._connect()
         return True
 
+    def retire(self, connection: _Connection) -> None:
+        """A connection takes no more calls."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
     def forget(self, connection: _Connection) -> None:
         """A connection has ended."""
         self._open.discard(connection)
+        self.retire(connection)
         self._tell_if_empty()
-        if connection in self._idle:
-            self._idle.remove(connection)
         if self._waiting and not self._is_closed and self._has_room():
             self._connect()
 
