@@ -441,8 +441,7 @@ class HttpClient:
             return
         call.deadline = self.now + self.limits.connect_timeout
         self._waiting.append(call)
-        if self._has_room():
-            self._connect()
+        self._grow()
 
     def _connect(self) -> None:
         task = asyncio.get_running_loop().create_task(self._open_one())
@@ -512,11 +511,14 @@ class HttpClient:
         self._open.discard(connection)
         self.retire(connection)
         self._tell_if_empty()
-        if self._waiting and not self._is_closed and self._has_room():
-            self._connect()
+        if not self._is_closed:
+            self._grow()
 
-    def _has_room(self) -> bool:
-        return len(self._open) + len(self._opening) < self.limits.max_connections
+    def _grow(self) -> None:
+        """Open one more connection if a call waits that none is being opened for, and there may be one more."""
+        opening = len(self._opening)
+        if opening < len(self._waiting) and len(self._open) + opening < self.limits.max_connections:
+            self._connect()
 
     def _tell_if_empty(self) -> None:
         if self._empty is not None and not self._open and not self._opening and not self._empty.done():
