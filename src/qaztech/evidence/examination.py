@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Generic, Literal, TypeVar
 
-from qaztech.core.commitment import BODY, commit_digest
+from qaztech.core.commitment import BODY, EMPTY_DIGEST, commit_digest
 from qaztech.core.errors import Error, Untrusted
 from qaztech.core.record import STREAMED, Record, parse_record
 from qaztech.evidence.checkpoint import SignedCheckpoint
@@ -89,10 +89,6 @@ class Exchange:
     def of(self, kind: str) -> Entry | None:
         """The record of this kind; of several `aborted` the first."""
         return next((entry for entry in self.entries if entry.kind == kind), None)
-
-    def bound(self, entry: Entry) -> Entry:
-        """The record that this one answers or ends: of a response's tail the response, else the request."""
-        return (self.of("response") if entry.kind == "response-tail" else None) or self.request
 
     def body(self, role: Role) -> Entry | None:
         """The record that commits to a message's body: its tail where it was streamed."""
@@ -284,6 +280,8 @@ def check_disclosures(receipt: Receipt, exchange: Exchange, bodies: Mapping[Role
         subject = f"{shown.role} {shown.field}"
         digest = sha256(shown.value).digest() if shown.value is not None else bodies.get(shown.role)
         entry = exchange.body(shown.role) if shown.field == BODY else exchange.of(shown.role)
+        if digest is None and entry is not None and entry.record["size"] == "0":
+            digest = EMPTY_DIGEST
         if entry is None:
             checks.append(Check("commitment", subject, CANNOT, "the record that commits to it is not here"))
         elif digest is None:

@@ -220,12 +220,11 @@ class _Examination:
     # Configuration
 
     def _snapshot(self, entry: Entry) -> str | None:
-        """The snapshot a record was decided by: the one it names, or that of the record it is bound to."""
-        while "snapshot" not in entry.record.fields:
-            if self.exchange is None or entry.kind == "request":
-                return None
-            entry = self.exchange.bound(entry)
-        return entry.record["snapshot"]
+        """The snapshot a record is judged by: the one it names, else the one the request names."""
+        named = entry.record.fields.get("snapshot")
+        if named is None and self.exchange is not None:
+            named = self.exchange.request.record["snapshot"]
+        return named
 
     def _configured(self, entry: Entry) -> Configuration | None:
         snapshot = self._snapshot(entry)
@@ -239,7 +238,7 @@ class _Examination:
             return
         latest: dict[str, int] = {}
         for entry in self.entries:
-            snapshot = self._snapshot(entry)
+            snapshot = entry.record.fields.get("snapshot")
             if snapshot is not None:
                 latest[snapshot] = max(latest.get(snapshot, 0), entry.record.number("time"))
         for snapshot, time in latest.items():
