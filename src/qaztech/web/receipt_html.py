@@ -6,7 +6,6 @@ network at all. What comes from the receipt enters as data that is not executabl
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from qaztech.core.errors import Malformed
 from qaztech.core.record import Record, parse_record
+from qaztech.web.blocks import json_block
 from qaztech.web.bundle import bundle
 from qaztech.web.texts import DEFAULT, LANGUAGES, STATIC, catalogue
 
@@ -53,14 +52,6 @@ def render_html(receipt: dict[str, Any], anchor: bytes, *, language: str = DEFAU
         anchor=b64encode(anchor).decode(),
         records=_records(receipt),
     ).encode()
-
-
-def json_block(value: object) -> Markup:
-    """JSON for a script block that is data: no character in it can end the block or begin another."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704  # every character that could be markup was escaped
 
 
 @lru_cache(maxsize=1)

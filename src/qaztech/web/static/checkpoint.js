@@ -96,6 +96,14 @@ export async function checkInclusion({ leaf, index, size, hashes, root }, crypto
 const linesBy = (checkpoint, key) =>
   checkpoint.signatures.filter((line) => line.name === key.name && line.id === key.id);
 
+/** A receipt holds nothing that nobody vouches for: every line is by one of these keys, or a witness of the policy. */
+export function checkLines(checkpoint, keys, policy) {
+  const known = [...keys, ...[...policy.witnesses.values()].flatMap(({ key, hybrid }) => (hybrid ? [key, hybrid] : [key]))];
+  for (const { name, id } of checkpoint.signatures) {
+    if (!known.some((key) => key.name === name && key.id === id)) throw new Bad("checkpoint.stranger", { name });
+  }
+}
+
 /** Check a log's own Ed25519 signature; `keys` are the keys known for it. */
 export async function checkLogSignature(checkpoint, keys, crypto) {
   let signed = false;

@@ -6,6 +6,7 @@ import {
   ML_DSA_44,
   checkCosignatures,
   checkInclusion,
+  checkLines,
   checkLogSignature,
   leafHash,
   parseCheckpoint,
@@ -439,6 +440,7 @@ async function checkInRegistryLog(part, anchor, crypto) {
   if (part.proof === null) throw new Bad("excerpt.unproven");
   const { index, hashes: path, checkpoint: note } = parseProof(part.proof);
   const checkpoint = parseCheckpoint(note);
+  checkLines(checkpoint, anchor.keys, anchor.policy);
   await checkLogSignature(checkpoint, anchor.keys, crypto);
   const hybrid = presentMlDsa(checkpoint, anchor.keys);
   const witnessed = await checkCosignatures(checkpoint, anchor.policy, crypto);

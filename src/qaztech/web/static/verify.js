@@ -4,7 +4,7 @@
 // A check is {check, at, verdict, reason, data}: what was checked, of what (a path such as "messages/0/proofs/1"), and
 // "ok", "bad" or "unchecked". ML-DSA-44 signatures, timestamps and seals are never more than "unchecked" here.
 
-import { checkCosignatures, checkInclusion, checkLogSignature, leafHash, parseCheckpoint, parseProof, presentMlDsa } from "./checkpoint.js";
+import { checkCosignatures, checkInclusion, checkLines, checkLogSignature, leafHash, parseCheckpoint, parseProof, presentMlDsa } from "./checkpoint.js";
 import { checkExcerptForm, checkSnapshot, fingerprint, parseAnchor } from "./configuration.js";
 import { binding, memberOf, parseRecord, roleOf } from "./record.js";
 import { Bad, Unchecked, base64, concat, fromBase64, isObject, list, nullOr, oneOf, shape, text, utf8 } from "./strict.js";
@@ -154,21 +154,22 @@ async function readRecord(checks, i, message, crypto) {
 // exchange -------------------------------------------------------------------------------------------------------------
 
 /** Who is A and who is B: `{request, from, to}`; null where the records do not make one exchange. */
-function checkExchange(checks, receipt, records) {
-  return checks.run("exchange", "exchange", () => {
+async function checkExchange(checks, receipt, records) {
+  const found = { parties: null };
+  await checks.run("exchange", "exchange", () => {
     if (records.some((record) => !record.kind)) throw new Unchecked("exchange.unread");
     const of = (...kinds) => records.filter((record) => kinds.includes(record.kind));
     if (of("request").length !== 1) throw new Bad("exchange.request");
     const [request] = of("request");
     const { from, to } = request.fields;
+    const aborted = of("aborted").map(({ fields }) => fields.from);
     const tooMany =
       of("response", "refused").length > 1 ||
-      of("request-tail").length > 1 ||
-      of("response-tail").length > 1 ||
-      of("no-answer", "aborted").length > 1 ||
-      (of("no-answer").length && of("response", "refused").length);
+      ["request-tail", "response-tail", "no-answer"].some((kind) => of(kind).length > 1) ||
+      new Set(aborted).size !== aborted.length;
     if (tooMany) throw new Bad("exchange.kinds");
-    for (const { kind, fields } of records) {
+    for (const { kind, fields, proofs } of records) {
+      if (!proofs.every(({ log }) => log === from || log === to)) throw new Bad("exchange.log", { kind });
       for (const name of ["message", "client", "service"]) {
         if (name in fields && fields[name] !== request.fields[name]) throw new Bad("exchange.differs", { field: name });
       }
@@ -179,23 +180,28 @@ function checkExchange(checks, receipt, records) {
       if ((onward && !isOnward) || (back && !isBack) || !(isOnward || isBack)) throw new Bad("exchange.direction", { kind });
     }
     if (receipt.message !== request.fields.message) throw new Bad("exchange.differs", { field: "message" });
+    const unproven = [];
     for (const record of records) {
-      if ("request" in record.fields) checkBinding(record, "request", request, from);
+      if ("request" in record.fields) unproven.push(...checkBinding(record, "request", request, from));
       if ("head" in record.fields) {
         const [head] = of(record.kind.slice(0, -5));
         if (!head || head.fields.size !== "-") throw new Bad("exchange.tail");
-        checkBinding(record, "head", head, record.fields.from);
+        unproven.push(...checkBinding(record, "head", head, record.fields.from));
       }
     }
-    return { request, from, to };
+    found.parties = { request, from, to };
+    if (unproven.length) throw new Unchecked("exchange.unproven", { kind: unproven[0] });
   });
+  return found.parties;
 }
 
+/** Throws unless the record names this one and its place; gives its kind where no proof says the place. */
 function checkBinding(record, field, bound, log) {
   const { digest, index } = binding(record.fields[field]);
   if (digest !== base64(bound.leaf)) throw new Bad("exchange.binding", { kind: record.kind, bound: bound.kind });
-  const proof = bound.proofs.find((one) => one.log === log);
-  if (proof && proof.parsed?.index !== index) throw new Bad("exchange.index", { kind: record.kind, bound: bound.kind });
+  const proven = bound.proofs.find((one) => one.log === log)?.parsed;
+  if (proven && proven.index !== index) throw new Bad("exchange.index", { kind: record.kind, bound: bound.kind });
+  return proven ? [] : [bound.kind];
 }
 
 // configuration --------------------------------------------------------------------------------------------------------
@@ -252,6 +258,7 @@ async function checkProofs(checks, record, anchor, crypto) {
       if (!record.configuration) throw new Unchecked("configuration.unread");
       const keys = record.configuration.keys(proof.log);
       if (!keys) throw new Bad("checkpoint.unknown", { origin: proof.log });
+      if (anchor) checkLines(checkpoint, keys, anchor.policy);
       await checkLogSignature(checkpoint, keys, crypto);
       return { keys };
     });

@@ -1,0 +1,278 @@
+"""The page: the country as a picture, its calls as they happen, its logs as they grow, every receipt with its checks.
+
+It reads, and does one thing: make the harmless call that is shown on it. It believes nodes no more than any visitor
+would: receipts are checked in the visitor's browser. Whatever comes from outside stands in it as text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qaztech.core.errors import Forbidden, Limited, NotFound, Unavailable
+from qaztech.core.time import Clock
+from qaztech.runtime.shell import ShellLimits, application
+from qaztech.web.asking import ask
+from qaztech.web.blocks import json_block
+from qaztech.web.country import Country, call_of
+from qaztech.web.files import StaticFiles
+from qaztech.web.hub import Hub, headers_for
+from qaztech.web.picture import pictures
+from qaztech.web.texts import LANGUAGES, STATIC, catalogue, chosen_language
+
+TEMPLATES = Path(__file__).parent / "templates"
+MESSAGE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+WAIT_SECONDS = 20
+CALL_EVERY = 0.25
+LOCAL = timezone(timedelta(hours=5))  # every clock in Kazakhstan since March 2024
+OUTCOMES = ("answered", "refused", "no answer", "aborted", "outcome unknown")
+# Nothing but the page's own files, and no frame around it.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+)
+
+
+class Portal:
+    """The page of one instance. `app` is the ASGI application; `close` ends the streams of open pages."""
+
+    def __init__(self, *, country: Country, clock: Clock) -> None:
+        self._country = country
+        self._hub = Hub(country=country, clock=clock)
+        self._call = call_of(country.try_.curl) if country.try_ is not None else None
+        self._called = 0.0
+        self._environment = _environment()
+        files = StaticFiles(STATIC)
+        self.routes: list[BaseRoute] = [
+            Route("/", self._home),
+            Route("/health", self._health),
+            Route("/events", self._events),
+            Route("/calls", self._make_call, methods=["POST"]),
+            Route("/anchor.json", self._anchor),
+            Route("/receipts/{node}/{message}", self._receipt),
+            Route("/receipts/{node}/{message}/receipt.json", self._receipt_json),
+            Route("/receipts/{node}/{message}/receipt.html", self._receipt_html),
+            Route("/static/{path:path}", files.answer),
+        ]
+        self.app: ASGIApp = _Guard(application(self.routes, ShellLimits(body=4096)), _hosts(country))
+
+    def close(self) -> None:
+        """End the streams of open pages."""
+        self._hub.close()
+
+    # Pages -------------------------------------------------------------------------------------------------------
+
+    async def _home(self, request: Request) -> Response:
+        await self._hub.refresh()
+        language = _language(request)
+        texts = catalogue(language)
+        state = self._hub.state()
+        return self._page(
+            "home.html",
+            request,
+            language,
+            pictures=pictures(self._country, language, texts),
+            state=state,
+            call=self._call is not None,
+            fingerprint=_fingerprint(self._read_anchor()),
+            data={"state": state, "texts": {language: texts}, "country": self._names(language)},
+        )
+
+    async def _receipt(self, request: Request) -> Response:
+        node, message = self._exchange(request)
+        language = _language(request)
+        return self._page(
+            "exchange.html",
+            request,
+            language,
+            node=node.name,
+            message=message,
+            data={"texts": {language: catalogue(language)}},
+        )
+
+    def _page(self, template: str, request: Request, language: str, **values: Any) -> Response:
+        explicit = f"?lang={language}" if "lang" in request.query_params else ""
+        data = values.pop("data")
+        text = self._environment.get_template(template).render(
+            country=self._country,
+            language=language,
+            languages=LANGUAGES,
+            texts=catalogue(language),
+            path=request.url.path,
+            lang=explicit,
+            data=json_block(data),
+            **values,
+        )
+        return Response(text, media_type="text/html", headers={"Cache-Control": "no-store", "Content-Language": language})
+
+    def _names(self, language: str) -> dict[str, Any]:
+        return {node.name: {"name": node.names.of(language), "member": node.member} for node in self._country.nodes}
+
+    # Data --------------------------------------------------------------------------------------------------------
+
+    async def _health(self, _: Request) -> Response:
+        return Response("ok", media_type="text/plain")
+
+    async def _events(self, _: Request) -> Response:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._hub.subscribe(), media_type="text/event-stream", headers=headers)
+
+    async def _anchor(self, _: Request) -> Response:
+        return Response(self._read_anchor(), media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    async def _receipt_json(self, request: Request) -> Response:
+        body = await self._fetch_receipt(request)
+        return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    async def _receipt_html(self, request: Request) -> Response:
+        from qaztech.web.receipt_html import render_html  # noqa: PLC0415  # seldom asked for, and not small
+
+        receipt = json.loads(await self._fetch_receipt(request))
+        page = render_html(receipt, self._read_anchor(), language=_language(request))
+        name = f"receipt-{request.path_params['message']}.html"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return Response(page, media_type="text/html", headers=headers)
+
+    async def _fetch_receipt(self, request: Request) -> bytes:
+        node, message = self._exchange(request)
+        url = f"{node.management}/receipts/{message}?wait=witnessed&seconds={WAIT_SECONDS}"
+        answer = await ask(url, headers=headers_for(node), seconds=WAIT_SECONDS + 10)
+        if answer.status == 200:
+            return answer.body
+        problem = _problem(answer.body)
+        if answer.status == 404:
+            raise NotFound("exchange.unknown", problem, at="log")
+        raise Unavailable("receipt.incomplete", problem, at="log", retry_after=1)
+
+    def _exchange(self, request: Request) -> tuple[Any, str]:
+        message = request.path_params["message"]
+        if not MESSAGE.match(message):
+            raise NotFound("exchange.unknown", "that is not a message id", at="caller")
+        return self._country.node(request.path_params["node"]), message
+
+    def _read_anchor(self) -> bytes:
+        try:
+            return Path(self._country.anchor).read_bytes()
+        except OSError as exc:
+            raise NotFound("anchor.missing", "the anchor's file is not there") from exc
+
+    # The one thing it does ------------------------------------------------------------------------------------------
+
+    async def _make_call(self, request: Request) -> Response:
+        """Make the call that the page shows, and tell how it went."""
+        if self._call is None:
+            raise NotFound("call.none", "this page has no call to make", at="caller")
+        origin = request.headers.get("origin")
+        if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
+            raise Forbidden("call.foreign", "the call is made from this page only", at="caller")
+        now = time.monotonic()
+        if now < self._called + CALL_EVERY:
+            raise Limited("call.too-often", "a call was made just now", at="caller", retry_after=1)
+        self._called = now
+        answer = await ask(self._call.url, headers=self._call.headers, seconds=30)
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/" + _lang(request), status_code=303)
+        told = {
+            "status": answer.status,
+            "milliseconds": round((time.monotonic() - now) * 1000),
+            "message": answer.headers.get("x-road-request-id", ""),
+        }
+        return Response(json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def portal_app(country: Country, *, clock: Clock) -> Portal:
+    """The page of an instance, ready to be served."""
+    return Portal(country=country, clock=clock)
+
+
+class _Guard:
+    """Security headers on every answer; requests that name another host (DNS rebinding) are not answered."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *HEADERS]
+            await send(message)
+
+        named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if len(named) != 1 or urlsplit(f"//{named[0]}").hostname not in self._hosts:
+            await Response("misdirected", status_code=421, media_type="text/plain")(scope, receive, sending)
+            return
+        await self._app(scope, receive, sending)
+
+
+def _hosts(country: Country) -> frozenset[str]:
+    return frozenset({"127.0.0.1", "localhost", "::1", urlsplit(country.portal).hostname or "localhost"})
+
+
+def _language(request: Request) -> str:
+    asked = [request.query_params["lang"]] if "lang" in request.query_params else []
+    return chosen_language([*asked, *request.headers.get("accept-language", "").split(",")])
+
+
+def _lang(request: Request) -> str:
+    return f"?lang={_language(request)}" if "lang" in request.query_params else ""
+
+
+def _problem(body: bytes) -> str:
+    """Why a node refused, in its own words."""
+    try:
+        found = json.loads(body)
+        return str(found.get("detail") or found.get("title") or "the node refused")[:500]
+    except (ValueError, AttributeError):
+        return "the node refused"
+
+
+def _fingerprint(anchor: bytes) -> list[str]:
+    digest = sha256(anchor).hexdigest()
+    return [digest[i : i + 4] for i in range(0, 64, 4)]
+
+
+def _clock_text(milliseconds: int) -> str:
+    """The time of day on Kazakhstan's clocks."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(LOCAL)
+    return moment.strftime("%H:%M:%S")
+
+
+def _service_text(identifier: str) -> str:
+    """The part of an identifier behind its member, for a narrow column."""
+    return " / ".join(identifier.split("/")[3:])
+
+
+def _environment() -> Environment:
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters.update(clock=_clock_text, local=_service_text, outcome=_outcome)
+    return environment
+
+
+def _outcome(state: str) -> str:
+    """How an exchange ended, in one of the words that have texts and colours."""
+    return next((known for known in OUTCOMES if state.startswith(known)), OUTCOMES[-1])
