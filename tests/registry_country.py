@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Error, Limited, NotFound, Unavailable
@@ -50,6 +54,14 @@ HOST = "kz.qaztech.example"
 def names(text: str) -> Names:
     """A name that is the same in three languages."""
     return Names(kk=text, ru=text, en=text)
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where the machine has one: what these tests sync, they sync often."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        yield Path(name)
 
 
 def seed(text: str) -> bytes:

@@ -11,7 +11,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,7 +28,7 @@ from qaztech.registry.publication import Entry
 from qaztech.trust.certificates import Authority, certificate_request, generate_key, key_spki_hash
 from qaztech.trust.envelope import seal
 from qaztech.trust.keys import Ed25519Key
-from registry_country import Country, MemberDesk, names, seed
+from registry_country import Country, MemberDesk, names, quick_folder, seed
 
 
 @dataclass
@@ -80,9 +79,15 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene() -> Iterator[Scene]:
     """The day before the theft: one right, both nodes have met both members."""
-    country = Country(tmp_path)
+    with quick_folder() as folder:
+        country = Country(folder)
+        yield _before_the_theft(country)
+        country.close()
+
+
+def _before_the_theft(country: Country) -> Scene:
     provider, consumer = country.new_member(1, "provider"), country.new_member(2, "consumer")
     service = country.add_service(provider, "countries")
     country.admit(consumer)
@@ -94,8 +99,8 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         client.want(other.id)
         client.refresh()
         nodes.append(client)
-    yield Scene(country, Thief(country, Ed25519Key.from_seed(seed("thief"))), provider, consumer, service, tuple(nodes))
-    country.close()
+    thief = Thief(country, Ed25519Key.from_seed(seed("thief")))
+    return Scene(country, thief, provider, consumer, service, (nodes[0], nodes[1]))
 
 
 def thiefs_member(scene: Scene, desk: MemberDesk, version: int = 99) -> bytes:

@@ -232,8 +232,9 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def _subject(common_name: str) -> x509.Name:
-    # RFC 5280 allows a common name 64 characters; the full identifier stands in the URI.
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    # RFC 5280 bounds a common name at 64, counted here in bytes; the full identifier stands in the URI.
+    short = common_name.encode()[:64].decode(errors="ignore")
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, short)])
 
 
 def _alternative_name(node: NodeId) -> x509.SubjectAlternativeName:

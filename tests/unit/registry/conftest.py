@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from registry_country import Country
+from registry_country import Country, quick_folder
 
 
 @pytest.fixture
-def country(tmp_path: Path) -> Iterator[Country]:
+def country() -> Iterator[Country]:
     """A fresh registry without members."""
-    country = Country(tmp_path)
-    yield country
-    country.close()
+    with quick_folder() as folder:
+        country = Country(folder)
+        yield country
+        country.close()
