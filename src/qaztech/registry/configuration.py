@@ -19,7 +19,7 @@ from qaztech.core.rights import Endpoint
 from qaztech.evidence.note import VerifierKey
 from qaztech.registry.directory import Directory, InstanceFile, InstanceSettings
 from qaztech.registry.forms import Names, bytes32
-from qaztech.registry.member_file import Closed, LogLine, MemberFile, NodeLine
+from qaztech.registry.member_file import Closed, LogLine, MemberFile, NodeLine, ServiceLine
 from qaztech.registry.rights_page import RightsPage, RightsTable
 
 ServiceType = Literal["REST", "OPENAPI"]
@@ -280,13 +280,7 @@ def _member(file: MemberFile) -> Member:
 
 
 def _services(file: MemberFile, provider: Member, pages: Mapping[str, RightsPage]) -> Iterable[Service]:
-    tables: dict[str, RightsTable] = {}
     for line in file.statement.services:
-        for reference in line.rights:
-            page = pages.get(reference.sha256)
-            # A page is for the service it names, whoever else points at it.
-            if page is not None and page.service == line.id:
-                tables[reference.sha256] = RightsTable(page)
         yield Service(
             id=ServiceId.parse(line.id),
             type=line.type,
@@ -294,8 +288,13 @@ def _services(file: MemberFile, provider: Member, pages: Mapping[str, RightsPage
             disabled=line.disabled,
             provider=provider,
             firsts=tuple(r.first for r in line.rights),
-            tables=tuple(tables.get(r.sha256) for r in line.rights),
+            tables=tuple(_table(line, pages.get(r.sha256)) for r in line.rights),
         )
+
+
+def _table(line: ServiceLine, page: RightsPage | None) -> RightsTable | None:
+    # A page is for the service it names, whoever else points at it.
+    return RightsTable(page) if page is not None and page.service == line.id else None
 
 
 def _logs(files: list[MemberFile]) -> dict[str, LogEntry]:

@@ -1,0 +1,183 @@
+"""The ASGI shell: one form of error, limits before work, an operator's token."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from asgi_caller import Caller
+from qaztech.core.errors import Conflict, Error, Limited, Unauthenticated, Unavailable
+from qaztech.runtime.shell import (
+    Shell,
+    ShellLimits,
+    application,
+    is_loopback,
+    problem,
+    read_json,
+    require_operator,
+    serve,
+)
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """What an endpoint of these tests expects."""
+
+    number: int
+
+
+async def echo(request: Request) -> Response:
+    asked = await read_json(request, Asked)
+    return JSONResponse({"number": asked.number})
+
+
+async def refuse(_: Request) -> Response:
+    raise Conflict("thing.conflict", "not now", at="registry", context="secret detail", retry_after=7)
+
+
+async def break_(_: Request) -> Response:
+    raise ZeroDivisionError("secret")
+
+
+async def unavailable(_: Request) -> Response:
+    raise Unavailable("thing.away", "later")
+
+
+async def guarded(request: Request) -> Response:
+    require_operator(request, sha256(b"token").digest())
+    return Response("in")
+
+
+ROUTES = [
+    Route("/echo", echo, methods=["POST"]),
+    Route("/refuse", refuse),
+    Route("/break", break_),
+    Route("/unavailable", unavailable),
+    Route("/guarded", guarded),
+]
+
+
+@pytest.fixture
+def http() -> Caller:
+    """A caller with small limits on the other side."""
+    return Caller(application(ROUTES, ShellLimits(body=100)))
+
+
+def test_an_error_is_a_problem_document(http: Caller) -> None:
+    """What may be shown is shown; the context never is (RFC 9457)."""
+    answer = http.get("/refuse")
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "7"
+    assert answer.json() == {
+        "type": "urn:qaztech:error:thing.conflict",
+        "title": "The request stands against the present state",
+        "status": 409,
+        "detail": "not now",
+        "code": "thing.conflict",
+        "at": "registry",
+    }
+    assert http.get("/unavailable").status_code == 503
+
+
+def test_what_is_not_an_error_of_ours_is_not_shown(http: Caller) -> None:
+    """A failure is logged, and told without its reason."""
+    answer = http.get("/break")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal.failed")
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/echo", 405)])
+def test_the_frameworks_refusals_have_the_same_form(http: Caller, path: str, status: int) -> None:
+    """No such path, wrong method."""
+    answer = http.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_bodies_are_read_strictly_and_within_the_limit(http: Caller) -> None:
+    """Unknown fields, other types and too many bytes are refused."""
+    assert http.post("/echo", json={"number": 1}).json() == {"number": 1}
+    for body in (b"", b"{", b'{"number":"1"}', b'{"number":1,"x":2}', b"\xff", b"[" * 90):
+        assert http.post("/echo", content=body).json()["code"] == "request.malformed"
+    answer = http.post("/echo", content=b" " * 101)
+    assert (answer.status_code, answer.json()["code"]) == (429, "request.too-large")
+
+
+def test_a_body_that_hides_its_length_is_counted() -> None:
+    """Chunks add up."""
+
+    async def run() -> None:
+        app = application(ROUTES, ShellLimits(body=100))
+        chunks = [{"type": "http.request", "body": b" " * 60, "more_body": True}] * 3
+        scope: dict[str, Any] = {
+            "type": "http", "method": "POST", "path": "/echo", "raw_path": b"/echo", "root_path": "",
+            "headers": [], "query_string": b"", "client": ("127.0.0.1", 1), "server": ("x", 1), "scheme": "http",
+        }  # fmt: skip
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return chunks.pop()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await app(scope, receive, send)
+        assert sent[0]["status"] == 429
+
+    asyncio.run(run())
+
+
+def test_a_lie_about_the_length_is_refused(http: Caller) -> None:
+    """Content-Length that is no number."""
+    answer = asyncio.run(http.call("POST", "/echo", b"", {"Content-Length": "-1"}))
+    assert answer.status_code == 429
+
+
+def test_only_the_operator_on_this_machine_gets_in() -> None:
+    """Address and token, both."""
+    app = application(ROUTES)
+    assert Caller(app).get("/guarded", {"Authorization": "Bearer token"}).text == "in"
+    assert Caller(app, "::1").get("/guarded", {"Authorization": "bearer token"}).text == "in"
+    assert Caller(app).get("/guarded").status_code == 401
+    assert Caller(app).get("/guarded", {"Authorization": "Bearer tokem"}).status_code == 401
+    assert Caller(app, "198.51.100.1").get("/guarded", {"Authorization": "Bearer token"}).status_code == 403
+    assert not is_loopback("host.example")
+
+
+def test_other_kinds_of_traffic_pass_through() -> None:
+    """The shell is about HTTP."""
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    asyncio.run(Shell(app, ShellLimits())({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    assert seen == ["lifespan"]
+
+
+def test_every_class_of_error_has_a_title() -> None:
+    """The first sentence of its docstring."""
+    for kind in (Limited, Unauthenticated, Error):
+        response = problem(kind("a.b", "c"))
+        assert response.status_code == kind.status
+    assert "www-authenticate" in problem(Unauthenticated("a.b", "c")).headers
+
+
+def test_a_server_stops_when_told() -> None:
+    """Before it ever served, and while it serves."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(serve(application(ROUTES), host="127.0.0.1", port=0, stop=stop))
+        await asyncio.sleep(0.2)
+        stop.set()
+        await asyncio.wait_for(task, 5)
+
+    asyncio.run(run())
