@@ -66,7 +66,7 @@ def _local(port: int) -> str:
 
 
 def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = ()) -> None:
-    """Start every process that is not running (of `only`, if given). Raises `Conflict` where a port is taken by someone else."""
+    """Start every process that is not running (of `only`, if given). Raises `Conflict` where a port is taken."""
     run = home / "run"
     run.mkdir(exist_ok=True)
     for process in plan(home):
@@ -86,6 +86,7 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
                 env=child_environment(), cwd=home,
             )  # fmt: skip
         (run / f"{process.name}.pid").write_text(f"{child.pid}\n{_started(child.pid)}\n")
+        child.returncode = 0  # from here on it is known by its id; that it outlives this object is meant
         tell(f"{process.name} started")
 
 
