@@ -191,7 +191,7 @@ class ConfigurationClient:
         eager = work.named_clients() - work.files.keys()
         room = max(0, self._settings.eager_counterparties - len(work.files))
         work.members(sorted(eager)[:room])
-        directory = work.target(DIRECTORY, parse_directory)
+        listing = work.target(DIRECTORY, parse_directory)
         instance = work.target(INSTANCE, parse_instance)
         # Durable before anything is decided by them.
         self._pins.save()
@@ -209,7 +209,7 @@ class ConfigurationClient:
             expires=self._mirror.expires,
             files=sorted(work.files.values(), key=lambda f: self._pins.order(f.member)),
             pages=work.pages,
-            directory=directory,
+            listing=listing,
             instance_file=instance,
         )
         return self._current

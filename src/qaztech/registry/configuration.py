@@ -17,7 +17,7 @@ from qaztech.core.errors import Unavailable
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.note import VerifierKey
-from qaztech.registry.directory import Directory, InstanceFile, InstanceSettings
+from qaztech.registry.directory import InstanceFile, InstanceSettings, Listed, Listing
 from qaztech.registry.forms import Names, bytes32
 from qaztech.registry.member_file import Closed, LogLine, MemberFile, NodeLine, ServiceLine
 from qaztech.registry.rights_page import RightsPage, RightsTable
@@ -102,15 +102,6 @@ class Method:
     endpoints: tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A member as `listClients` shows it: everyone in the directory, known to this node or not."""
-
-    id: MemberId
-    names: Names
-    subsystems: tuple[tuple[SubsystemId, Names], ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Configuration:
     """One verified view of the country. `expires` is when the first of what it was built from does."""
@@ -182,6 +173,14 @@ class Configuration:
             return False
         return any(str(given) == endpoint for given in table.endpoints(*who, now))
 
+    def gives(self, client: SubsystemId, service: ServiceId, endpoint: str, now: int) -> bool:
+        """Whether a right that is in force gives a client this very endpoint."""
+        found, who = self._services.get(service), self._clients.get(client)
+        if found is None or who is None or found.disabled is not None:
+            return False
+        table = found.table(who[0])
+        return table is not None and any(str(given) == endpoint for given in table.endpoints(*who, now))
+
     def log(self, origin: str) -> LogEntry | None:
         """A log by its origin."""
         return self._logs.get(origin)
@@ -227,7 +226,7 @@ def build_configuration(
     expires: int,
     files: Iterable[MemberFile],
     pages: Mapping[str, RightsPage],
-    directory: Directory | None,
+    listing: Listing | None,
     instance_file: InstanceFile | None,
 ) -> Configuration:
     """Put the view together. `files` come in order of trust: where two claim one TLS key or log, the first has it.
@@ -262,7 +261,7 @@ def build_configuration(
         _nodes=MappingProxyType(nodes),
         _by_tls=MappingProxyType(by_tls),
         _logs=MappingProxyType(logs),
-        _directory=_directory(directory),
+        _directory=listing.members if listing else (),
     )
 
 
@@ -364,19 +363,6 @@ def _nodes(
         for f in files
     }
     return nodes, {entry.tls: entry for entry in entries.values()}
-
-
-def _directory(directory: Directory | None) -> tuple[Listed, ...]:
-    if directory is None:
-        return ()
-    return tuple(
-        Listed(
-            id=MemberId.parse(m.id),
-            names=m.names,
-            subsystems=tuple((SubsystemId.parse(f"{m.id}/{s.code}"), s.names) for s in m.subsystems),
-        )
-        for m in directory.members
-    )
 
 
 def _method(service: Service, endpoints: Iterable[Endpoint]) -> Method:

@@ -8,10 +8,11 @@ by the registry alone: they can take a node off the wire, and let nobody in.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from qaztech.core.errors import Error, Malformed
-from qaztech.core.ids import MemberId, SubsystemId
+from qaztech.core.ids import MemberId, SubsystemId, decode_part
 from qaztech.registry.forms import Form, Names, bytes32, check_hex, decode, encode, malformed
 
 DIRECTORY = "directory.json"
@@ -63,6 +64,22 @@ class InstanceFile(Form, frozen=True, forbid_unknown_fields=True):
     settings: InstanceSettings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A member as `listClients` shows it: everyone in the directory, known to this node or not."""
+
+    id: MemberId
+    names: Names
+    subsystems: tuple[tuple[SubsystemId, Names], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The directory, its identifiers read."""
+
+    members: tuple[Listed, ...]
+
+
 def member_path(member: MemberId) -> str:
     """The target that holds a member's file. Codes are encoded apart, so two members never share a path."""
     return f"members/{quote(member.member_class, safe='')}/{quote(member.code, safe='')}.json"
@@ -79,23 +96,29 @@ def format_directory(instance: str, members: Iterable[ListedMember]) -> bytes:
     return encode(Directory(type=DIRECTORY_TYPE, instance=instance, members=listed))
 
 
-def parse_directory(data: bytes) -> Directory:
+def parse_directory(data: bytes) -> Listing:
     """Read the directory; raises `Malformed`."""
     code = "directory.malformed"
     directory = decode(Directory, data, code=code, limit=MAX_DIRECTORY)
     if directory.type != DIRECTORY_TYPE:
         malformed(code, f"the type is not {DIRECTORY_TYPE!r}")
     try:
-        for member in directory.members:
-            MemberId.parse(member.id)
-            check_hex(member.lineage, code, "lineage")
-            member.names.check(code)
-            for subsystem in member.subsystems:
-                SubsystemId.parse(f"{member.id}/{subsystem.code}")
-                subsystem.names.check(code)
+        return Listing(tuple(_listed(member, code) for member in directory.members))
     except Error as exc:
         raise Malformed(code, exc.detail, at="registry") from exc
-    return directory
+
+
+def _listed(member: ListedMember, code: str) -> Listed:
+    id_ = MemberId.parse(member.id)
+    check_hex(member.lineage, code, "lineage")
+    member.names.check(code)
+    for subsystem in member.subsystems:
+        subsystem.names.check(code)
+    return Listed(
+        id=id_,
+        names=member.names,
+        subsystems=tuple((SubsystemId(id_, decode_part(s.code)), s.names) for s in member.subsystems),
+    )
 
 
 def parse_instance(data: bytes) -> InstanceFile:

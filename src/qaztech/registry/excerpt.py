@@ -171,7 +171,7 @@ def _verify_part(part: SnapshotPart, blobs: Mapping[str, bytes], root: Root, anc
         expires=expires_first([root, targets, snapshot, *bins.values()]),
         files=files,
         pages=pages,
-        directory=None,
+        listing=None,
         instance_file=None,
     )
     return replace(built, expires=min([built.expires, *(f.statement.expires for f in files)]))

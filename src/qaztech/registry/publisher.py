@@ -8,21 +8,18 @@ and the next publication makes it whole.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from qaztech.core.errors import Error
+from qaztech.core.errors import Unavailable
 from qaztech.registry.admission import Registry
 from qaztech.registry.publication import Publication
 from qaztech.registry.store import RegistryStore
 
-logger = logging.getLogger("qaztech.registry")
-
 Append = Callable[[bytes], Awaitable[int]]
 """Append a leaf to the registry's log; its index, once it is durable and signed."""
-# Nodes take three minutes of silence for a freeze; the timestamp is signed anew well within that.
-SIGN_OF_LIFE = 60.0
 DecisionT = TypeVar("DecisionT")
 
 
@@ -42,7 +39,8 @@ class Publisher:
         A decision stands once it is made: if publishing fails, the next publication shows it.
         """
         async with self._lock:
-            decided = await asyncio.to_thread(decision)
+            with _storage_errors():
+                decided = await asyncio.to_thread(decision)
             if publish:
                 await self._publish()
             return decided
@@ -52,20 +50,22 @@ class Publisher:
         async with self._lock:
             await self._publish()
 
-    async def run(self, interval: float = SIGN_OF_LIFE) -> None:
-        """Give a sign of life every so many seconds, for ever."""
-        while True:
-            try:
-                await self.publish()
-            except (Error, OSError) as exc:
-                # Said every time: a registry that cannot publish closes the country within a day.
-                logger.exception("publication failed", extra={"fields": {"error": str(exc)}})
-            await asyncio.sleep(interval)
-
     async def _publish(self) -> None:
         targets, content = self.registry.targets, self.registry.content
-        pending = await asyncio.to_thread(lambda: self.publication.prepare(targets(), content))
-        if pending is not None:
-            index = await self._append(pending.leaf)
-            self._store.logged(pending.version, pending.sha256, index)
-        await asyncio.to_thread(self.publication.commit, pending)
+        with _storage_errors():
+            pending = await asyncio.to_thread(lambda: self.publication.prepare(targets(), content))
+            if pending is not None:
+                index = await self._append(pending.leaf)
+                self._store.logged(pending.version, pending.sha256, index)
+            await asyncio.to_thread(self.publication.commit, pending)
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """A full disk or a lost database: nothing is shown that is not whole, and the next publication tries again."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as exc:
+        raise Unavailable(
+            "registry.unavailable", "the registry cannot reach its storage", at="registry", context=repr(exc)
+        ) from exc
