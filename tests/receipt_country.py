@@ -213,14 +213,18 @@ class ReceiptCountry:
     def stamped(self, receipt: Receipt, issue: Any) -> Receipt:
         """The receipt with a token of `issue(note)` over each of its checkpoints."""
         notes = {
-            (log, data.partition(b"\n\n")[2]): None for message in receipt.messages for log, data in message.proofs.items()
+            (log, data.partition(b"\n\n")[2]): None
+            for message in receipt.messages
+            for log, data in message.proofs.items()
         }
         tokens = tuple(Token(log, note, issue(note)) for log, note in notes)
         return replace(receipt, timestamps=tokens, state="timestamped")
 
     def _listed(self) -> tuple[ListedLog, ...]:
         logs = tuple(
-            ListedLog(log.origin, str(log.desk.id), (str(VerifierKey.of(log.origin, ED25519, log.desk.log_key.public)),))
+            ListedLog(
+                log.origin, str(log.desk.id), (str(VerifierKey.of(log.origin, ED25519, log.desk.log_key.public)),)
+            )
             for log in (self.a, self.b)
         )
         witnesses = self.country.anchor.policy.witnesses.values()
