@@ -85,7 +85,7 @@ class Hub:
         self._nodes: dict[str, dict[str, Any]] = {n.name: {"reachable": False} for n in country.nodes}
         self._registry: dict[str, Any] = {"reachable": False}
         self._incidents: dict[str, list[Any]] = {}
-        self._exchanges: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._exchanges: dict[str, dict[str, Any]] = {}
         self._names: dict[str, str] = {}
         self._new: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._more = 0
@@ -99,7 +99,7 @@ class Hub:
             "time": self._clock.now(),
             "nodes": self._nodes,
             "registry": self._registry,
-            "exchanges": list(self._exchanges.values())[::-1],
+            "exchanges": sorted(self._exchanges.values(), key=lambda row: -row["time"]),
             "incidents": self.incidents(),
         }
 
@@ -249,14 +249,14 @@ class Hub:
         row = self._exchanges.get(finished.message)
         if row is None:
             row = self._exchanges[finished.message] = {"from": None, "to": None, "node": name}
-            if len(self._exchanges) > SHOWN:
-                self._exchanges.popitem(last=False)
         here, there = ("from", "to") if finished.side == "consumer" else ("to", "from")
         row[here] = name
         row[there] = row[there] or self._names.get(finished.peer)
         if finished.side == "consumer" or "state" not in row:
             row |= msgspec.to_builtins(finished) | {"node": name}
             del row["side"], row["peer"]
+        if len(self._exchanges) > SHOWN:
+            del self._exchanges[min(self._exchanges.values(), key=lambda known: known["time"])["message"]]
         return row
 
     # Telling -----------------------------------------------------------------------------------------------------

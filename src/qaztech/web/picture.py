@@ -79,10 +79,10 @@ class _Shape:
 
 
 _WIDE = _Shape(
-    name="wide", steps=(0, 236, 604, 880), box=(160, 84), node=(240, 112), across=150, letters=26
+    name="wide", steps=(0, 196, 648, 924), box=(156, 84), node=(236, 112), across=146, letters=23
 )  # fmt: skip
 _NARROW = _Shape(
-    name="narrow", steps=(92, 206, 396, 546), box=(164, 76), node=(164, 116), across=176, letters=19
+    name="narrow", steps=(92, 206, 396, 546), box=(164, 76), node=(168, 116), across=180, letters=16
 )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _draw(country: Country, language: str, words: dict[str, str], shape: _Shape)
     rows = max(len(providers), len(callers), 1)
     top, bottom = (96, 96) if shape.wide else (0, 0)
     span = rows * shape.across
-    width, height = (1040.0, top + span + bottom + 10) if shape.wide else (360.0, 640.0 + 110)
+    width, height = (1080.0, top + span + bottom + 10) if shape.wide else (360.0, 640.0 + 110)
     middle = top + span / 2 if shape.wide else width / 2
     boxes: dict[str, Box] = {}
     lines: list[Line] = []
@@ -167,7 +167,7 @@ def _add_system(
     title = words["system"] if systems else words["caller"]
     key = f"{'system' if systems else 'caller'} {node.name}"
     box = Box(
-        kind="system", key=key, x=x, y=y, width=shape.box[0], height=shape.box[1], title=wrap(title, 17), note=code
+        kind="system", key=key, x=x, y=y, width=shape.box[0], height=shape.box[1], title=wrap(title, 14), note=code
     )
     boxes[key] = box
     lines.append(_link(box, boxes[node.name], shape, key, "wire"))
@@ -208,4 +208,6 @@ def _link(a: Box, b: Box, shape: _Shape, key: str, kind: str) -> Line:
         ay, by = ay + sign * a.height / 2, by - sign * b.height / 2
         half = (ay + by) / 2
         path = f"M{ax:g},{ay:g} C{ax:g},{half:g} {bx:g},{half:g} {bx:g},{by:g}"
-    return Line(kind=kind, key=key, path=path, x=(ax + bx) / 2, y=(ay + by) / 2)
+    # Words stand in the middle of a line, or at its beginning where there is no room for two beside each other.
+    x, y = ((ax + bx) / 2, (ay + by) / 2) if shape.wide else (a.middle[0], a.y + a.height + 22)
+    return Line(kind=kind, key=key, path=path, x=x, y=y)

@@ -193,6 +193,7 @@ class Portal:
         if "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("/" + _lang(request), status_code=303)
         told = {
+            "node": next((n.name for n in self._country.nodes if n.edge and self._call.url.startswith(n.edge)), ""),
             "status": answer.status,
             "milliseconds": round((time.monotonic() - now) * 1000),
             "message": answer.headers.get("x-road-request-id", ""),

@@ -28,11 +28,11 @@ function rowOf(row) {
     "tr",
     { "data-message": row.message },
     h("td", {}, h("time", {}, showTime(row.time, language, { date: false }))),
-    h("td", {}, local(row.client)),
-    h("td", {}, h("code", {}, row.method), " ", local(row.service)),
-    h("td", {}, h("span", { class: `outcome ${outcome.replace(" ", "-")}` }, `${t("portal", outcome)}${row.status ? ` ${row.status}` : ""}`)),
-    h("td", { class: "number" }, `${row.milliseconds} ms`),
     h("td", {}, h("a", { href, "aria-label": t("portal", "open-receipt", { message: row.message }) }, t("portal", "open"))),
+    h("td", {}, h("span", { class: `outcome ${outcome.replaceAll(" ", "-")}` }, `${t("portal", outcome)}${row.status ? ` ${row.status}` : ""}`)),
+    h("td", {}, h("code", {}, row.method), " ", local(row.service)),
+    h("td", {}, local(row.client)),
+    h("td", { class: "amount" }, `${row.milliseconds} ms`),
   );
 }
 
@@ -54,34 +54,35 @@ function listExchange(row, { fresh = false } = {}) {
 
 // The picture ---------------------------------------------------------------------------------------------------------
 
-const lit = new Map();
+const timers = new Map();
 
-function light(selector, className, milliseconds, put = () => {}) {
+/** Give elements a class for a while; a class of the same family that they have makes way. */
+function light(selector, family, className, milliseconds, put = () => {}) {
   for (const element of all(selector)) {
     put(element);
-    element.classList.remove(className);
+    element.classList.remove(...[...element.classList].filter((name) => name.startsWith(family)));
     void element.getBoundingClientRect(); // so that the animation begins anew
     element.classList.add(className);
-    clearTimeout(lit.get(element));
-    lit.set(element, setTimeout(() => element.classList.remove(className), milliseconds));
+    clearTimeout(timers.get(element));
+    timers.set(element, setTimeout(() => element.classList.remove(className), milliseconds));
   }
 }
 
 function showCall(row) {
-  const outcome = outcomeOf(row).replace(" ", "-");
+  const outcome = outcomeOf(row).replaceAll(" ", "-");
   const pair = row.from && row.to ? [`${row.from} ${row.to}`, `${row.to} ${row.from}`] : [];
   if (row.side === "consumer") {
-    light(`.line${data("line", `caller ${row.from}`)}`, `lit-${outcome}`, LIT);
+    light(`.line${data("line", `caller ${row.from}`)}`, "lit-", `lit-${outcome}`, LIT);
     for (const key of pair) {
-      light(`.line${data("line", key)}`, `lit-${outcome}`, LIT);
-      light(data("word", key), "shown", LIT * 2.5, (word) => {
+      light(`.line${data("line", key)}`, "lit-", `lit-${outcome}`, LIT);
+      light(data("word", key), "shown", "shown", LIT * 2.5, (word) => {
         word.querySelector("text").textContent = `${row.method} · ${row.status || t("portal", outcomeOf(row))} · ${row.milliseconds} ms`;
       });
     }
-  } else {
-    light(`.line${data("line", `system ${row.to}`)}`, `lit-${outcome}`, LIT);
+  } else if (outcome !== "refused") {
+    light(`.line${data("line", `system ${row.to}`)}`, "lit-", `lit-${outcome}`, LIT); // a refused call never got there
   }
-  light(`.box${data("box", row.at)}`, "busy", LIT);
+  light(`.box${data("box", row.at)}`, "busy", "busy", LIT);
 }
 
 let saidAt = 0;
@@ -112,7 +113,7 @@ function showLog(name, { reachable, log }) {
   const size = reachable ? String(log.size) : "–";
   if (part("size").textContent !== size) {
     part("size").textContent = size;
-    light(`.log${data("log", name)}`, "grew", LIT);
+    light(`.log${data("log", name)}`, "grew", "grew", LIT);
   }
   part("root").textContent = reachable ? log.root.slice(0, 12) : "";
   showAgeOf(name);
@@ -198,7 +199,7 @@ byId("call")?.addEventListener("submit", async (event) => {
     const answer = await fetch("/calls", { method: "POST", headers: { Accept: "application/json" } });
     const said = await answer.json();
     if (answer.ok) {
-      const link = h("a", { href: `/receipts/${encodeURIComponent(Object.keys(country)[0])}/${said.message}${explicit}` }, t("portal", "open"));
+      const link = h("a", { href: `/receipts/${encodeURIComponent(said.node)}/${encodeURIComponent(said.message)}${explicit}` }, t("portal", "open"));
       told.replaceChildren(t("portal", "call-done", said), " · ", t("portal", "proof"), ": ", link);
     } else told.textContent = answer.status === 429 ? t("portal", "call-refused") : t("portal", "call-failed", { reason: said.detail });
   } catch (error) {
