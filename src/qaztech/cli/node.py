@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,10 @@ def _serve(serve: Serve, *, fast: bool = False) -> int:
 
     if fast:
         import uvloop  # noqa: PLC0415
+
+        # The other threads of a node wait for disks and the network; when they come back they must not wait five
+        # milliseconds, the default, for the data plane to let go of the interpreter.
+        sys.setswitchinterval(0.0005)
 
         uvloop.run(main())
     else:

@@ -12,3 +12,5 @@ PROTOCOL_VERSION = 1
 MAX_RECORD = 16 * 1024
 # How far the clocks of two nodes may be apart, and how long a request may be on its way, in milliseconds.
 CLOCK_SKEW = 60_000
+# How long a request may at most be valid, whatever its sender says, in milliseconds.
+MAX_LIFETIME = 600_000

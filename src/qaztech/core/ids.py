@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
 
@@ -33,6 +34,7 @@ def decode_part(part: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def encode_part(part: str) -> str:
     """One identifier part as it stands in a URL, a header or a record."""
     return quote(part, safe="'()+,-.=?!*~_")
@@ -76,7 +78,7 @@ class SubsystemId:
         return cls(MemberId(*member), code)
 
     def __str__(self) -> str:
-        return f"{self.member}/{encode_part(self.code)}"
+        return _text(self)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,7 +95,7 @@ class ServiceId:
         return cls(SubsystemId(MemberId(*member), subsystem), code)
 
     def __str__(self) -> str:
-        return f"{self.subsystem}/{encode_part(self.code)}"
+        return _text(self)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,3 +113,9 @@ class NodeId:
 
     def __str__(self) -> str:
         return f"{self.member}/{encode_part(self.code)}"
+
+
+@lru_cache(maxsize=8192)
+def _text(identifier: SubsystemId | ServiceId) -> str:
+    owner = identifier.subsystem if isinstance(identifier, ServiceId) else identifier.member
+    return f"{owner}/{encode_part(identifier.code)}"

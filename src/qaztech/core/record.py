@@ -123,6 +123,16 @@ class Record:
         return b64decode(digest), int(index)
 
 
+def is_code(text: str) -> bool:
+    """Whether a text may stand as `code` in a record: lower-case slugs joined by dots."""
+    return _CODE.match(text) is not None
+
+
+def message_bytes(text: str) -> bytes:
+    """The 16 bytes of a message id that a record names."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
 def hash_text(digest: bytes) -> str:
     """A hash or commitment as it stands in a record."""
     return b64encode(digest).decode()

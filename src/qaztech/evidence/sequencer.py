@@ -1,9 +1,11 @@
 """Many appends, one sync and one signature: the queue in front of a log on an event loop.
 
 All appends that wait when a commit begins form one batch; one commit is in flight, and the next begins when it ends.
-There is no fixed window: the busier the log, the larger its batches. Writing and syncing run in one thread of their
-own, chores (new segments, derived files, snapshots) in another; everything else runs on the loop. Callbacks come after
-durability, in order. When the log halts, everyone who waits is told so, once, and nothing more is accepted.
+There is no fixed window: the busier the log, the larger its batches. While the disk answers at once, the loop itself
+waits for the sync, which costs a third less than waking a thread and taking the interpreter lock back from it; a disk
+that is slow gets a thread of its own, so that the loop goes on. Chores (new segments, derived files, snapshots) always
+run in a thread. Callbacks come after durability, in order. When the log halts, everyone who waits is told so, once, and
+nothing more is accepted.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from time import monotonic
 from typing import Final
 
 from qaztech.core.errors import Halt, Limited, Unavailable
@@ -27,6 +30,9 @@ MAX_WAITING_BYTES: Final = 16 << 20
 MAX_BATCH_BYTES: Final = 1 << 20
 # Notes wait for entries to travel with; if none come, they go alone after so many seconds.
 NOTE_DELAY: Final = 0.25
+# A sync that took longer than this (seconds) sends the next ones to the thread; so many quick ones bring them back.
+SLOW_SYNC: Final = 0.003
+QUICK_SYNCS: Final = 64
 
 
 class Sequencer:
@@ -41,6 +47,7 @@ class Sequencer:
         max_waiting_bytes: int = MAX_WAITING_BYTES,
         max_batch_bytes: int = MAX_BATCH_BYTES,
         note_delay: float = NOTE_DELAY,
+        slow_sync: float = SLOW_SYNC,
     ) -> None:
         self.log = log
         # Called with each commit that has entries, before their callbacks.
@@ -49,6 +56,10 @@ class Sequencer:
         self._max_bytes = max_waiting_bytes
         self._batch_bytes = min(max_batch_bytes, log.batch_room)
         self._note_delay = note_delay
+        self._slow_sync = slow_sync
+        # Syncs still to be seen quick before the loop waits for them itself.
+        self._distrust = QUICK_SYNCS
+        self._sync_began = 0.0
         # Owned by the loop: what waits, who waits for it (entries only), its bytes, and how many notes of each kind.
         self._items: list[Entry | NoteFrame] = []
         self._callbacks: list[Callback] = []
@@ -150,7 +161,16 @@ class Sequencer:
             self._fail(error, callbacks)
             return
         self._flying = (prepared, callbacks)
-        self._writer.submit(self.log.write_and_sync, prepared)
+        self._sync_began = monotonic()
+        if self._distrust:
+            self._writer.submit(self.log.write_and_sync, prepared)
+            return
+        error = None
+        try:
+            self.log.write_and_sync(prepared)
+        except BaseException as raised:  # noqa: BLE001 as the thread reports it
+            error = raised
+        self._written(error)
 
     def _take(self) -> tuple[list[Entry | NoteFrame], list[Callback]]:
         """As much of the queue as fits a batch."""
@@ -178,6 +198,7 @@ class Sequencer:
         assert self._flying is not None  # noqa: S101 for the type checker; the writer has one job at a time
         prepared, callbacks = self._flying
         self._flying = None
+        self._judge_disk()
         try:
             if error is not None:
                 raise error
@@ -192,12 +213,23 @@ class Sequencer:
             if self.on_commit is not None:
                 self._guard(self.on_commit, commit)
             self._tell(callbacks, commit)
-        if self._callbacks or self._closing is not None:  # notes alone wait for their timer
+        if self._callbacks and not self._scheduled:  # notes alone wait for their timer
+            # Not at once: the loop looks at its sockets first, and what they bring shares the batch.
+            self._scheduled = True
+            self._loop.call_soon(self._begin)
+        elif self._closing is not None:
             self._begin()
         if self._chore is None:
             self._keep()
         if self._closing is not None:
             self._check_closed()
+
+    def _judge_disk(self) -> None:
+        """Decide who waits for the next sync, by how long this one took (a thread's way back included)."""
+        if monotonic() - self._sync_began > self._slow_sync:
+            self._distrust = QUICK_SYNCS
+        elif self._distrust:
+            self._distrust -= 1
 
     def _forget_notes(self, kind: int, count: int) -> None:
         left = self._notes[kind] - count

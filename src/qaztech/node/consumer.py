@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
 from qaztech.core.ids import NodeId
-from qaztech.node import rest
 from qaztech.node.exchange import IDEMPOTENT, Outgoing
 from qaztech.node.frames import Answer, Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
 from qaztech.node.link import Link
@@ -280,17 +279,9 @@ class _Retrying:
             self._caller.fail(error)
             return
         message = new_message_id(self._consumer.now())
-        headers = self._call.headers.replace(str(self._call.message).encode(), str(message).encode())
+        headers = self._call.headers.replace(self._call.message.text.encode(), message.text.encode())
         again = replace(self._call, message=message, headers=headers, attempt=self._call.attempt + 1)
         try:
             self._consumer.retry(again, self._caller)
         except Error as exc:
             self._caller.fail(exc)
-
-
-def x_road_headers(headers: rest.Headers, message: bytes, generated_id: bytes | None) -> bytes:
-    """The header lines that cross: those kept, the message id, and X-Road's own id where the caller gave none."""
-    extra = [(rest.REQUEST_ID, message)]
-    if generated_id is not None:
-        extra.append((rest.ID, generated_id))
-    return rest.header_lines([*headers, *extra])

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from qaztech.core.errors import Error, Forbidden, NotFound, Unauthenticated
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
@@ -20,7 +20,7 @@ from qaztech.node.exchange import Outgoing
 from qaztech.node.faults import Dialect, fault_of
 from qaztech.node.http_request import Peer, Request
 from qaztech.node.metadata import is_list_clients
-from qaztech.node.place import Call, Feed, Place, Sink, new_message_id
+from qaztech.node.place import Call, Feed, MessageId, Place, Sink, new_message_id, random_uuid
 from qaztech.trust.certificates import spki_hash
 
 _AUTHORIZATION = b"authorization"
@@ -92,9 +92,9 @@ class Edge:
         )  # fmt: skip
         client, headers = self._identify(request, kept, rules)
         message = new_message_id(self._place.clock.now())
-        extra = [(rest.REQUEST_ID, str(message).encode())]
+        extra = [(rest.REQUEST_ID, message.text.encode())]
         if not rest.header_values(headers, rest.ID):
-            extra.append((rest.ID, f"{client.member.instance}-{uuid4()}".encode()))
+            extra.append((rest.ID, f"{client.member.instance}-{random_uuid()}".encode()))
         prefix = request.target[: len(request.target) - len(call.suffix) - len(call.query)]
         source = _RequestSource(request) if request.body is None else None
         caller = _EdgeCaller(self, request, client, call.service, message)
@@ -178,19 +178,23 @@ class Edge:
         *,
         client: SubsystemId | None = None,
         service: ServiceId | None = None,
-        message: UUID | None = None,
+        message: MessageId | None = None,
     ) -> None:
         self._count(error.code)
         fault = fault_of(
             error, dialect=self._rules().dialect, client=client, service=service,
-            message_id=str(message) if message is not None else "",
+            message_id=message.text if message is not None else "",
         )  # fmt: skip
-        status, headers, body = fault.response(rest.header_values(request.headers, b"accept"))
+        status, headers, body = fault.response(
+            rest.header_values(request.headers, b"accept"), date=rest.http_date(self._place.clock.now())
+        )
         if message is not None:
-            headers.append((rest.REQUEST_ID, str(message).encode()))
+            headers.append((rest.REQUEST_ID, message.text.encode()))
         request.respond(status, headers, body)
 
-    def fail_call(self, request: Request, error: Error, client: SubsystemId, service: ServiceId, message: UUID) -> None:
+    def fail_call(
+        self, request: Request, error: Error, client: SubsystemId, service: ServiceId, message: MessageId
+    ) -> None:
         """A call that got as far as having a message id."""
         self._fail(request, error, client=client, service=service, message=message)
 
@@ -211,7 +215,9 @@ class _EdgeCaller:
 
     __slots__ = ("_client", "_edge", "_message", "_outgoing", "_request", "_service")
 
-    def __init__(self, edge: Edge, request: Request, client: SubsystemId, service: ServiceId, message: UUID) -> None:
+    def __init__(
+        self, edge: Edge, request: Request, client: SubsystemId, service: ServiceId, message: MessageId
+    ) -> None:
         self._edge = edge
         self._request = request
         self._client = client

@@ -28,9 +28,9 @@ class Events:
     def finished(self, exchange: Finished) -> None:
         """An exchange ended on this side."""
         self.recent.append(exchange)
-        self._metrics.count(f"exchanges_{exchange.side}_total")
+        self._metrics.count_label("exchanges_total", "side", exchange.side)
         if not exchange.state.startswith("answered"):
-            self._metrics.count(f"exchanges_{exchange.side}_not_answered_total")
+            self._metrics.count_label("exchanges_not_answered_total", "side", exchange.side)
         if self._watchers:
             self.tell("exchange", asdict(exchange))
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Protocol
-from uuid import UUID
 
 from qaztech.core.commitment import BODY, HEADERS, PATH, QUERY, SECRET_SIZE, commit
 from qaztech.core.errors import Error, Forbidden, NotFound, Unavailable, Untrusted
-from qaztech.core.exchange import CLOCK_SKEW
+from qaztech.core.exchange import CLOCK_SKEW, MAX_LIFETIME
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.core.record import NO_ENDPOINT, STREAMED, Record, format_record, hash_text
+from qaztech.core.record import NO_ENDPOINT, STREAMED, Kind, Record, format_record, hash_text, is_code, message_bytes
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
@@ -25,7 +23,7 @@ from qaztech.node import binding
 from qaztech.node.frames import Ack, Cancel, Data, Dropped, Refused, Request, Response, Tail, Window
 from qaztech.node.journal import Kept, seal_kept
 from qaztech.node.link import Link
-from qaztech.node.place import Allowed, Call, Caller, Finished, Place, Sink, Source, refusal
+from qaztech.node.place import Allowed, Call, Caller, Finished, Place, Source, Systems, Work, refusal
 from qaztech.node.streams import BodyReceiver, BodySender
 from qaztech.registry.configuration import Configuration
 
@@ -118,7 +116,7 @@ class Outgoing:
         streamed = call.body is None
         self._record = format_record(
             "request",
-            message=str(call.message),
+            message=call.message.text,
             from_=place.journal.origin,
             to=link.origin,
             client=str(call.client),
@@ -139,7 +137,7 @@ class Outgoing:
         self._leaf = b"" if not streamed else leaf_hash(self._record.data)
         kept = Kept(secret, call.suffix, call.query, call.headers)
         # step 5: append it to the node's own log, durable
-        place.journal.append(Entry(call.message.bytes, now, self._record.data, seal_kept(kept)), self._request_durable)
+        place.journal.append(Entry(call.message.data, now, self._record.data, seal_kept(kept)), self._request_durable)
 
     def _request_durable(self, index: int, commit_: Commit | None, error: Error | None) -> None:
         link, record, call = self.link, self._record, self._call
@@ -169,18 +167,26 @@ class Outgoing:
         )
         link.send_proven(frame, index, commit_.head.size, commit_.head.signature)
         self._sent = True
-        self._deadline = self._place.loop.call_later(self._place.limits.answer_timeout, self._timed_out)
-        if call.source is not None:
-            self._sender = BodySender(
-                place=self._place, link=link, stream=self._stream, record=record, leaf=self._leaf, index=index,
-                secret=self._secret, source=call.source,
-            )  # fmt: skip
-            call.source.attach(self._sender)
+        if call.source is None:
+            self._wait(sent=True)
+            return
+        # The wait for an answer begins when the body has gone out; until then its own timeouts hold.
+        self._sender = BodySender(
+            place=self._place, link=link, stream=self._stream, record=record, leaf=self._leaf, index=index,
+            secret=self._secret, source=call.source, ended=lambda complete: self._wait(sent=complete),
+        )  # fmt: skip
+        call.source.attach(self._sender)
+
+    def _wait(self, *, sent: bool) -> None:
+        if sent and not self._answered:
+            self._deadline = self._place.loop.call_later(self._place.limits.answer_timeout, self._timed_out)
 
     # The provider node speaks -----------------------------------------------------------------------------------
 
     def on_response(self, frame: Response) -> None:
         """A response record. Raises `Untrusted` when it is not one to this request, which ends the link."""
+        if self._answered:
+            return  # it crossed our own time-out
         record = self._verified(frame.record, "response", frame.index, frame.request_index)
         binding.check_answer_opened(record, frame)
         self._response = record
@@ -197,6 +203,8 @@ class Outgoing:
 
     def on_refused(self, frame: Refused) -> None:
         """The provider node refused, on record."""
+        if self._answered:
+            return  # it crossed our own time-out
         record = self._verified(frame.record, "refused", frame.index, frame.request_index)
         self._response = record
         kept = Kept(head=self._link.head_note, peer_index=frame.index, request_index=frame.request_index)
@@ -205,7 +213,7 @@ class Outgoing:
 
     def on_dropped(self, frame: Dropped) -> None:
         """The provider node did not take the request; it has recorded nothing and called nobody."""
-        self._no_answer(frame.code if frame.code.count(".") else "peer.dropped", sent=False, detail=frame.detail)
+        self._no_answer(frame.code if is_code(frame.code) else "peer.dropped", sent=False, detail=frame.detail)
 
     def on_data(self, frame: Data) -> None:
         """A piece of the response's body."""
@@ -233,10 +241,10 @@ class Outgoing:
         """The link is gone."""
         if self._sender is not None:
             self._sender.abort()
-        if self._receiver is not None:
-            self._receiver.lost()
         if self._response is None:
             self._no_answer("peer.lost", sent=self._sent)
+        elif self._receiver is not None and self._receiver.lost():
+            self._aborted("peer.lost")
 
     def caller_gone(self) -> None:
         """The calling system no longer waits: a stream is cut, an answer on its way is still recorded."""
@@ -251,14 +259,14 @@ class Outgoing:
     def _verified(self, data: bytes, kind: str, index: int, request_index: int) -> Record:
         """Step 10: the consumer node verifies: form, peer, binding to the request, proof in the peer's log."""
         request, link = self._record, self._link
-        if request is None or self._answered:
+        if request is None:
             raise Untrusted("response.untrusted", "an answer to nothing that was asked", at="provider-node")
         record = binding.check_answer(data, kind, request, f"{hash_text(self._leaf)} {self._index}")
         if abs(record.number("time") - self._place.clock.now()) > CLOCK_SKEW + self._age():
             raise Untrusted("response.stale", "the peer's clock is more than a minute off", at="provider-node")
         if link.proven_leaf(index) != leaf_hash(data):
             raise Untrusted("response.untrusted", "a record is not proven to stand in its log", at="provider-node")
-        if link.proven_leaf(request_index) not in {self._leaf, None}:
+        if request_index >= index or link.proven_leaf(request_index) not in {self._leaf, None}:
             raise Untrusted("response.untrusted", "the peer's log does not hold the request", at="provider-node")
         self._answered = True
         if self._deadline is not None:
@@ -276,14 +284,14 @@ class Outgoing:
 
         now = self._place.clock.now()
         try:
-            entry = Entry(self._call.message.bytes, now, record.data, seal_kept(kept))
+            entry = Entry(self._call.message.data, now, record.data, seal_kept(kept))
             self._place.journal.append(entry, durable)
         except Error as exc:
             self._fail(exc)
 
     def _acknowledge(self, record: Record, index: int, peer_index: int, commit_: Commit) -> None:
         if record.kind != "request" and self._link.alive:
-            ack = Ack(self._call.message.bytes, index, peer_index)
+            ack = Ack(self._call.message.data, index, peer_index)
             self._link.send_proven(ack, index, commit_.head.size, commit_.head.signature)
 
     def _deliver(self, frame: Response, index: int) -> None:  # noqa: ARG002
@@ -322,18 +330,12 @@ class Outgoing:
         self._answered = True
         if self._deadline is not None:
             self._deadline.cancel()
-        request, call = self._record, self._call
-        now = self._place.clock.now()
-        record = format_record(
-            "no-answer",
-            message=request["message"], from_=request["from"], to=request["to"], client=request["client"],
-            service=request["service"], request=f"{hash_text(self._leaf)} {self._index}", time=now, code=code,
-        )  # fmt: skip
+        call = self._call
         error: Error
         if sent and call.method not in IDEMPOTENT:
             error = Unavailable(
                 "outcome.unknown",
-                f"The outcome of message {call.message} is unknown ({code}); ask GET /exchanges/{call.message}",
+                f"The outcome is unknown ({code}); ask this node for it: GET /exchanges/{call.message.text}",
                 at="consumer-node",
             )
         else:
@@ -344,9 +346,34 @@ class Outgoing:
             self._end(f"no answer: {code}", 0)
 
         try:
-            self._place.journal.append(Entry(call.message.bytes, now, record.data, b""), durable)
+            self._place.journal.append(self._bound("no-answer", code), durable)
         except Error as exc:
             self._fail(exc)
+
+    def _aborted(self, code: str) -> None:
+        """Record that an answer whose head is here ended without a tail; its sink has been cut already."""
+        record = self._bound("aborted", code)
+        status = self._response.number("status") if self._response is not None else 0
+
+        def durable(index: int, commit_: Commit | None, failed: Error | None) -> None:  # noqa: ARG001
+            self._end(f"aborted: {code}", status)
+
+        try:
+            self._place.journal.append(record, durable)
+        except Error as exc:
+            self._end(exc.code, status)
+
+    def _bound(self, kind: Kind, code: str) -> Entry:
+        """A record of our own about the request, for our own log."""
+        request = self._record
+        assert request is not None  # noqa: S101  # there is no answer to wait for before there is a request
+        now = self._place.clock.now()
+        record = format_record(
+            kind,
+            message=request["message"], from_=request["from"], to=request["to"], client=request["client"],
+            service=request["service"], request=f"{hash_text(self._leaf)} {self._index}", time=now, code=code,
+        )  # fmt: skip
+        return Entry(self._call.message.data, now, record.data)
 
     def _fail(self, error: Error) -> None:
         self._answered = True
@@ -356,12 +383,14 @@ class Outgoing:
         self._end(error.code, 0)
 
     def _end(self, state: str, status: int) -> None:
+        if self._sender is not None:
+            self._sender.abort()  # an answer before the body's end: the tail says how far it went
         if self.link is not None:
             self.link.streams.pop(self._stream, None)
         call, now = self._call, self._place.clock.now()
         self._place.finished(
             Finished(
-                side="consumer", message=str(call.message), client=str(call.client), service=str(call.service),
+                side="consumer", message=call.message.text, client=str(call.client), service=str(call.service),
                 method=call.method, peer=self.link.origin if self.link else "", time=self._began,
                 milliseconds=now - self._began, state=state, status=status,
             )
@@ -424,7 +453,8 @@ class Incoming:
             frame.record, peer=link.origin, own=place.journal.origin, configuration=configuration, now=now
         )
         self._record = record
-        if record.number("time") > now + CLOCK_SKEW or record.number("expires") < now - CLOCK_SKEW:
+        made, expires = record.number("time"), record.number("expires")
+        if made > now + CLOCK_SKEW or expires < now - CLOCK_SKEW or expires - made > MAX_LIFETIME:
             raise Forbidden("request.stale", "the request is from another time; are both clocks right?", at="caller")
         if link.proven_leaf(frame.index) != self._leaf:
             raise Untrusted("request.untrusted", "a record is not proven to stand in its log", at="caller")
@@ -435,7 +465,7 @@ class Incoming:
             frame.secret, frame.path, frame.query, frame.headers, head=link.head_note, peer_index=frame.index
         )  # fmt: skip
         refused = self._allowed(record, configuration, client, service_id, now)
-        entry = Entry(UUID(record["message"]).bytes, now, frame.record, seal_kept(kept))
+        entry = Entry(message_bytes(record["message"]), now, frame.record, seal_kept(kept))
         if refused is not None:
             place.journal.append(entry, lambda index, commit_, error: self._recorded(index, commit_, error, refused))
             return
@@ -456,11 +486,12 @@ class Incoming:
             if service_id.code in METASERVICES and method == "GET" and configuration.service(service_id) is None:
                 return None
             return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service_id}")
-        if not Endpoint.parse(record["endpoint"]).covers(method, path):
+        endpoint = Endpoint.parse(record["endpoint"])
+        if not endpoint.covers(method, path):
             raise Untrusted("request.untrusted", "the endpoint recorded does not cover the call", at="caller")
         if configuration.service(service_id) is None or not self._systems.has(service_id):
             return NotFound("service.unknown", f"Unknown service: SERVICE:{service_id}")
-        if configuration.authorise(client, service_id, method, path, now) is None:
+        if not configuration.gives(client, service_id, endpoint, now):
             return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service_id}")
         return self._systems.refusal(service_id)
 
@@ -496,7 +527,7 @@ class Incoming:
         record = self._response(secret, status, headers, str(len(body)), hash_text(commit(secret, BODY, body)))
         self._append(record, Kept(secret, headers=headers), lambda index, commit_: self._send(
             Response(self._frame.stream, index, self._index, record.data, secret, headers, body),
-            index, commit_, f"answered {status}", status,
+            commit_, f"answered {status}", status,
         ))  # fmt: skip
 
     def start(self, status: int, headers: bytes, source: Source) -> None:
@@ -508,7 +539,7 @@ class Incoming:
 
         def durable(index: int, commit_: Commit) -> None:
             frame = Response(self._frame.stream, index, self._index, record.data, secret, headers, None)
-            self._link.send_proven(frame, index, commit_.head.size, commit_.head.signature)
+            self._link.send_proven(frame, self._index, commit_.head.size, commit_.head.signature)
             self._sender = BodySender(
                 place=self._place, link=self._link, stream=self._frame.stream, record=record,
                 leaf=commit_.leaves[index - commit_.start], index=index, secret=secret, source=source,
@@ -537,7 +568,7 @@ class Incoming:
         )  # fmt: skip
         self._append(record, Kept(), lambda index, commit_: self._send(
             Refused(self._frame.stream, index, self._index, record.data, error.detail),
-            index, commit_, f"refused {error.code}", error.status,
+            commit_, f"refused {error.code}", error.status,
         ))  # fmt: skip
 
     def _response(self, secret: bytes, status: int, headers: bytes, size: str, body: str) -> Record:
@@ -567,14 +598,15 @@ class Incoming:
             else:
                 self._end("log.halted", 0)
 
-        entry = Entry(UUID(record["message"]).bytes, self._place.clock.now(), record.data, seal_kept(kept))
+        entry = Entry(message_bytes(record["message"]), self._place.clock.now(), record.data, seal_kept(kept))
         try:
             self._place.journal.append(entry, durable)
         except Error as exc:
             self._end(exc.code, 0)
 
-    def _send(self, frame: Response | Refused, index: int, commit_: Commit, state: str, status: int) -> None:
-        self._link.send_proven(frame, index, commit_.head.size, commit_.head.signature)
+    def _send(self, frame: Response | Refused, commit_: Commit, state: str, status: int) -> None:
+        # From the request on: the consumer sees that it stands here.
+        self._link.send_proven(frame, self._index, commit_.head.size, commit_.head.signature)
         self._end(state, status)
 
     # The peer goes on speaking -----------------------------------------------------------------------------------
@@ -590,6 +622,8 @@ class Incoming:
         if self._receiver is None:
             raise Untrusted("request.untrusted", "a tail of a request that does not stream", at="caller")
         self._receiver.on_tail(frame, lambda *_: None)
+        if self.over:
+            self._link.streams.pop(self._frame.stream, None)
 
     def on_window(self, frame: Window) -> None:
         """The consumer node has room for more of the response's body."""
@@ -614,7 +648,10 @@ class Incoming:
         if self.over:
             return
         self.over = True
-        self._link.streams.pop(self._frame.stream, None)
+        if self._receiver is not None and not self._receiver.over:
+            self._receiver.discard()  # its tail is still to come, and goes on record
+        else:
+            self._link.streams.pop(self._frame.stream, None)
         record, now = self._record, self._place.clock.now()
         if record is not None:
             self._place.finished(
@@ -625,34 +662,3 @@ class Incoming:
                 )
             )  # fmt: skip
         self._on_end(self)
-
-
-class Work(Sink, Protocol):
-    """A call to a system in progress; as a sink it takes the request's streamed body."""
-
-    def cancel(self, code: str) -> None:
-        """Nobody waits for the answer any more."""
-        ...
-
-
-class Systems(Protocol):
-    """The provider edge, as the exchange uses it (`systems`)."""
-
-    def has(self, service: ServiceId) -> bool:
-        """Whether this node knows where that service's system is."""
-        ...
-
-    def refusal(self, service: ServiceId) -> Error | None:
-        """Why the service takes no calls now, if so (maintenance, too many at once)."""
-        ...
-
-    def start(
-        self,
-        exchange: Incoming,
-        service: ServiceId,
-        headers: list[tuple[bytes, bytes]],
-        frame: Request,
-        body: BodyReceiver | None,
-    ) -> Work:
-        """Call the system; it answers by `exchange.answer`, `exchange.start` or `exchange.refuse`."""
-        ...

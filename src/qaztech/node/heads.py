@@ -119,6 +119,8 @@ class HeadReceiver:
         old = last.size if last is not None else 0
         if len(head.leaves) % 32 or head.size - head.start != len(head.leaves) // 32 or head.size < old:
             raise Untrusted("head.untrusted", "a head does not have as many leaves as it says, or shrinks", at="caller")
+        if self._frontier is not None and head.size == old:
+            raise Untrusted("head.untrusted", "a head is sent twice", at="caller")
         if head.frontier is not None:
             base = Frontier(head.start, tuple(head.frontier))
         elif self._frontier is not None and head.start == old:

@@ -135,7 +135,7 @@ class Management:
             _problem(request, Malformed("request.malformed", str(exc)[:200]))
         except Exception:  # the shell of this API: whatever failed, the caller gets an answer
             logger.exception("a management request failed")
-            _problem(request, Internal("internal", "the node failed to answer; its log says why"))
+            _problem(request, Internal("internal.failed", "the node failed to answer; its log says why"))
 
     def _find(self, method: str, path: str) -> tuple[bool, Handler, str]:
         exact = self._handlers.get((method, path))

@@ -82,6 +82,7 @@ class Node:
         self._link_server: asyncio.Server | None = None
         self._fetched = 0
         self._wanted = asyncio.Event()
+        self._refreshing = asyncio.Lock()
         self._seen_witnesses = False
         self._stopping = False
 
@@ -131,6 +132,11 @@ class Node:
             self._wanted.clear()
 
     async def _refresh(self) -> None:
+        """Follow once; one at a time, for `reload` comes at any moment."""
+        async with self._refreshing:
+            await self._refresh_alone()
+
+    async def _refresh_alone(self) -> None:
         parts = self._parts
         before = self._version()
         try:
@@ -138,9 +144,9 @@ class Node:
             self._fetched = parts.clock.now()
             if parts.refreshed():
                 self._wanted.set()
-        except Error as exc:
+        except (Error, OSError) as exc:
             parts.metrics.count("configuration_failures_total")
-            log_error(logger, "the configuration was not refreshed", exc)
+            log_error(logger, "the configuration was not refreshed", _disk(exc))
         if self._version() != before:
             parts.provider.recheck()
             parts.consumer.recheck()
@@ -154,7 +160,10 @@ class Node:
     async def _save_peers(self) -> None:
         while True:
             await asyncio.sleep(SAVE_PEERS)
-            self._parts.accepted.save()
+            try:
+                self._parts.accepted.save()
+            except OSError as exc:  # the notes of the log are the truth; a full disk costs a slower start
+                log_error(logger, "what is known of peers was not saved", _disk(exc))
 
     async def _watch_checkpoints(self) -> None:
         """Tell the page when the log has grown or was witnessed."""
@@ -295,8 +304,10 @@ class Node:
         parts.provider.drain()
         await parts.edge_server.drain(DRAIN_GRACE)
         deadline = asyncio.get_running_loop().time() + DRAIN_GRACE
-        while (parts.consumer.exchanges or parts.provider.exchanges) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  # the hot path raises no events for a moment that comes once
+        while (  # noqa: ASYNC110  # the hot path raises no events for a moment that comes once
+            parts.consumer.exchanges or parts.provider.exchanges
+        ) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -320,3 +331,7 @@ class Node:
     def _version(self) -> int:
         configuration = self._configuration()
         return configuration.snapshot_version if configuration is not None else 0
+
+
+def _disk(exc: Error | OSError) -> Error:
+    return exc if isinstance(exc, Error) else Unavailable("disk.failed", "the disk does not take it", context=repr(exc))

@@ -6,8 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-from uuid import UUID
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from qaztech.core.errors import Error, Forbidden, Limited, NotFound, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
@@ -15,6 +14,11 @@ from qaztech.core.time import Clock
 from qaztech.evidence.log import Commit, Entry
 from qaztech.node.replay import ReplayGuard
 from qaztech.registry.configuration import Configuration
+
+if TYPE_CHECKING:
+    from qaztech.node.exchange import Incoming
+    from qaztech.node.frames import Request
+    from qaztech.node.streams import BodyReceiver
 
 
 class Journal(Protocol):
@@ -90,7 +94,7 @@ class Call:
     query: bytes
     headers: bytes
     body: bytes | None
-    message: UUID
+    message: MessageId
     source: Source | None = None
     attempt: int = 1
 
@@ -159,11 +163,31 @@ class Caller(Protocol):
         ...
 
 
-def new_message_id(now: int) -> UUID:
+class MessageId(NamedTuple):
+    """A message id, as bytes and as text."""
+
+    data: bytes
+    text: str
+
+
+def new_message_id(now: int) -> MessageId:
     """A message id: UUID version 7 (RFC 9562), so that ids sort by time."""
     random = int.from_bytes(os.urandom(10), "big")
     value = (now & (2**48 - 1)) << 80 | 7 << 76 | (random >> 68) << 64 | 2 << 62 | (random & (2**62 - 1))
-    return UUID(int=value)
+    data = value.to_bytes(16, "big")
+    return MessageId(data, _uuid_text(data))
+
+
+def random_uuid() -> str:
+    """A UUID version 4."""
+    value = int.from_bytes(os.urandom(16), "big")
+    value = value & ~(0xF << 76) & ~(0x3 << 62) | 4 << 76 | 2 << 62
+    return _uuid_text(value.to_bytes(16, "big"))
+
+
+def _uuid_text(data: bytes) -> str:
+    text = data.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +208,34 @@ def refusal(code: str, detail: str) -> Error:
     if code == "service.unknown":
         return NotFound(code, detail, at="provider-node")
     return Unavailable(code, detail, at="provider-node")
+
+
+class Work(Sink, Protocol):
+    """A call to a system in progress; as a sink it takes the request's streamed body."""
+
+    def cancel(self, code: str) -> None:
+        """Nobody waits for the answer any more."""
+        ...
+
+
+class Systems(Protocol):
+    """The provider edge, as the exchange uses it (`systems`)."""
+
+    def has(self, service: ServiceId) -> bool:
+        """Whether this node knows where that service's system is."""
+        ...
+
+    def refusal(self, service: ServiceId) -> Error | None:
+        """Why the service takes no calls now, if so (maintenance, too many at once)."""
+        ...
+
+    def start(
+        self,
+        exchange: Incoming,
+        service: ServiceId,
+        headers: list[tuple[bytes, bytes]],
+        frame: Request,
+        body: BodyReceiver | None,
+    ) -> Work:
+        """Call the system; it answers by `exchange.answer`, `exchange.start` or `exchange.refuse`."""
+        ...

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qaztech.core.errors import Error, Forbidden, Limited, Unavailable, Untrusted
-from qaztech.node.exchange import Incoming, Systems
+from qaztech.node.exchange import Incoming
 from qaztech.node.frames import Ack, Cancel, Data, Dropped, Frame, Question, Request, Tail, Window
 from qaztech.node.journal import ACK, AckNote, format_note
 from qaztech.node.link import Link
-from qaztech.node.place import Place
+from qaztech.node.place import Place, Systems
 
 
 class Provider:

@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Literal
-from uuid import UUID
 
 from qaztech.core.commitment import BODY, commit_digest, salt
 from qaztech.core.errors import Error, Malformed, Unavailable, Untrusted
-from qaztech.core.record import Record, format_record, hash_text, parse_record
+from qaztech.core.record import Record, format_record, hash_text, message_bytes, parse_record
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
 from qaztech.node.frames import Cancel, Data, Tail, Window
@@ -128,7 +127,7 @@ class BodySender:
                 self._ended(outcome == "complete" and error is None)
 
         try:
-            entry = Entry(UUID(self._head["message"]).bytes, now, tail.data, seal_kept(Kept(self._secret)))
+            entry = Entry(message_bytes(self._head["message"]), now, tail.data, seal_kept(Kept(self._secret)))
             self._place.journal.append(entry, durable)
         except Error:
             if self._ended is not None:
@@ -166,7 +165,13 @@ class BodyReceiver:
         self.size = 0
         self._tail: tuple[bool, Callable[[], None]] | None = None
         self._discarding = False
+        self._tailed = False
         self._over = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come: its tail has, or its link is gone."""
+        return self._over or self._tailed
 
     def attach(self, sink: Sink) -> None:
         """The head is durable here: what came so far may pass, and the rest as it comes."""
@@ -183,6 +188,8 @@ class BodyReceiver:
         """The next piece from the peer; more than it was given room for ends the link."""
         if self._over:
             return
+        if self._tailed:
+            raise Untrusted("link.unexpected", "body data after its tail", at="caller")
         self._room -= len(data)
         if self._room < 0 or not data:
             raise Untrusted("link.window", "the peer sent more than there was room for", at="caller")
@@ -209,20 +216,24 @@ class BodyReceiver:
         self._discarding = True
         self._early.clear()
 
-    def lost(self) -> None:
-        """The link is gone before the tail."""
-        if self._over or self._tail is not None:
-            return
+    def lost(self) -> bool:
+        """The link is gone; True when the body was cut short by that."""
+        if self.over:
+            return False
         self._over = True
         if self._sink is not None:
             self._sink.abort(Unavailable("peer.lost", "the link was lost before the body ended", at="provider-node"))
+        return True
 
     def on_tail(self, frame: Tail, then: Callable[[bool, Record, int, int, Commit], None]) -> None:
         """Verify and record the tail, then end the sink. Raises `Untrusted`, which ends the link."""
+        if self._tailed:
+            raise Untrusted("tail.untrusted", "a body ends once", at="caller")
         tail = self._verified(frame)
         digest = hash_text(commit_digest(salt(self._secret, BODY), self._digest.digest()))
         if tail.number("size") != self.size or tail["body"] != digest:
             raise Untrusted("tail.untrusted", "a body is not the one its tail names", at="caller")
+        self._tailed = True
         complete = tail["outcome"] == "complete"
         kept = Kept(self._secret, head=self._link.head_note, peer_index=frame.index)
 
@@ -237,7 +248,7 @@ class BodyReceiver:
             then(complete and not self._discarding, tail, index, frame.index, commit_)
 
         now = self._place.clock.now()
-        entry = Entry(UUID(self._head["message"]).bytes, now, tail.data, seal_kept(kept))
+        entry = Entry(message_bytes(self._head["message"]), now, tail.data, seal_kept(kept))
         try:
             self._place.journal.append(entry, durable)
         except Error as exc:

@@ -18,11 +18,11 @@ from qaztech.core.errors import Error, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.node import about, rest
-from qaztech.node.exchange import METASERVICES, Incoming, Work
+from qaztech.node.exchange import METASERVICES, Incoming
 from qaztech.node.frames import Request
 from qaztech.node.http_call import Call, Response
 from qaztech.node.http_client import HttpClient
-from qaztech.node.place import Feed
+from qaztech.node.place import Feed, Work
 from qaztech.node.spool import Spool
 from qaztech.node.streams import BodyReceiver
 from qaztech.registry.configuration import Configuration

@@ -164,22 +164,13 @@ class Configuration:
         table = found.table(name)
         return table.authorise(name, lineage, method, path, now) if table is not None else None
 
-    def grants(self, client: SubsystemId, service: ServiceId, endpoint: str, now: int) -> bool:
-        """Whether a right gives the client exactly this endpoint at this moment, as a record says of its call."""
-        found = self._services.get(service)
-        who = self._clients.get(client)
-        table = found.table(who[0]) if found is not None and who is not None else None
-        if table is None or who is None or found is None or found.disabled is not None:
-            return False
-        return any(str(given) == endpoint for given in table.endpoints(*who, now))
-
-    def gives(self, client: SubsystemId, service: ServiceId, endpoint: str, now: int) -> bool:
+    def gives(self, client: SubsystemId, service: ServiceId, endpoint: Endpoint, now: int) -> bool:
         """Whether a right that is in force gives a client this very endpoint."""
         found, who = self._services.get(service), self._clients.get(client)
         if found is None or who is None or found.disabled is not None:
             return False
         table = found.table(who[0])
-        return table is not None and any(str(given) == endpoint for given in table.endpoints(*who, now))
+        return table is not None and table.gives(*who, endpoint, now)
 
     def log(self, origin: str) -> LogEntry | None:
         """A log by its origin."""

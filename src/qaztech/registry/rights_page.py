@@ -97,6 +97,10 @@ class RightsTable:
         found = [e for g in self._grants.get(client, ()) if _holds(g, lineage, now) for e in g.endpoints]
         return list(dict.fromkeys(found))
 
+    def gives(self, client: str, lineage: str, endpoint: Endpoint, now: int) -> bool:
+        """Whether one of this client's rights names that very endpoint."""
+        return any(_holds(g, lineage, now) and endpoint in g.endpoints for g in self._grants.get(client, ()))
+
     def authorise(self, client: str, lineage: str, method: str, path: str, now: int) -> Endpoint | None:
         """The endpoint that covers the call, the first in the page's order; None where no right does."""
         for grant in self._grants.get(client, ()):

@@ -84,8 +84,12 @@ class Instance:
     def start(self, seconds: float = 40.0) -> None:
         """Start every process (those of `only`, where it was given) and wait until they are ready."""
         self.found()
-        processes.start(self.home, only=self._only)
-        processes.wait(self.home, seconds, only=self._only)
+        try:
+            processes.start(self.home, only=self._only)
+            processes.wait(self.home, seconds, only=self._only)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End every process."""
@@ -93,7 +97,7 @@ class Instance:
             processes.stop(self.home)
 
     def kill(self, name: str) -> None:
-        """End one process at once, as a power cut would: `node-ministry`, `registry`, …"""
+        """End one process at once, as a power cut would: `node-ministry`, `registry`."""
         pid = processes.pid_of(self.home, name)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)

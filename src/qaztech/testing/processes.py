@@ -82,8 +82,8 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
             )
         with (run / f"{process.name}.log").open("ab") as log:
             child = subprocess.Popen(
-                process.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env=child_environment(), cwd=home,
+                process.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                start_new_session=True, env=child_environment(), cwd=home,
             )  # fmt: skip
         (run / f"{process.name}.pid").write_text(f"{child.pid}\n{_started(child.pid)}\n")
         child.returncode = 0  # from here on it is known by its id; that it outlives this object is meant
@@ -115,8 +115,8 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
     ready = all(state == "ready" for state in processes.values())
     first, provider = country["nodes"][0], country["systems"][0]
     call = (
-        f"curl -i -H 'X-Road-Client: {first['system']}' {first['edge']}/r1/{provider['service']}"
-        "/countries/KZ.json?_shape=object"
+        f"curl -i -H 'X-Road-Client: {first['system']}' '{first['edge']}/r1/{provider['service']}"
+        "/countries/KZ.json?_shape=object'"
     )
     anchor = country["anchor"]
     return {
