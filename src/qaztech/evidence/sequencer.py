@@ -165,12 +165,12 @@ class Sequencer:
         if self._distrust:
             self._writer.submit(self.log.write_and_sync, prepared)
             return
-        error = None
+        failed: BaseException | None = None
         try:
             self.log.write_and_sync(prepared)
         except BaseException as raised:  # noqa: BLE001 as the thread reports it
-            error = raised
-        self._written(error)
+            failed = raised
+        self._written(failed)
 
     def _take(self) -> tuple[list[Entry | NoteFrame], list[Callback]]:
         """As much of the queue as fits a batch."""

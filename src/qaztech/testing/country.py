@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -404,10 +405,22 @@ class _Founding:
                 {"name": "archive", "url": f"http://127.0.0.1:{ports.archive}", "run_by": "archive"},
             ],
             "systems": [{"name": "codes", "url": f"http://127.0.0.1:{ports.codes}", "service": str(CODES)}],
+            "try": lines_to_paste(self._home, "qaztech", ports),
             "ports": asdict(ports),
             "witnessing_seconds": self._options.witnessing_seconds,
         }
         write_file(self._home / COUNTRY_FILE, json.dumps(country, ensure_ascii=False, indent=2).encode())
+
+
+def lines_to_paste(home: Path, command: str, ports: Ports) -> dict[str, str]:
+    """A call, its receipt, its check: three lines for a terminal, with the command as the user has it."""
+    where = "" if home == Path.home() / ".qaztech" else f" --home {shlex.quote(str(home))}"
+    target = f"http://127.0.0.1:{ports.edges[MINISTRY.name]}/r1/{CODES}/countries/KZ.json?_shape=object"
+    return {
+        "curl": f"curl -i -H 'X-Road-Client: {MINISTRY.system}' '{target}'",
+        "receipt": f"{command} receipt last --node {MINISTRY.name} --wait witnessed{where} > r.json",
+        "verify": f"{command} verify r.json --anchor {shlex.quote(str(home / 'anchor.json'))} --require witnessed",
+    }
 
 
 def accept(registry: Registry, submission: Submission) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from qaztech.core.errors import Conflict, NotFound, Unavailable
 from qaztech.runtime.settings import child_environment
-from qaztech.testing.country import COUNTRY_FILE, ORGANISATIONS, is_founded, read_country
+from qaztech.testing.country import COUNTRY_FILE, ORGANISATIONS, Ports, is_founded, lines_to_paste, read_country
 from qaztech.testing.datasette import CodesService
 
 STOP_GRACE = 30.0
@@ -113,23 +113,13 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
     country = read_country(home)
     processes = {p.name: _state(home, p) for p in plan(home) if not only or p.name in only}
     ready = all(state == "ready" for state in processes.values())
-    first, provider = country["nodes"][0], country["systems"][0]
-    call = (
-        f"curl -i -H 'X-Road-Client: {first['system']}' '{first['edge']}/r1/{provider['service']}"
-        "/countries/KZ.json?_shape=object'"
-    )
-    anchor = country["anchor"]
     return {
         "ready": ready,
         "registry": country["registry"],
         "portal": country["portal"],
         "nodes": [{key: node[key] for key in ("name", "member", "edge", "management")} for node in country["nodes"]],
-        "anchor": anchor,
-        "try": {
-            "curl": call,
-            "receipt": f"{_command()} receipt last --node {first['name']} --wait witnessed --home {home} > r.json",
-            "verify": f"{_command()} verify r.json --anchor {anchor} --require witnessed",
-        },
+        "anchor": country["anchor"],
+        "try": lines_to_paste(home, _command(), Ports(**country["ports"])),
         "processes": processes,
     }
 
