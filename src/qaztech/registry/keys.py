@@ -49,6 +49,20 @@ class RegistryKeys:
                 Ed25519Key.generate().save(path)
         return cls(directory)
 
+    def replace_online(self) -> None:
+        """Make new online keys; the old ones stay beside them, for whoever looks into what happened."""
+        folder = self._directory / "online"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ONLINE:
+            path = folder / f"{name}.pem"
+            number = 1
+            while path.exists():
+                old = folder / f"{name}.pem.old-{number}"
+                if not old.exists():
+                    path.rename(old)
+                number += 1
+            Ed25519Key.generate().save(path)
+
     def offline(self, role: str) -> list[CryptoSigner]:
         """The keys of `root` or `targets` that are at hand; none once they are carried away."""
         return [_load(path) for path in sorted((self._directory / "offline").glob(f"{role}-*.pem"))]

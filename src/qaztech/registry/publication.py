@@ -94,10 +94,23 @@ class _State:
     targets: Mapping[str, Entry]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long what is signed is valid, in milliseconds."""
+
+    timestamp: int = TIMESTAMP_LIFETIME
+    snapshot: int = SNAPSHOT_LIFETIME
+    bins: int = BIN_LIFETIME
+    offline: int = OFFLINE_LIFETIME
+
+
 class Publication:
     """The repository's folder: `metadata/` and `targets/`. One writer."""
 
-    def __init__(self, *, directory: Path, keys: RegistryKeys, clock: Clock) -> None:
+    def __init__(
+        self, *, directory: Path, keys: RegistryKeys, clock: Clock, lifetimes: Lifetimes | None = None
+    ) -> None:
+        self._lifetimes = lifetimes or Lifetimes()
         self._metadata = directory / "metadata"
         self._targets = directory / "targets"
         self._keys = keys
@@ -143,6 +156,11 @@ class Publication:
         snapshot = self._state.snapshot
         return (snapshot.version, sha256(snapshot.data).hexdigest()) if snapshot.version else None
 
+    @property
+    def targets(self) -> Mapping[str, Entry]:
+        """What is published, by target path."""
+        return self._state.targets
+
     def warnings(self) -> list[str]:
         """What will expire within 30 days and needs the offline keys."""
         soon = self._clock.now() + 30 * 24 * HOUR
@@ -153,21 +171,25 @@ class Publication:
             if r.expires < soon
         ]
 
-    def prepare(self, targets: Mapping[str, Entry], content: Callable[[str], bytes]) -> Pending | None:
+    def prepare(
+        self, targets: Mapping[str, Entry], content: Callable[[str], bytes], *, renew: bool = False
+    ) -> Pending | None:
         """Write all that differs from what is published; None if only the timestamp has to be renewed.
 
-        `targets` is all there is to publish; `content` is asked for the bytes of those that are new.
+        `targets` is all there is to publish; `content` is asked for the bytes of those that are new. `renew` makes a
+        new snapshot though nothing differs.
         """
         now = self._clock.now()
         state = self._state
         changed = {path for path, _ in targets.items() ^ state.targets.items()}
         self._write_targets(sorted(changed & targets.keys()), content)
         bins = self._prepare_bins(targets, changed, now)
-        if not bins and state.snapshot.version and now < state.snapshot.expires - SNAPSHOT_LIFETIME + SNAPSHOT_EVERY:
+        due = now >= state.snapshot.expires - self._lifetimes.snapshot + SNAPSHOT_EVERY
+        if not bins and state.snapshot.version and not due and not renew:
             return None
         everything = {**state.bins, **bins}
         version = self._next("snapshot", state.snapshot.version)
-        expires = moment(now + SNAPSHOT_LIFETIME)
+        expires = moment(now + self._lifetimes.snapshot)
         meta = {f"{name}.json": meta_file(role.version, role.data) for name, role in everything.items()}
         meta["targets.json"] = meta_file(state.top.version, state.top.data)
         signed = Snapshot(version=version, expires=expires, meta=dict(sorted(meta.items())))
@@ -200,30 +222,43 @@ class Publication:
         if not state.snapshot.version:
             raise Internal("registry.empty", "there is no snapshot to publish", at="registry")
         version = state.timestamp + 1
-        signed = Timestamp(version=version, expires=moment(self._clock.now() + TIMESTAMP_LIFETIME))
+        signed = Timestamp(version=version, expires=moment(self._clock.now() + self._lifetimes.timestamp))
         signed.snapshot_meta = meta_file(state.snapshot.version, state.snapshot.data)
         write_file(self._metadata / "timestamp.json", sign(signed, [self._keys.online("timestamp")]))
         sync_directory(self._metadata)
         self._state = replace(state, timestamp=version)
 
     def renew_offline(self) -> None:
-        """Sign root and targets anew with the offline keys at hand; the next `prepare` publishes them."""
-        now = self._clock.now()
-        expires = moment(now + OFFLINE_LIFETIME)
+        """Sign root and targets anew with the offline keys at hand, for the online keys at hand.
+
+        The next `prepare` publishes them. Online keys that are new are introduced so, and the old ones are worth
+        nothing from then on.
+        """
+        expires = moment(self._clock.now() + self._lifetimes.offline)
         root = read(self._state.root.data, Root).signed
         root.version, root.expires = root.version + 1, expires
+        for role in ("snapshot", "timestamp"):
+            for keyid in list(root.roles[role].keyids):
+                root.revoke_key(keyid, role)
+            root.add_key(self._keys.online(role).public_key, role)
         top = read(self._state.top.data, Targets).signed
         top.version, top.expires = self._next("targets", top.version), expires
+        bins, roles = self._keys.online("bins").public_key, succinct_roles(top)
+        rekeyed = roles.keyids != [bins.keyid]
+        fresh = SuccinctRoles([bins.keyid], 1, roles.bit_length, roles.name_prefix)
+        top.delegations = Delegations({bins.keyid: bins}, succinct_roles=fresh)
         new_root, new_top = sign(root, _signers(self._keys, "root")), sign(top, _signers(self._keys, "targets"))
         write_file(self._metadata / f"{top.version}.targets.json", new_top)
         write_file(self._metadata / f"{root.version}.root.json", new_root)
         sync_directory(self._metadata)
+        state = self._state
         self._state = replace(
-            self._state,
+            state,
             root=Role(root.version, new_root, milliseconds(expires)),
             top=Role(top.version, new_top, milliseconds(expires)),
-            # The published snapshot names the old targets: due at once.
-            snapshot=self._state.snapshot._replace(expires=0) if self._state.snapshot.version else self._state.snapshot,
+            # The published snapshot names the old targets, and bins may have the old key: due at once.
+            snapshot=state.snapshot._replace(expires=0),
+            bins={name: role._replace(expires=0) for name, role in state.bins.items()} if rekeyed else state.bins,
         )
 
     def _prepare_bins(self, targets: Mapping[str, Entry], changed: Collection[str], now: int) -> dict[str, Role]:
@@ -232,7 +267,7 @@ class Publication:
         for path in changed:
             known[path] = roles.get_role_for_target(path)
         touched = {known[path] for path in changed}
-        due = now + BIN_LIFETIME // 2
+        due = now + self._lifetimes.bins // 2
         old = self._state.bins
         content: dict[str, dict[str, TargetFile]] = {
             name: {} for name in roles.get_roles() if name in touched or name not in old or old[name].expires < due
@@ -244,7 +279,7 @@ class Publication:
         renewed = {}
         for name, files in content.items():
             version = self._next(name, old[name].version if name in old else 0)
-            signed = Targets(version=version, expires=moment(now + BIN_LIFETIME), targets=files)
+            signed = Targets(version=version, expires=moment(now + self._lifetimes.bins), targets=files)
             data = sign(signed, [self._keys.online("bins")])
             write_file(self._metadata / f"{version}.{name}.json", data)
             renewed[name] = Role(version, data, milliseconds(signed.expires))

@@ -53,7 +53,10 @@ class Publisher:
     async def _publish(self) -> None:
         targets, content = self.registry.targets, self.registry.content
         with _storage_errors():
-            pending = await asyncio.to_thread(lambda: self.publication.prepare(targets(), content))
+            published = self.publication.published
+            # Shown but not in the log: made while the registry was lost (`rescue`).
+            unlogged = published is not None and self._store.snapshot(published[0]) is None
+            pending = await asyncio.to_thread(lambda: self.publication.prepare(targets(), content, renew=unlogged))
             if pending is not None:
                 index = await self._append(pending.leaf)
                 self._store.logged(pending.version, pending.sha256, index)

@@ -6,6 +6,7 @@ import pytest
 
 from qaztech.core.errors import Unavailable
 from qaztech.core.ids import MemberId, NodeId, SubsystemId
+from qaztech.core.rights import Endpoint
 from qaztech.registry.authoring import revise, with_service
 from qaztech.registry.configuration import Configuration
 from registry_country import Country, names
@@ -62,10 +63,11 @@ def test_rights_are_decided(built: Configuration, country: Country) -> None:
     assert built.authorise(SubsystemId(consumer.id, "other"), service, "GET", "/countries/KZ", now) is None
     assert built.authorise(caller, provider.service("main", "nothing"), "GET", "/", now) is None
     assert built.authorise(caller, provider.service("main", "closed"), "GET", "/", now) is None
-    assert built.grants(caller, service, "GET /countries/*", now)
-    assert not built.grants(caller, service, "GET /countries", now)
-    assert not built.grants(caller, provider.service("main", "closed"), "GET /countries/*", now)
-    assert not built.grants(provider.subsystem("main"), service, "GET /countries/*", now)
+    right = Endpoint.parse("GET /countries/*")
+    assert built.gives(caller, service, right, now)
+    assert not built.gives(caller, service, Endpoint.parse("GET /countries"), now)
+    assert not built.gives(caller, provider.service("main", "closed"), right, now)
+    assert not built.gives(provider.subsystem("main"), service, right, now)
 
 
 def test_directories_and_methods_are_shown(built: Configuration, country: Country) -> None:
