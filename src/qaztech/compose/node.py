@@ -19,6 +19,7 @@ from qaztech.evidence.log import Commit, Log
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.sequencer import Sequencer
 from qaztech.evidence.storage import OsStorage
+from qaztech.evidence.timestamp import Authorities
 from qaztech.evidence.witness import SqliteWitnessStore, Witness
 from qaztech.evidence.witnessing import Witnessing
 from qaztech.node.consumer import Consumer
@@ -98,6 +99,7 @@ class NodeBuilder:
             log=own, policy=anchor.policy, keys=keys, hybrid=hybrid, post=outbound.post, clock=clock
         )
         excerpts = ExcerptMaker(anchor=anchor, archive=client.archive, source=HttpFetcher(settings.registry))
+        timestamping = self._timestamping(own, witnessing, outbound, anchor.tsas)
         receipts: list[ReceiptMaker] = []
         questions = Questions(log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing)
 
@@ -119,7 +121,7 @@ class NodeBuilder:
             ReceiptMaker(
                 log=own, configuration=client.configuration, policy=anchor.policy,
                 excerpt=lambda snapshots, records: asyncio.to_thread(excerpts.make, snapshots, records),
-                asker=_Asker(provider, consumer),
+                asker=_Asker(provider, consumer), timestamps=timestamping,
             )
         )  # fmt: skip
         rules = [self._rules()]
@@ -156,7 +158,7 @@ class NodeBuilder:
                     accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
                     incidents=incidents,
                 ),
-                timestamping=self._timestamping(own, witnessing, outbound, anchor.tsas), reload=reload,
+                timestamping=timestamping, reload=reload,
                 refreshed=(lambda: want_everyone(client)) if settings.witness.name else (lambda: False),
             )
         )  # fmt: skip
@@ -274,8 +276,10 @@ class NodeBuilder:
     def _timestamping(
         self, own: OwnLog, witnessing: Witnessing, outbound: Outbound, tsas: tuple[bytes, ...]
     ) -> Timestamping | None:
-        del own, witnessing, outbound, tsas
-        return None
+        url = self.settings.timestamping
+        if not url:
+            return None
+        return Timestamping(log=own, witnessing=witnessing, url=url, authorities=Authorities(tsas), outbound=outbound)
 
 
 class _Asker:

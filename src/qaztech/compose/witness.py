@@ -13,7 +13,9 @@ import msgspec
 from qaztech.compose.keys import load_cosigner
 from qaztech.core.errors import Error
 from qaztech.core.time import SystemClock
+from qaztech.evidence.dev_tsa import DevelopmentAuthority
 from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.timestamp import REPLY_TYPE
 from qaztech.evidence.witness import SqliteWitnessStore, Witness
 from qaztech.node.http_request import Request
 from qaztech.node.http_server import HttpServer
@@ -37,6 +39,8 @@ class WitnessSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     host: str = "127.0.0.1"
     port: int = 8402
     refresh_seconds: float = 20.0
+    # Also answer RFC 3161 requests at /tsa with the development authority's keys in the directory.
+    timestamping: bool = False
 
 
 def known_logs(client: ConfigurationClient, anchor: Anchor, origin: str) -> Sequence[VerifierKey]:
@@ -77,7 +81,8 @@ async def run_witness(path: Path, stop: asyncio.Event) -> None:
         log_keys=lambda origin: known_logs(client, anchor, origin),
         clock=clock,
     )
-    server = HttpServer(on_request=lambda request: _answer(witness, request))
+    authority = DevelopmentAuthority.load(directory, clock) if settings.timestamping else None
+    server = HttpServer(on_request=lambda request: _answer(witness, authority, request))
     await server.listen(settings.host, settings.port)
     following = asyncio.create_task(_follow(client, settings.refresh_seconds))
     await stop.wait()
@@ -85,12 +90,15 @@ async def run_witness(path: Path, stop: asyncio.Event) -> None:
     await server.drain(2.0)
 
 
-def _answer(witness: Witness, request: Request) -> None:
+def _answer(witness: Witness, authority: DevelopmentAuthority | None, request: Request) -> None:
     if request.method == "GET" and request.target == b"/health":
         request.respond(200, [(b"Content-Type", b"application/json")], b'{"alive": true}')
     elif request.method == "POST" and request.target == b"/add-checkpoint" and request.body is not None:
         answer = witness.add_checkpoint(request.body)
         request.respond(answer.status, [(b"Content-Type", answer.content_type.encode())], answer.body)
+    elif request.method == "POST" and request.target == b"/tsa" and request.body and authority is not None:
+        headers = [(b"Content-Type", REPLY_TYPE.encode())]
+        request.respond(200, headers, authority.timestamp_reply(request.body))
     else:
         request.respond(404, [(b"Content-Type", b"text/plain")], b"this witness answers POST /add-checkpoint\n")
 

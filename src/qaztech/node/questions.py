@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from uuid import UUID
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.evidence.witnessing import Witnessing
@@ -36,8 +35,9 @@ class Questions:
         link.send(Answer(question.number, code, payload))
 
     def _payload(self, link: Link, question: Question) -> bytes:
-        if question.kind == PROOFS and len(question.payload) == 16:
-            return self._receipts().answer_proofs(UUID(bytes=question.payload).bytes, link.origin)
+        if question.kind == PROOFS and len(question.payload) in {16, 17}:
+            message, timestamped = question.payload[:16], question.payload[16:] == b"t"
+            return self._receipts().answer_proofs(message, link.origin, timestamped=timestamped)
         if question.kind == WITNESSED and len(question.payload) == 8:
             witnessing = self._witnessing()
             latest = witnessing.latest

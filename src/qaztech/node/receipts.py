@@ -39,7 +39,7 @@ from qaztech.registry.configuration import Configuration
 
 PROOFS = "proofs"
 OUTCOME = "outcome"
-RECORDED, WITNESSED_STATE = "recorded", "witnessed"
+RECORDED, WITNESSED_STATE, TIMESTAMPED = "recorded", "witnessed", "timestamped"
 ASK_AGAIN = 0.25
 
 
@@ -96,6 +96,20 @@ class PeerProof(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fie
     record: bytes
     proof: bytes
     witnessed: bool
+    # RFC 3161 token over the proof's checkpoint, where there is one and it was asked for.
+    token: bytes = b""
+
+
+class Timestamps(Protocol):
+    """The timestamping of the own log."""
+
+    def want(self) -> None:
+        """Have the newest witnessed checkpoint timestamped soon."""
+        ...
+
+    def holds(self, token: bytes, note: bytes) -> bool:
+        """Whether a token is a timestamp over that note by an authority of the anchor."""
+        ...
 
 
 @dataclass(slots=True)
@@ -105,6 +119,8 @@ class Entry:
     record: Record
     kept: Kept
     proofs: dict[str, TlogProof]
+    # Timestamp tokens by the checkpoint they are over.
+    tokens: dict[bytes, bytes]
 
 
 class ReceiptMaker:
@@ -118,50 +134,53 @@ class ReceiptMaker:
         policy: Policy,
         excerpt: Callable[[Sequence[str], Sequence[Record]], Awaitable[dict[str, Any]]],
         asker: Asker,
+        timestamps: Timestamps | None,
     ) -> None:
         self._log = log
         self._configuration = configuration
         self._policy = policy
         self._excerpt = excerpt
         self._asker = asker
+        self._timestamps = timestamps
 
     # The peer asks ----------------------------------------------------------------------------------------------
 
-    def answer_proofs(self, message: bytes, peer: str) -> bytes:
+    def answer_proofs(self, message: bytes, peer: str, *, timestamped: bool) -> bytes:
         """Our proofs for the records of a message that the peer is a party to."""
         found = []
         for index in self._log.find(message):
             record = parse_record(self._log.read(index).data)
             if peer in {record["from"], record["to"]}:
-                proof, witnessed = self._own_proof(index)
-                found.append(PeerProof(record.data, proof.format(), witnessed))
+                proof, witnessed, token = self._own_proof(index, timestamped=timestamped)
+                found.append(PeerProof(record.data, proof.format(), witnessed, token))
         return msgspec.msgpack.encode(found)
 
     # A receipt -----------------------------------------------------------------------------------------------------
 
     async def make(self, message: UUID, *, wait: str, seconds: float, disclose: Sequence[str]) -> dict[str, Any]:
-        """The receipt of a message; `wait` is `recorded` or `witnessed`. Raises `NotFound`, or `Unavailable` in time.
+        """The receipt of a message; `wait` is empty, `recorded`, `witnessed` or `timestamped`.
 
-        With `wait` the peer is asked for its proofs until every proof is witnessed or so many seconds have passed.
+        With `wait` the peer is asked for its proofs until all are so; after so many seconds `Unavailable` says which
+        side is missing. Raises `NotFound` for a message this node has no record of.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
-            entries = self._own_entries(message)
+            entries = self._own_entries(message, timestamped=wait == TIMESTAMPED)
             other = self._peer_origin(entries)
-            peer_failure = await self._add_peer_proofs(message, entries, other)
+            peer_failure = await self._add_peer_proofs(message, entries, other, timestamped=wait == TIMESTAMPED)
             missing = self._missing(entries, other, wait) if wait else ""
             if not missing:
                 records = [entry.record for entry in entries]
                 snapshots = list(dict.fromkeys(r["snapshot"] for r in records if "snapshot" in r.fields))
                 excerpt = await self._excerpt(snapshots, records)
-                if wait != WITNESSED_STATE or all(part["proof"] for part in excerpt["snapshots"]):
+                if wait not in {WITNESSED_STATE, TIMESTAMPED} or all(part["proof"] for part in excerpt["snapshots"]):
                     return self._receipt(message, entries, disclose, excerpt)
                 missing, peer_failure = "the registry's log is not witnessed yet for the configuration", ""
             if asyncio.get_running_loop().time() >= deadline:
                 raise Unavailable("receipt.incomplete", f"{missing}{peer_failure}", at="log", retry_after=1)
             await asyncio.sleep(ASK_AGAIN)
 
-    def _own_entries(self, message: UUID) -> list[Entry]:
+    def _own_entries(self, message: UUID, *, timestamped: bool = False) -> list[Entry]:
         indexes = self._log.find(message.bytes)
         if not indexes:
             raise NotFound("exchange.unknown", f"this node has no record of message {message}", at="log")
@@ -169,21 +188,30 @@ class ReceiptMaker:
         for index in indexes:
             stored = self._log.read(index)
             record, kept = parse_record(stored.data), open_kept(stored.private)
-            proofs = {self._log.origin: self._own_proof(index)[0]}
+            proof, _, token = self._own_proof(index, timestamped=timestamped)
+            proofs = {self._log.origin: proof}
             received = self._received_proof(record, kept, index)
             if received is not None:
                 proofs[record["from"] if record["from"] != self._log.origin else record["to"]] = received
-            entries.append(Entry(record, kept, proofs))
+            entries.append(Entry(record, kept, proofs, {proof.checkpoint: token} if token else {}))
         return entries
 
-    def _own_proof(self, index: int) -> tuple[TlogProof, bool]:
+    def _own_proof(self, index: int, *, timestamped: bool) -> tuple[TlogProof, bool, bytes]:
+        """The proof of an own entry, whether it is witnessed, and (if so asked) the timestamp of its checkpoint."""
+        if timestamped:
+            stamped = self._log.first_note_at_or_above(TIMESTAMP, index + 1)
+            if stamped is not None:
+                note, token = msgspec.msgpack.decode(stamped[1], type=tuple[bytes, bytes])
+                return self._proof(index, stamped[0], note), True, token
+            if self._timestamps is not None:
+                self._timestamps.want()
         found = self._log.first_note_at_or_above(WITNESSED, index + 1)
         if found is not None:
-            size, note = found
-            return TlogProof(index=index, hashes=tuple(self._log.inclusion_proof(index, size)), checkpoint=note), True
-        size = self._log.size
-        hashes = tuple(self._log.inclusion_proof(index, size))
-        return TlogProof(index=index, hashes=hashes, checkpoint=self._log.checkpoint_note()), False
+            return self._proof(index, *found), True, b""
+        return self._proof(index, self._log.size, self._log.checkpoint_note()), False, b""
+
+    def _proof(self, index: int, size: int, note: bytes) -> TlogProof:
+        return TlogProof(index=index, hashes=tuple(self._log.inclusion_proof(index, size)), checkpoint=note)
 
     def _received_proof(self, record: Record, kept: Kept, index: int) -> TlogProof | None:
         """The peer's proof as it came over the link: with a received record, or in its acknowledgement of ours."""
@@ -210,14 +238,17 @@ class ReceiptMaker:
         record = entries[0].record
         return record["to"] if record["from"] == self._log.origin else record["from"]
 
-    async def _add_peer_proofs(self, message: UUID, entries: list[Entry], other: str) -> str:
+    async def _add_peer_proofs(
+        self, message: UUID, entries: list[Entry], other: str, *, timestamped: bool = False
+    ) -> str:
         """Ask the peer; gives a clause for people when it does not answer."""
         log = self._configuration().log(other)
         if log is None:
             return "; the peer is not in the configuration"
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[bytes | Error] = loop.create_future()
-        self._asker.ask(log.node, PROOFS, message.bytes, lambda a: None if answered.done() else answered.set_result(a))
+        question = message.bytes + (b"t" if timestamped else b"")
+        self._asker.ask(log.node, PROOFS, question, lambda a: None if answered.done() else answered.set_result(a))
         answer = await answered
         if isinstance(answer, Error):
             return f"; the peer {log.node} does not answer ({answer.code})"
@@ -240,13 +271,19 @@ class ReceiptMaker:
                 else:
                     proof.verify_signed(leaf_hash(given.record), keys)
                 entry.proofs[other] = proof
+                if (
+                    given.token
+                    and self._timestamps is not None
+                    and self._timestamps.holds(given.token, proof.checkpoint)
+                ):
+                    entry.tokens[proof.checkpoint] = given.token
                 return
         record = parse_record(given.record)
         if record["message"] == entries[0].record["message"]:
             # The peer knows more of this exchange than we do (an answer that came too late): it belongs in.
             proof = TlogProof.parse(given.proof)
             proof.verify_signed(leaf_hash(given.record), keys)
-            entries.append(Entry(record, Kept(), {other: proof}))
+            entries.append(Entry(record, Kept(), {other: proof}, {}))
 
     def _missing(self, entries: list[Entry], other: str, wait: str) -> str:
         """What is not there yet, in words; empty when all is."""
@@ -259,8 +296,10 @@ class ReceiptMaker:
                 proof = entry.proofs.get(origin)
                 if proof is None:
                     return f"{whose} log has not proven the {entry.record.kind} record"
-                if wait == WITNESSED_STATE and not self._is_witnessed(proof, origin):
+                if wait in {WITNESSED_STATE, TIMESTAMPED} and not self._is_witnessed(proof, origin):
                     return f"{whose} log is not witnessed yet for the {entry.record.kind} record"
+                if wait == TIMESTAMPED and proof.checkpoint not in entry.tokens:
+                    return f"{whose} log is not timestamped yet for the {entry.record.kind} record"
         return ""
 
     def _is_witnessed(self, proof: TlogProof, origin: str) -> bool:
@@ -291,10 +330,10 @@ class ReceiptMaker:
             ],
             "logs": self._logs(origins),
             "configuration": excerpt,
-            "timestamps": self._timestamps(entries),
+            "timestamps": _stamps(entries),
             "seals": [],
             "disclosure": _disclosures(entries, disclose),
-            "state": "one-sided" if not complete else WITNESSED_STATE if witnessed else RECORDED,
+            "state": _state(entries, complete=complete, witnessed=witnessed),
         }
 
     def _logs(self, origins: Sequence[str]) -> list[dict[str, Any]]:
@@ -311,22 +350,6 @@ class ReceiptMaker:
             for witness in self._policy.witnesses.values()
         ]
         return logs
-
-    def _timestamps(self, entries: list[Entry]) -> list[dict[str, str]]:
-        found: dict[bytes, dict[str, str]] = {}
-        for entry in entries:
-            proof = entry.proofs.get(self._log.origin)
-            if proof is None:
-                continue
-            size = SignedCheckpoint.parse(proof.checkpoint).size
-            noted = self._log.first_note_at_or_above(TIMESTAMP, size)
-            if noted is not None and noted[0] == size:
-                note, token = msgspec.msgpack.decode(noted[1], type=tuple[bytes, bytes])
-                if note == proof.checkpoint:
-                    found[note] = {
-                        "log": self._log.origin, "note": note.decode(), "token": b64encode(token).decode(),
-                    }  # fmt: skip
-        return list(found.values())
 
     # Outcome -------------------------------------------------------------------------------------------------------
 
@@ -356,6 +379,29 @@ class ReceiptMaker:
             "peer": failure.removeprefix("; ") or "answered",
             "records": [e.record.kind for e in entries],
         }
+
+
+def _state(entries: list[Entry], *, complete: bool, witnessed: bool) -> str:
+    if not complete:
+        return "one-sided"
+    if not witnessed:
+        return RECORDED
+    stamped = all(proof.checkpoint in entry.tokens for entry in entries for proof in entry.proofs.values())
+    return TIMESTAMPED if stamped else WITNESSED_STATE
+
+
+def _stamps(entries: list[Entry]) -> list[dict[str, str]]:
+    found = {
+        proof.checkpoint: {
+            "log": origin,
+            "note": proof.checkpoint.decode(),
+            "token": b64encode(entry.tokens[proof.checkpoint]).decode(),
+        }
+        for entry in entries
+        for origin, proof in entry.proofs.items()
+        if proof.checkpoint in entry.tokens
+    }
+    return list(found.values())
 
 
 def derive_proof(head: PeerHead, index: int, key: Callable[[str], VerifierKey | None]) -> TlogProof | None:

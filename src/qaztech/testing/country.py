@@ -22,6 +22,7 @@ from qaztech.core.bin import reserved_bin
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.core.time import Clock, SystemClock
+from qaztech.evidence.dev_tsa import DevelopmentAuthority
 from qaztech.evidence.log import Entry, Log
 from qaztech.evidence.note import COSIGNATURE_ED25519, ED25519, ML_DSA_44, VerifierKey
 from qaztech.evidence.storage import OsStorage
@@ -242,6 +243,8 @@ class _Founding:
             pq = self._hybrid_key(directory / "witness.ml-dsa.key")
             if pq is not None:
                 lines.append(f"witness {name}.pq {VerifierKey.of(key_name, ML_DSA_44, pq.public)}")
+        authority = DevelopmentAuthority.generate(self._clock)
+        authority.save(self._home / "witnesses" / "archive")
         lines += ["group witnesses 2 registry university archive", "quorum witnesses", ""]
         anchor = make_anchor(
             instance=INSTANCE,
@@ -249,7 +252,7 @@ class _Founding:
             log_origin=origin,
             log_vkeys=tuple(map(str, vkeys)),
             policy="\n".join(lines).encode(),
-            tsas=(),
+            tsas=(authority.certificate,),
             issued=self._clock.now(),
         )
         write_file(self._home / "anchor.json", anchor)
@@ -292,6 +295,7 @@ class _Founding:
             f'registry = "http://127.0.0.1:{ports.registry}"',
             f"refresh_seconds = {self._options.refresh_seconds}",
             f"witnessing_seconds = {self._options.witnessing_seconds}",
+            f'timestamping = "http://127.0.0.1:{ports.archive}/tsa"',
             "",
             "[[members]]",
             f'id = "{organisation.member}"',
@@ -364,6 +368,8 @@ class _Founding:
             f'registry = "http://127.0.0.1:{ports.registry}"',
             f"port = {ports.archive}",
             f"refresh_seconds = {self._options.refresh_seconds}",
+            "# The development timestamping authority of the embedded country.",
+            "timestamping = true",
         ]
         write_file(self._home / "witnesses" / "archive" / "witness.toml", ("\n".join(witness) + "\n").encode())
 
