@@ -131,23 +131,24 @@ def _parse_proof(data: bytes) -> TlogProof | None:
         return None
 
 
-def check_exchange(receipt: Receipt, entries: Sequence[Entry]) -> tuple[Exchange | None, Check]:
+def check_exchange(message: str, entries: Sequence[Entry], unread: int = 0) -> tuple[Exchange | None, Check]:
     """Whether the records are those of one exchange, each bound to the one it answers or ends (`exchange`).
 
-    No `Exchange` is given where there is not one request, or one kind stands more often than it may.
+    `unread` more could not be read. No `Exchange` is given where there is not one request, or one kind stands more
+    often than it may.
     """
     exchange = None
     try:
         exchange = _exchange(entries)
         a, b = exchange.request.record["from"], exchange.request.record["to"]
-        unknown = [subject for entry in entries for subject in _check_bound(exchange, entry, receipt.message, a, b)]
+        unknown = [subject for entry in entries for subject in _check_bound(exchange, entry, message, a, b)]
     except Error as exc:
         return exchange, Check("exchange", "receipt", BAD, exc.detail)
-    if len(entries) < len(receipt.messages):
+    if unread:
         return exchange, Check("exchange", "receipt", CANNOT, "a record cannot be read")
     if unknown:
         return exchange, Check("exchange", "receipt", CANNOT, f"no proof for the index named by: {', '.join(unknown)}")
-    return exchange, Check("exchange", "receipt", OK, f"message {receipt.message}")
+    return exchange, Check("exchange", "receipt", OK, f"message {message}")
 
 
 def _exchange(entries: Sequence[Entry]) -> Exchange:

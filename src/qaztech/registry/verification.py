@@ -182,7 +182,9 @@ class _Examination:
     def verdict(self, require: State | None) -> Verdict:
         self.entries, found = read_entries(self.receipt)
         self.checks += found
-        self.exchange, bound = check_exchange(self.receipt, self.entries)
+        self.exchange, bound = check_exchange(
+            self.receipt.message, self.entries, len(self.receipt.messages) - len(self.entries)
+        )
         self.checks.append(bound)
         self._configuration()
         for number, entry in enumerate(self.entries):
