@@ -80,6 +80,7 @@ export async function parseAnchor(data, crypto) {
     issued: form.issued,
     root,
     origin: form.registry_log.origin,
+    tsas: form.tsas,
     keys: await logKeys(form.registry_log.origin, form.registry_log.vkeys, crypto, reason),
     policy: await parsePolicy(form.policy, crypto),
     fingerprint: await fingerprint(data, crypto),
@@ -427,7 +428,7 @@ export async function checkSnapshot(part, blobs, anchor, crypto, done) {
 
   const witnessed = await checkInRegistryLog(part, anchor, crypto);
   done("registry-log", { time: Number(witnessed.time) * 1000, names: [...witnessed.times.keys()].join(", ") });
-  if (witnessed.unchecked.length) done("ml-dsa", { names: witnessed.unchecked.join(", ") }, "unchecked");
+  if (witnessed.unchecked.length) done("ml-dsa", { names: witnessed.unchecked.join(", ") }, "unchecked", "ml-dsa");
 
   const parts = [root, snapshot, targets, ...Object.values(bins), ...members];
   return configuration(members, pages, Math.min(...parts.map((one) => one.expires)));
@@ -471,7 +472,8 @@ function configuration(members, pages, expires) {
   return {
     expires,
     member: (id) => byMember.get(id),
-    keys: (origin) => owned.get(origin)?.keys,
+    /** A log's keys, and the member whose node keeps it. */
+    log: (origin) => owned.get(origin),
     speaksFor(origin, member, at) {
       const claim = claims.get(`${origin} ${member}`);
       return Boolean(claim) && within(owned.get(origin), at) && within(claim, at);

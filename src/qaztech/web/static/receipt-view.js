@@ -362,12 +362,12 @@ class ReceiptView {
   // Configuration, disclosure, attestations, anchor -----------------------------------------------------------------------
 
   configuration() {
-    const found = (this.result?.checks ?? []).filter(({ at }) => at === "logs" || at === "configuration" || at.startsWith("configuration/"));
+    const found = (this.result?.checks ?? []).filter(({ at }) => at.startsWith("logs/") || at.startsWith("configuration"));
     const versions = [...new Set(found.map(({ at }) => at))].filter((at) => at.startsWith("configuration/"));
     return [
       h("h2", {}, this.t("receipt", "configuration")),
       h("p", { class: "lead" }, this.t("receipt", "configuration-lead")),
-      h("div", { id: idOf("configuration") }, this.checks("configuration", "logs")),
+      h("div", { id: idOf("configuration") }, this.checks("configuration", ...this.receipt.logs.map((_, i) => `logs/${i}`))),
       ...versions.map((at) =>
         h(
           "article",

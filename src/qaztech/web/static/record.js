@@ -94,6 +94,34 @@ export function isEndpoint(text) {
   return segments.filter((segment) => segment === "**").length <= 2;
 }
 
+const UNRESERVED = /[A-Za-z0-9\-._~]/;
+const normal = (path) =>
+  path.replace(/%([0-9A-Fa-f]{2})/g, (whole, digits) => {
+    const character = String.fromCharCode(parseInt(digits, 16));
+    return UNRESERVED.test(character) ? character : whole.toUpperCase();
+  });
+
+/** Whether a path has a `.` or `..` segment in any reading: escaped separators, `;parameters`, double escapes. */
+function climbs(path) {
+  const plain = path.replaceAll("%25", "%").replace(/%2e/gi, ".");
+  return plain.split(/\/|%2F|%5C|\\/i).some((segment) => [".", ".."].includes(segment.split(";")[0]));
+}
+
+/** Whether a call of `method` on `path` falls under an endpoint. */
+export function covers(endpoint, method, path) {
+  const [wanted, pattern] = endpoint.split(" ");
+  const called = normal(path);
+  if (!["*", method].includes(wanted) || climbs(called)) return false;
+  const segments = pattern.split("/").slice(1).map((segment) => (segment.startsWith("*") ? segment : normal(segment)));
+  return matches(segments, called.split("/").slice(1));
+}
+
+function matches([first, ...others], path) {
+  if (first === undefined) return !path.length;
+  if (first === "**") return path.some((_, i) => matches(others, path.slice(i))) || matches(others, []);
+  return path.length > 0 && (first === "*" || first === path[0]) && matches(others, path.slice(1));
+}
+
 /** The record in these bytes: `{kind, fields, data}`; throws `Bad` for anything no node would have written. */
 export function parseRecord(data) {
   if (data.length > MAX_RECORD) throw new Bad("record.form");

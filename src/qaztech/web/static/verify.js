@@ -6,7 +6,7 @@
 
 import { checkCosignatures, checkInclusion, checkLines, checkLogSignature, leafHash, parseCheckpoint, parseProof, presentMlDsa } from "./checkpoint.js";
 import { checkExcerptForm, checkSnapshot, fingerprint, parseAnchor } from "./configuration.js";
-import { binding, memberOf, parseRecord, roleOf } from "./record.js";
+import { binding, covers, decodePart, memberOf, parseRecord, roleOf } from "./record.js";
 import { Bad, Unchecked, base64, concat, fromBase64, isObject, list, nullOr, oneOf, shape, text, utf8 } from "./strict.js";
 
 export const STATES = ["one-sided", "recorded", "witnessed", "timestamped", "sealed"];
@@ -107,26 +107,26 @@ class Checks {
  */
 export async function verifyReceipt(receipt, anchorData, crypto, bodies = {}) {
   const checks = new Checks();
-  const anchor = { fingerprint: await fingerprint(anchorData, crypto) };
-  const read = await checks.run("anchor", "anchor", () => parseAnchor(anchorData, crypto));
-  if (read) Object.assign(anchor, read);
+  const shown = { fingerprint: await fingerprint(anchorData, crypto) };
+  const anchor = await checks.run("anchor", "anchor", () => parseAnchor(anchorData, crypto));
+  if (anchor) Object.assign(shown, anchor);
   const form = await checks.run("form", "receipt", () => checkForm(receipt));
-  if (!form) return { checks: checks.list, state: null, records: [], anchor };
+  if (!form) return { checks: checks.list, state: null, records: [], anchor: shown };
 
   const records = [];
   for (const [i, message] of receipt.messages.entries()) records.push(await readRecord(checks, i, message, crypto));
   const exchange = await checkExchange(checks, receipt, records);
-  const configurations = await checkConfiguration(checks, receipt, records, read ? anchor : null, crypto);
+  const configurations = await checkConfiguration(checks, receipt, records, anchor, crypto);
   for (const record of records) record.configuration = configurationOf(record, records, configurations);
-  for (const record of records) await checkProofs(checks, record, read ? anchor : null, crypto);
+  for (const record of records) await checkProofs(checks, record, anchor, crypto);
+  await checkListed(checks, receipt, configurations, anchor);
   for (const record of records) await checkParties(checks, record, exchange);
-  await checkRight(checks, records);
-  for (const record of records) await checkTime(checks, record);
-  for (const [i, shown] of receipt.disclosure.entries()) await checkCommitment(checks, i, shown, records, bodies, crypto);
-  await checkAttestations(checks, receipt, records);
-  await checkListedKeys(checks, receipt, records, read ? anchor : null);
+  await checkRight(checks, receipt, records);
+  for (const record of records) await checkTime(checks, record, exchange);
+  for (const [i, opened] of receipt.disclosure.entries()) await checkCommitment(checks, i, opened, records, bodies, crypto);
+  await checkAttestations(checks, receipt, records, anchor);
   const state = await checkState(checks, receipt, records, exchange);
-  return { checks: checks.list, state, records, anchor };
+  return { checks: checks.list, state, records, anchor: shown };
 }
 
 // record ---------------------------------------------------------------------------------------------------------------
@@ -157,7 +157,6 @@ async function readRecord(checks, i, message, crypto) {
 async function checkExchange(checks, receipt, records) {
   const found = { parties: null };
   await checks.run("exchange", "exchange", () => {
-    if (records.some((record) => !record.kind)) throw new Unchecked("exchange.unread");
     const of = (...kinds) => records.filter((record) => kinds.includes(record.kind));
     if (of("request").length !== 1) throw new Bad("exchange.request");
     const [request] = of("request");
@@ -168,7 +167,9 @@ async function checkExchange(checks, receipt, records) {
       ["request-tail", "response-tail", "no-answer"].some((kind) => of(kind).length > 1) ||
       new Set(aborted).size !== aborted.length;
     if (tooMany) throw new Bad("exchange.kinds");
-    for (const { kind, fields, proofs } of records) {
+    found.parties = { request, from, to };
+    const readable = records.filter(({ kind }) => kind);
+    for (const { kind, fields, proofs } of readable) {
       if (!proofs.every(({ log }) => log === from || log === to)) throw new Bad("exchange.log", { kind });
       for (const name of ["message", "client", "service"]) {
         if (name in fields && fields[name] !== request.fields[name]) throw new Bad("exchange.differs", { field: name });
@@ -181,7 +182,7 @@ async function checkExchange(checks, receipt, records) {
     }
     if (receipt.message !== request.fields.message) throw new Bad("exchange.differs", { field: "message" });
     const unproven = [];
-    for (const record of records) {
+    for (const record of readable) {
       if ("request" in record.fields) unproven.push(...checkBinding(record, "request", request, from));
       if ("head" in record.fields) {
         const [head] = of(record.kind.slice(0, -5));
@@ -189,7 +190,7 @@ async function checkExchange(checks, receipt, records) {
         unproven.push(...checkBinding(record, "head", head, record.fields.from));
       }
     }
-    found.parties = { request, from, to };
+    if (readable.length < records.length) throw new Unchecked("record.unread");
     if (unproven.length) throw new Unchecked("exchange.unproven", { kind: unproven[0] });
   });
   return found.parties;
@@ -206,30 +207,35 @@ function checkBinding(record, field, bound, log) {
 
 // configuration --------------------------------------------------------------------------------------------------------
 
-/** The configurations by the snapshots that records name: a map from `version hash`, without those that do not hold. */
+/** The configurations by `version hash`; none at all where any part of the excerpt does not hold. */
 async function checkConfiguration(checks, receipt, records, anchor, crypto) {
   const found = new Map();
   const excerpt = receipt.configuration;
   const form = await checks.run("excerpt", "configuration", () => checkExcerptForm(excerpt, crypto));
-  const named = new Set(records.flatMap(({ fields }) => ("snapshot" in fields ? [fields.snapshot] : [])));
-  for (const snapshot of named) {
+  const named = records.flatMap(({ fields }) => ("snapshot" in fields ? [fields.snapshot] : []));
+  const given = form ? excerpt.snapshots.map((part) => `${part.version} ${part.sha256}`) : [];
+  let whole = Boolean(form);
+  for (const snapshot of new Set([...given, ...named])) {
     const at = `configuration/${snapshot.split(" ")[0]}`;
     const steps = [];
     await checks.run("configuration", at, async () => {
       if (!anchor) throw new Unchecked("anchor.unread");
-      if (!form) throw new Bad("excerpt.form");
-      const part = excerpt.snapshots.find((one) => `${one.version} ${one.sha256}` === snapshot);
+      if (!form) throw new Unchecked("excerpt.form");
+      const part = excerpt.snapshots[given.indexOf(snapshot)];
       if (!part) throw new Bad("excerpt.snapshot");
-      const done = (step, data, verdict = "ok") => steps.push({ check: step, at, verdict, reason: "", data });
-      const configuration = await checkSnapshot(part, excerpt.blobs, anchor, crypto, done);
+      const done = (step, data, verdict = "ok", reason = "") => steps.push({ check: step, at, verdict, reason, data });
+      const configuration = await checkSnapshot(part, excerpt.blobs, anchor, crypto, done).catch((error) => {
+        whole = false;
+        throw error;
+      });
+      found.set(snapshot, configuration);
       for (const { fields } of records) {
         if (fields.snapshot === snapshot && Number(fields.time) >= configuration.expires) throw new Bad("excerpt.expired");
       }
-      found.set(snapshot, configuration);
     });
     checks.list.push(...steps);
   }
-  return found;
+  return whole ? found : new Map();
 }
 
 /** The configuration a record is judged by: that of its own snapshot, else of the request's. */
@@ -253,29 +259,28 @@ async function checkProofs(checks, record, anchor, crypto) {
       await checkInclusion({ leaf: record.leaf, index, size: checkpoint.size, hashes, root: checkpoint.root }, crypto);
     });
     proof.signed = await checks.run("checkpoint", at, async () => {
+      if (!parsed) throw new Unchecked("proof.form");
       readable();
+      if (!record.configuration || !anchor) throw new Unchecked("configuration.unread");
+      const log = record.configuration.log(proof.log);
+      if (!log) throw new Bad("checkpoint.unknown", { origin: proof.log });
+      checkLines(checkpoint, log.keys, anchor.policy);
       if (checkpoint.origin !== proof.log) throw new Bad("checkpoint.origin", { origin: checkpoint.origin });
-      if (!record.configuration) throw new Unchecked("configuration.unread");
-      const keys = record.configuration.keys(proof.log);
-      if (!keys) throw new Bad("checkpoint.unknown", { origin: proof.log });
-      if (anchor) checkLines(checkpoint, keys, anchor.policy);
-      await checkLogSignature(checkpoint, keys, crypto);
-      return { keys };
+      await checkLogSignature(checkpoint, log.keys, crypto);
+      return { keys: log.keys };
     });
-    await checkWitnesses(checks, proof, anchor, crypto, readable);
+    await checkWitnesses(checks, proof, anchor, crypto);
+    proof.holds = Boolean(proof.included && proof.signed);
   }
-  const times = record.proofs.map((proof) => proof.witnessed?.time);
-  if (times.length && times.every((time) => time)) {
-    record.time = Number(times.reduce((a, b) => (a > b ? a : b))) * 1000;
-  }
+  const times = record.proofs.map((proof) => proof.holds && proof.witnessed?.time);
+  if (times.length && times.every(Boolean)) record.time = Number(times.reduce((a, b) => (a > b ? a : b))) * 1000;
 }
 
-async function checkWitnesses(checks, proof, anchor, crypto, readable) {
+async function checkWitnesses(checks, proof, anchor, crypto) {
   let unchecked = [];
   proof.witnessed = await checks.run("cosignatures", proof.at, async () => {
-    readable();
-    if (!anchor) throw new Unchecked("anchor.unread");
-    const hybrid = proof.signed ? presentMlDsa(proof.checkpoint, proof.signed.keys) : false;
+    if (!proof.signed) throw new Unchecked("checkpoint.unverified");
+    const hybrid = presentMlDsa(proof.checkpoint, proof.signed.keys);
     const witnessed = await checkCosignatures(proof.checkpoint, anchor.policy, crypto);
     unchecked = hybrid ? [proof.log, ...witnessed.unchecked] : witnessed.unchecked;
     return { ...witnessed, shown: { names: [...witnessed.times.keys()].join(", "), time: Number(witnessed.time) * 1000 } };
@@ -284,45 +289,70 @@ async function checkWitnesses(checks, proof, anchor, crypto, readable) {
   if (unchecked.length) checks.add("ml-dsa", proof.at, "unchecked", "ml-dsa", { names: unchecked.join(", ") });
 }
 
-// parties, right, time ---------------------------------------------------------------------------------------------------
+// logs, parties, right, time ---------------------------------------------------------------------------------------------
 
-/** The time at which keys and logs must have been in force. */
-const moment = (record) => record.time ?? Number(record.fields.time);
+/** Each log or witness is listed with the member and the keys it has. */
+async function checkListed(checks, receipt, configurations, anchor) {
+  const witnesses = new Map();
+  for (const { key, hybrid } of anchor?.policy.witnesses.values() ?? []) {
+    for (const one of hybrid ? [key, hybrid] : [key]) witnesses.set(one.name, [...(witnesses.get(one.name) ?? []), one]);
+  }
+  for (const [i, { origin, member, vkeys }] of receipt.logs.entries()) {
+    await checks.run("logs", `logs/${i}`, () => {
+      const among = (keys) => vkeys.every((vkey) => keys.some((key) => key.text === vkey));
+      if (!anchor || (!witnesses.has(origin) && !configurations.size)) throw new Unchecked("configuration.unread");
+      const logs = [...configurations.values()].map((one) => one.log(origin)).filter(Boolean);
+      const right = witnesses.has(origin)
+        ? member === null && among(witnesses.get(origin))
+        : logs.some((log) => memberOf(log.node) === member && among(log.keys));
+      if (!right || !vkeys.length || new Set(vkeys).size !== vkeys.length) throw new Bad("logs.keys", { origin });
+      return { shown: { origin } };
+    });
+  }
+}
+
+/** Throws unless, at that moment, both logs spoke for their members. */
+function checkVoices({ request, from, to }, configuration, at) {
+  const { client, service } = request.fields;
+  for (const [member, log] of [[memberOf(client), from], [memberOf(service), to]]) {
+    if (!configuration.speaksFor(log, member, at)) throw new Bad("parties.log", { member, log });
+  }
+}
 
 function checkParties(checks, record, exchange) {
   return checks.run("parties", record.at, () => {
-    if (!exchange) throw new Unchecked("exchange.unread");
+    if (!exchange || !record.kind) throw new Unchecked("exchange.unread");
     if (!record.configuration) throw new Unchecked("configuration.unread");
-    const { client, service } = exchange.request.fields;
-    for (const [member, log] of [[memberOf(client), exchange.from], [memberOf(service), exchange.to]]) {
-      if (!record.configuration.member(member)) throw new Bad("parties.unknown", { member });
-      if (!record.configuration.speaksFor(log, member, moment(record))) throw new Bad("parties.log", { member, log });
-    }
+    checkVoices(exchange, record.configuration, Number(record.fields.time));
   });
 }
 
-async function checkRight(checks, records) {
+async function checkRight(checks, receipt, records) {
+  const path = receipt.disclosure.find(({ role, field }) => role === "request" && field === "path");
   for (const record of records.filter(({ kind }) => kind === "request")) {
     await checks.run("right", record.at, () => {
-      const { service, endpoint, time } = record.fields;
-      if (endpoint === "-") {
-        if (!METASERVICES.includes(service.split("/").at(-1))) throw new Bad("right.none");
-        return { shown: { endpoint } };
-      }
+      const { service, endpoint, method, time } = record.fields;
+      if (endpoint === "-" && METASERVICES.includes(decodePart(service.split("/").at(-1)))) return { shown: { endpoint } };
       if (!record.configuration) throw new Unchecked("configuration.unread");
+      if (endpoint === "-") throw new Bad("right.none");
       if (!record.configuration.grants(record.fields, Number(time))) throw new Bad("right.missing", { endpoint });
+      const called = path && (new TextDecoder("utf-8", { ignoreBOM: true }).decode(fromBase64(path.value)) || "/");
+      if (path && !covers(endpoint, method, called)) throw new Bad("right.path", { endpoint });
       return { shown: { endpoint } };
     });
   }
 }
 
-function checkTime(checks, record) {
+/** When the witnesses saw a record, all that it rests on must have been in force. */
+function checkTime(checks, record, exchange) {
   return checks.run("time", record.at, () => {
     if (!record.kind) throw new Unchecked("record.unread");
     const { time, expires } = record.fields;
     if (expires !== undefined && BigInt(time) > BigInt(expires)) throw new Bad("time.expired");
     if (record.time === null) throw new Unchecked("time.unwitnessed");
     if (Number(time) > record.time + CLOCK_SKEW) throw new Bad("time.later", { time: record.time });
+    if (record.configuration?.expires <= record.time) throw new Bad("excerpt.expired");
+    if (record.configuration && exchange) checkVoices(exchange, record.configuration, record.time);
     return { shown: { time: record.time } };
   });
 }
@@ -334,71 +364,57 @@ function checkCommitment(checks, i, { role, field, salt, value }, records, bodie
     const head = records.find(({ kind }) => kind === role);
     const tail = records.find(({ kind }) => kind === `${role}-tail`);
     const record = field === "body" && head?.fields.size === "-" ? tail : head;
-    const commitment = record?.fields[field];
-    if (!commitment) throw new Bad("commitment.field", { field });
-    const bytes = field === "body" ? (bodies[role] ?? (record.fields.size === "0" ? new Uint8Array() : null)) : fromBase64(value);
+    if (!record) throw new Unchecked("commitment.field", { field });
+    const empty = record.fields.size === "0" ? new Uint8Array() : null;
+    const bytes = field === "body" ? (bodies[role] ?? empty) : fromBase64(value);
     if (!bytes) throw new Unchecked("commitment.body");
     const digest = await crypto.sha256(concat(fromBase64(salt), await crypto.sha256(bytes)));
-    if (base64(digest) !== commitment) throw new Bad("commitment.differs", { field });
-    return { shown: { field } };
+    if (base64(digest) !== record.fields[field]) throw new Bad("commitment.differs", { field });
   });
 }
 
-// timestamp, seal, logs, state --------------------------------------------------------------------------------------------
+// timestamp, seal, state -------------------------------------------------------------------------------------------------
 
-async function checkAttestations(checks, receipt, records) {
-  const notes = new Set(records.flatMap(({ proofs }) => proofs.map((proof) => `${proof.log} ${proof.parsed?.checkpoint}`)));
+async function checkAttestations(checks, receipt, records, anchor) {
+  const proofs = records.flatMap((record) => record.proofs).filter(({ holds, witnessed }) => holds && witnessed);
+  const notes = new Set(proofs.map(({ log, parsed }) => `${log} ${parsed.checkpoint}`));
   for (const [i, { log, note }] of receipt.timestamps.entries()) {
     await checks.run("timestamp", `timestamps/${i}`, () => {
-      if (!notes.has(`${log} ${note}`)) throw new Bad("timestamp.note");
+      if (anchor?.tsas.length && !notes.has(`${log} ${note}`)) throw new Bad("timestamp.note");
       throw new Unchecked("timestamp");
     });
   }
   for (const i of receipt.seals.keys()) checks.add("seal", `seals/${i}`, "unchecked", "seal");
 }
 
-/** The `logs` of a receipt are for people; still they must be what the excerpt and the anchor say. */
-function checkListedKeys(checks, receipt, records, anchor) {
-  return checks.run("logs", "logs", () => {
-    const configurations = records.map(({ configuration }) => configuration).filter(Boolean);
-    if (!anchor || !configurations.length) throw new Unchecked("configuration.unread");
-    const witnesses = [...anchor.policy.witnesses.values()].flatMap(({ key, hybrid }) => (hybrid ? [key, hybrid] : [key]));
-    for (const { origin, member, vkeys } of receipt.logs) {
-      const held = configurations.map((one) => one.keys(origin)).filter(Boolean);
-      const witness = witnesses.filter(({ name }) => name === origin);
-      const known = held.length ? held : witness.length ? [witness] : [];
-      const same = known.some((keys) => vkeys.every((vkey) => keys.some((key) => key.text === vkey)) && vkeys.length === keys.length);
-      if (!same) throw new Bad("logs.keys", { origin });
-      if (held.length && !configurations.some((one) => one.member(member))) throw new Bad("logs.keys", { origin });
+async function checkState(checks, receipt, records, exchange) {
+  const found = stateOf(records, exchange);
+  await checks.run("state", "receipt", () => {
+    const beyond = { timestamped: "timestamp", sealed: "seal" }[receipt.state];
+    const open = checks.list.some(({ check, verdict }) => check === beyond && verdict === "unchecked");
+    if (STATES.indexOf(receipt.state) > STATES.indexOf(found)) {
+      // Only what no page can check lies between what is said and what was found.
+      if (found === "witnessed" && open) throw new Unchecked("state.higher", { found });
+      throw new Bad("state.lower", { found });
     }
+    const hybrid = records.some(({ proofs }) => proofs.some(({ unchecked }) => unchecked.length));
+    if (hybrid && receipt.state === "witnessed") throw new Unchecked("state.ml-dsa", { found });
+    return { shown: { found } };
   });
-}
-
-function checkState(checks, receipt, records, exchange) {
-  const found = exchange ? stateOf(records, exchange) : "one-sided";
-  return checks
-    .run("state", "receipt", () => {
-      const named = STATES.indexOf(receipt.state);
-      const rank = STATES.indexOf(found);
-      // What only a timestamp or a seal could lift is beyond this page.
-      if (named > rank && rank === STATES.indexOf("witnessed")) throw new Unchecked("state.higher", { found });
-      if (named > rank) throw new Bad("state.lower", { found });
-      const hybrid = records.some(({ proofs }) => proofs.some((proof) => proof.unchecked?.length));
-      if (hybrid && named >= STATES.indexOf("witnessed")) throw new Unchecked("state.ml-dsa", { found });
-      return { shown: { found } };
-    })
-    .then(() => found);
+  return found;
 }
 
 /** The weakest over all records and proofs, as far as this page can see: at most `witnessed`. */
-function stateOf(records, { from, to }) {
+function stateOf(records, exchange) {
+  if (!exchange || !records.every(({ kind }) => kind)) return "one-sided";
   const has = (kind) => records.some((record) => record.kind === kind);
-  const held = (record, log) => record.proofs.some((proof) => proof.log === log && proof.included && proof.signed);
+  const held = (record, log) => record.proofs.some((proof) => proof.log === log && proof.holds);
   const complete = records.every((record) => {
-    const owed = ["no-answer", "aborted"].includes(record.kind) ? [record.fields.from] : [from, to];
+    const owed = ["no-answer", "aborted"].includes(record.kind) ? [record.fields.from] : [record.fields.from, record.fields.to];
     const tailed = record.fields.size !== "-" || has(`${record.kind}-tail`);
     return tailed && owed.every((log) => held(record, log));
   });
   if (!complete || !ENDINGS.some(has)) return "one-sided";
-  return records.every(({ proofs }) => proofs.every((proof) => proof.witnessed)) ? "witnessed" : "recorded";
+  const witnessed = records.every(({ proofs }) => proofs.every((proof) => proof.holds && proof.witnessed));
+  return witnessed ? "witnessed" : "recorded";
 }
