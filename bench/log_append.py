@@ -1,6 +1,6 @@
 """What an append to the log costs at 10^4 and at 10^7 entries, and how long that log takes to open.
 
-    python -m bench.log_append [--directory DIR] [--large 10000000] [--json]
+    python -m bench.log_append [--directory DIR] [--large 10000000] [--rounds 5] [--json]
 
 The large log is made by large batches of small entries. Measured: CPU of the process for one append of a 1 KiB record
 through the sequencer (all of it: frame, checksum, hashes, row, queue, thread, callback, its share of the signature), at
@@ -112,18 +112,26 @@ def interpreter(log: Log, width: int, rounds: int = 200) -> float:
     return spent / rounds / width * 1e6
 
 
-def measure(directory: Path) -> dict[str, object]:
+def opened(directory: Path) -> tuple[Log, dict[str, object]]:
     started = time.perf_counter()
     log = open_log(directory)
-    found: dict[str, object] = {"entries": log.size, "open_seconds": time.perf_counter() - started}
+    return log, {"entries": log.size, "open_seconds": time.perf_counter() - started}
+
+
+def measure(logs: list[tuple[Log, dict[str, object]]], rounds: int) -> None:
+    """In turns, so that what else the machine does falls on both logs alike."""
     for width in (1, 8, 32, 128):
-        runs = [uvloop.run(in_flight(log, 400 * min(width, 32), width)) for _ in range(3)]
-        found[f"in_flight_{width}"] = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    found["interpreter_us_32"] = interpreter(log, 32)
-    found["proof_us"] = _proofs(log)
-    log.close()
-    found["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return found
+        runs: list[list[dict[str, float]]] = [[] for _ in logs]
+        for _ in range(rounds):
+            for (log, _), run in zip(logs, runs, strict=True):
+                run.append(uvloop.run(in_flight(log, 500 * min(width, 32), width)))
+        for (_, found), run in zip(logs, runs, strict=True):
+            found[f"in_flight_{width}"] = {name: statistics.median(one[name] for one in run) for name in run[0]}
+    for log, found in logs:
+        found["interpreter_us_32"] = interpreter(log, 32)
+        found["proof_us"] = _proofs(log)
+        log.close()
+        found["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _proofs(log: Log) -> float:
@@ -138,21 +146,23 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the logs are made, and kept")
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=10_000_000)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="on one line")
     options = parser.parse_args()
     root = options.directory or Path(tempfile.mkdtemp(prefix="qaztech-bench-"))
     root.mkdir(parents=True, exist_ok=True)
     try:
-        results = []
+        logs = []
         for size in (options.small, options.large):
             directory = root / f"log-{size}"
+            if size < 1_000_000:
+                shutil.rmtree(directory, ignore_errors=True)  # it would grow from run to run
             if not directory.exists():
                 build(directory, size)
-            results.append(measure(directory))
-            if not options.json:
-                print(json.dumps(results[-1], indent=2))
-        if options.json:
-            print(json.dumps(results))
+            logs.append(opened(directory))
+        measure(logs, options.rounds)
+        found = [one for _, one in logs]
+        print(json.dumps(found, indent=None if options.json else 2))
     finally:
         if options.directory is None:
             shutil.rmtree(root)

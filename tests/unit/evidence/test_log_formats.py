@@ -20,7 +20,7 @@ from qaztech.evidence.check import check_log
 from qaztech.evidence.log import Log, NoteFrame
 from qaztech.evidence.note import ED25519, VerifierKey
 from qaztech.evidence.recovery import heads_in
-from qaztech.evidence.state import ClosedLog, Identity, State
+from qaztech.evidence.state import ClosedLog, Identity, State, close_origin
 from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.wal import parse_entry, parse_note_frame
 
@@ -247,3 +247,21 @@ def test_a_file_system_without_the_flag_is_synced_in_two_calls(tmp_path: Path, m
     with pytest.raises(OSError, match="broken"):
         storage.pwrite_sync(file, b"abc", 0, "wal.batch")
     storage.close(file)
+
+
+def test_the_page_shows_the_files_as_they_are() -> None:
+    """The examples of docs/formats/log.md are the files of the smallest log, byte for byte."""
+    page = (Path(__file__).parents[3] / "docs" / "formats" / "log.md").read_text()
+    desk = Desk()
+    log = desk.create(segment_size=8 << 20)
+    log.commit([*desk.entries(1, data=b"first", private=b"p"), NoteFrame(1, 7, b"note")])
+    log.commit(desk.entries(1, data=b"second"))
+    log.close()
+    closed = close_origin(DIRECTORY, storage=desk.storage, reason="a restored copy", size=2, root=log.root_at(2))
+    for text in [*(desk.disk.content(DIRECTORY / name) for name in ("log", "state", "closed")), closed.continuation()]:
+        assert f"```\n{text.decode()}```\n" in page
+    rows = [line.split() for line in page.splitlines() if line.startswith("   ")]
+    wal = desk.disk.content(DIRECTORY / "wal" / "000000000000")
+    assert len(rows) == 5
+    for position, crc, before, kind, length, *_ in rows:
+        assert wal[int(position) :].hex().startswith(crc + before + kind + length)

@@ -477,3 +477,43 @@ def test_frame_sizes_are_what_is_written() -> None:
     items = [*desk.entries(2, data=b"abc", private=b"de"), NoteFrame(1, 1, b"xyz"), Entry(bytes(16), 0, b"")]
     lead = 12 + len(log.head.note)
     assert len(log.prepare(items).batch.data) == lead + sum(map(frame_size, items))
+
+
+def test_a_stale_next_segment_is_not_taken_for_the_continuation() -> None:
+    """A segment left by an earlier life, opened where this one ends but after another frame, does not continue it."""
+    desk, other = Desk(), Desk()
+    for one, data in ((desk, b"x"), (other, b"y")):
+        one.create(segment_size=4096).commit(one.entries(10, data=data * 200))
+    log = desk.reopened()
+    (entry,) = other.entries(1, data=bytes(2000))
+    spill = other.reopened()
+    spill._contents.logged = 10  # no head in the batch: it alone would stop the log
+    spill.commit([entry])
+    assert end(log) < 4096 < end(spill)
+    stale = other.disk.content(SEGMENT.with_name("000000000001"))
+    desk.disk.pwrite(desk.disk.open(SEGMENT.with_name("000000000001"), create=True), stale, 0)
+    assert desk.reopened().size == 10
+
+
+def test_only_what_may_not_be_durable_is_written_again() -> None:
+    """A head in the file vouches for all frames before the batch that carries it."""
+    desk = Desk()
+    log = grown(desk, 50, 50)
+    before = end(log)
+    log.commit(desk.entries(1))
+    assert desk.reopened()._contents.mark == before
+
+
+def test_memory_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of derived files only the newest part stays in memory, and of computed hashes a bounded number."""
+    monkeypatch.setattr("qaztech.evidence.tree._REMEMBERED", 100)
+    desk = Desk()
+    log = desk.create()
+    for _ in range(40):
+        log.commit(desk.entries(1000))
+    tree = log._contents.tree
+    for index in range(0, log.size, 97):
+        log.inclusion_proof(index, log.size)
+    assert len(tree._remembered) <= 100
+    assert len(tree.levels[0]._tail) <= 3 * 8192 * 32
+    assert len(log._contents.rows.file._tail) <= 3 * 2048 * 32 + (64 << 10)

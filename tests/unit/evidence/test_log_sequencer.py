@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from log_support import Desk
 from qaztech.core.errors import Halt, Limited, Malformed, Unavailable
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
-from qaztech.evidence.sequencer import Sequencer
+from qaztech.evidence.sequencer import QUICK_SYNCS, Sequencer
 from qaztech.evidence.storage import OsStorage, SyncReason
 from qaztech.evidence.wal import frame_size
 from qaztech.testing.crash import CrashStorage
@@ -28,10 +29,15 @@ class GatedStorage(CrashStorage):
         self.gate = threading.Event()
         self.gate.set()
         self.batches = 0
+        self.delay = 0.0
+        # Whether the last batch was written by the loop's own thread.
+        self.on_loop = False
 
     def pwrite_sync(self, file: int, data: bytes, offset: int, reason: SyncReason) -> None:
         assert self.gate.wait(5)
+        time.sleep(self.delay)
         self.batches += 1
+        self.on_loop = threading.current_thread() is threading.main_thread()
         super().pwrite_sync(file, data, offset, reason)
 
 
@@ -338,3 +344,65 @@ async def test_a_long_life_on_a_real_disk(tmp_path: Path, monkeypatch: pytest.Mo
     for i, part in enumerate(places):
         for entry, index in zip(entries[i::30], part, strict=True):
             assert log.rows(index, index + 1)[0].message == entry.message
+
+
+async def test_notes_made_by_callbacks_cost_no_sync_of_their_own() -> None:
+    """What callbacks note waits for the next entries, however soon the writer is free."""
+    bench = Bench(note_delay=60)
+
+    def callback(index: int, commit: Commit | None, error: Halt | None) -> None:
+        bench.sequencer.note(1, index, b"n")
+        bench.heard.append((index, commit, error))
+
+    for round_ in range(3):
+        bench.sequencer.append(bench.desk.entries(1)[0], callback)
+        await bench.until(round_ + 1)
+    await asyncio.sleep(0.01)
+    assert (bench.disk.batches, bench.log.note_count(1)) == (3, 2)
+    await bench.sequencer.close()
+    assert bench.log.note_count(1) == 3
+
+
+async def quick(bench: Bench, commits: int) -> None:
+    """So many commits, one after the other."""
+    for _ in range(commits):
+        await bench.sequencer.appended(bench.desk.entries(1)[0])
+
+
+async def test_the_loop_waits_itself_while_the_disk_is_quick() -> None:
+    """After enough quick syncs they are waited for on the loop; one slow sync sends the next ones to the thread."""
+    bench = Bench(slow_sync=0.05)
+    await quick(bench, 1)
+    assert not bench.disk.on_loop, "a disk that nobody knows is not trusted"
+    await quick(bench, QUICK_SYNCS)
+    assert bench.disk.on_loop
+    bench.disk.delay = 0.06
+    await quick(bench, 1)
+    bench.disk.delay = 0
+    await quick(bench, 1)
+    assert not bench.disk.on_loop
+    await bench.sequencer.close()
+    assert bench.log.size == QUICK_SYNCS + 3
+
+
+async def test_a_failure_on_the_loop_is_told_like_any_other() -> None:
+    """Who waits for the sync makes no difference to who hears of its failure."""
+    bench = Bench(slow_sync=1.0)
+    await quick(bench, QUICK_SYNCS + 1)
+    assert bench.disk.on_loop
+    bench.disk.fail("sync")
+    bench.append(3)
+    await bench.until(3)
+    assert bench.heard == [(-1, None, bench.log.halted)] * 3
+    assert bench.log.head.size == QUICK_SYNCS + 1
+    await bench.sequencer.close()
+
+
+async def test_closing_drains_on_the_loop_too() -> None:
+    """Several batches that wait are written before `close` returns, whoever waits for the syncs."""
+    bench = Bench(slow_sync=1.0, max_batch_bytes=1000)
+    await quick(bench, QUICK_SYNCS + 1)
+    bench.append(9, data=bytes(200))
+    bench.sequencer.note(1, 1, b"n")
+    await bench.sequencer.close()
+    assert (bench.log.size, bench.log.note_count(1)) == (QUICK_SYNCS + 10, 1)
