@@ -19,6 +19,8 @@ from qaztech.core.errors import Error, Malformed, NotFound, Unavailable, Untrust
 from qaztech.core.ids import NodeId, SubsystemId
 from qaztech.core.record import Record, parse_record
 from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
+from qaztech.evidence.examination import BAD, Check, Exchange, check_exchange
+from qaztech.evidence.examination import Entry as Examined
 from qaztech.evidence.log import StoredEntry
 from qaztech.evidence.merkle import Frontier, inclusion_proof, leaf_hash, node_hash
 from qaztech.evidence.note import ED25519, Note, SignatureLine, VerifierKey, format_note, key_id
@@ -36,6 +38,7 @@ from qaztech.node.journal import (
     parse_peer_head,
 )
 from qaztech.registry.configuration import Configuration
+from qaztech.registry.member_file import verify_member_file
 
 PROOFS = "proofs"
 OUTCOME = "outcome"
@@ -278,12 +281,13 @@ class ReceiptMaker:
                 ):
                     entry.tokens[proof.checkpoint] = given.token
                 return
-        record = parse_record(given.record)
-        if record["message"] == entries[0].record["message"]:
-            # The peer knows more of this exchange than we do (an answer that came too late): it belongs in.
-            proof = TlogProof.parse(given.proof)
-            proof.verify_signed(leaf_hash(given.record), keys)
-            entries.append(Entry(record, Kept(), {other: proof}, {}))
+        # The peer knows more of this exchange than we do (an answer that came too late): it belongs in, unless it
+        # contradicts what is here. A peer cannot spoil our receipt by what it alone has on record.
+        proof = TlogProof.parse(given.proof)
+        proof.verify_signed(leaf_hash(given.record), keys)
+        more = [*entries, Entry(parse_record(given.record), Kept(), {other: proof}, {})]
+        if _examine(more)[1].verdict != BAD:
+            entries[:] = more
 
     def _missing(self, entries: list[Entry], other: str, wait: str) -> str:
         """What is not there yet, in words; empty when all is."""
@@ -313,10 +317,11 @@ class ReceiptMaker:
     def _receipt(
         self, message: UUID, entries: list[Entry], disclose: Sequence[str], excerpt: dict[str, Any]
     ) -> dict[str, Any]:
-        records = [entry.record for entry in entries]
         origins = list(dict.fromkeys(o for e in entries for o in e.proofs))
         witnessed = all(self._is_witnessed(p, o) for e in entries for o, p in e.proofs.items())
-        complete = not self._missing(entries, self._peer_origin(entries), RECORDED) and len(records) > 1
+        exchange, _ = _examine(entries)
+        missing = self._missing(entries, self._peer_origin(entries), RECORDED)
+        complete = not missing and exchange is not None and exchange.is_complete()
         return {
             "format": "qaztech-receipt 1",
             "message": str(message),
@@ -328,7 +333,7 @@ class ReceiptMaker:
                 }
                 for entry in entries
             ],
-            "logs": self._logs(origins),
+            "logs": self._logs(origins, excerpt),
             "configuration": excerpt,
             "timestamps": _stamps(entries),
             "seals": [],
@@ -336,20 +341,12 @@ class ReceiptMaker:
             "state": _state(entries, complete=complete, witnessed=witnessed),
         }
 
-    def _logs(self, origins: Sequence[str]) -> list[dict[str, Any]]:
-        configuration = self._configuration()
-        logs: list[dict[str, Any]] = []
-        for origin in origins:
-            entry = configuration.log(origin)
-            if entry is not None:
-                logs.append(
-                    {"origin": origin, "member": str(entry.node.member), "vkeys": [str(key) for key in entry.keys]}
-                )
-        logs += [
+    def _logs(self, origins: Sequence[str], excerpt: dict[str, Any]) -> list[dict[str, Any]]:
+        listed = _listed(excerpt)
+        return [listed[origin] for origin in origins if origin in listed] + [
             {"origin": witness.key.name, "member": None, "vkeys": [str(key) for key in witness.keys]}
             for witness in self._policy.witnesses.values()
         ]
-        return logs
 
     # Outcome -------------------------------------------------------------------------------------------------------
 
@@ -433,8 +430,27 @@ def derive_proof(head: PeerHead, index: int, key: Callable[[str], VerifierKey | 
     return TlogProof(index=index, hashes=hashes, checkpoint=format_note(Note(body, (line,))))
 
 
+def _examine(entries: list[Entry]) -> tuple[Exchange | None, Check]:
+    """Whether these records are one exchange, as whoever checks the receipt will ask."""
+    found = [Examined(e.record.kind, e.record, leaf_hash(e.record.data), e.proofs) for e in entries]
+    return check_exchange(entries[0].record["message"], found)
+
+
+def _listed(excerpt: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The logs of the excerpt's member files as a receipt lists them: a log may have been given more keys since."""
+    found = {}
+    for part in excerpt["snapshots"]:
+        for path, digest in part["files"].items():
+            if path.startswith("members/"):
+                file = verify_member_file(excerpt["blobs"][digest].encode())
+                for log in file.statement.logs:
+                    if NodeId.parse(log.node).member == file.member:
+                        found[log.origin] = {"origin": log.origin, "member": str(file.member), "vkeys": list(log.vkeys)}
+    return found
+
+
 def _disclosures(entries: list[Entry], disclose: Sequence[str]) -> list[dict[str, str]]:
-    found = []
+    found = {}
     for wanted in disclose:
         role, _, field = wanted.rpartition(".")
         if field not in FIELDS or role not in {"", "request", "response"}:
@@ -452,5 +468,5 @@ def _disclosures(entries: list[Entry], disclose: Sequence[str]) -> list[dict[str
             value = entry.kept.value(field)
             if value is not None:
                 shown["value"] = b64encode(value).decode()
-            found.append(shown)
-    return found
+            found[shown["role"], field] = shown
+    return list(found.values())
