@@ -42,6 +42,7 @@ from qaztech.registry.directory import InstanceSettings
 from qaztech.registry.forms import Names
 from qaztech.registry.keys import RegistryKeys, Thresholds
 from qaztech.registry.member_file import MemberStatement, log_origin, sign_statement
+from qaztech.registry.publication import Entry as TargetEntry
 from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.store import RegistryStore
@@ -247,6 +248,22 @@ class Country:
     def publish(self) -> None:
         """Publish what the registry has decided."""
         asyncio.run(self.publisher.publish())
+
+    def publish_anything(self, changes: dict[str, bytes | None]) -> None:
+        """Show these targets in place of, or without (None), the registry's own: what its keys can do in any hands."""
+        targets = self.registry.targets()
+        contents = {}
+        for path, data in changes.items():
+            if data is None:
+                targets.pop(path, None)
+            else:
+                targets[path], contents[path] = TargetEntry.of(data), data
+        original = self.registry.content
+        pending = self.publication.prepare(targets, lambda path: contents.get(path) or original(path), renew=True)
+        assert pending is not None
+        entry = Entry(message=bytes(16), time=self.clock.now(), data=pending.leaf)
+        self.store.logged(pending.version, pending.sha256, self.log.commit([entry]).start)
+        self.publication.commit(pending)
 
     # Evidence
 

@@ -15,20 +15,24 @@ from hashlib import sha256
 import msgspec
 import pytest
 
+from qaztech.core.commitment import EMPTY_DIGEST
 from qaztech.core.ids import ServiceId
+from qaztech.core.record import format_record, hash_text
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.note import ED25519, VerifierKey
-from qaztech.evidence.wal import Entry as LogEntry
 from qaztech.registry.authoring import ServiceRights, new_statement, revise, with_log, with_node, with_subsystem
 from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.configuration import Configuration
 from qaztech.registry.directory import member_path, page_path
+from qaztech.registry.excerpt import verify_excerpt
+from qaztech.registry.excerpt_maker import ExcerptMaker
 from qaztech.registry.member_file import PAYLOAD_TYPE, log_origin, sign_statement
-from qaztech.registry.publication import Entry
 from qaztech.trust.certificates import Authority, certificate_request, generate_key, key_spki_hash
-from qaztech.trust.envelope import seal
+from qaztech.trust.envelope import key_id, seal
 from qaztech.trust.keys import Ed25519Key
-from registry_country import Country, MemberDesk, names, quick_folder, seed
+from registry_country import Country, LocalFetcher, MemberDesk, names, quick_folder, seed
+
+HASH = hash_text(EMPTY_DIGEST)
 
 
 @dataclass
@@ -38,22 +42,13 @@ class Thief:
     country: Country
     key: Ed25519Key
 
+    @property
+    def key_lineage(self) -> str:
+        return key_id(self.key.public)
+
     def publish(self, changes: dict[str, bytes | None]) -> None:
         """Show these targets in place of, or without (None), the registry's own."""
-        targets = self.country.registry.targets()
-        contents = {}
-        for path, data in changes.items():
-            if data is None:
-                targets.pop(path, None)
-            else:
-                targets[path], contents[path] = Entry.of(data), data
-        original = self.country.registry.content
-        pending = self.country.publication.prepare(targets, lambda path: contents.get(path) or original(path))
-        assert pending is not None
-        now = self.country.clock.now()
-        index = self.country.log.commit([LogEntry(message=bytes(16), time=now, data=pending.leaf)]).start
-        self.country.store.logged(pending.version, pending.sha256, index)
-        self.country.publication.commit(pending)
+        self.country.publish_anything(changes)
 
 
 @dataclass
@@ -283,3 +278,30 @@ def test_all_of_it_would_have_worked_with_the_members_key(scene: Scene) -> None:
     )
     for configuration in scene.refresh():
         assert scene.allows(configuration, scene.consumer, "DELETE")
+
+
+def test_a_receipt_is_not_fooled_either(scene: Scene) -> None:
+    """The excerpt of a snapshot the thief published, logged and witnessed: no right, no log that was not signed for."""
+    country, consumer, provider = scene.country, scene.consumer, scene.provider
+    true = provider.statement.services[0].rights[0].sha256
+    country.publish_anything(
+        {
+            member_path(consumer.id): thiefs_member(scene, consumer),
+            page_path(true): forged_page(scene, consumer, scene.thief.key_lineage),
+        }
+    )
+    snapshot = "{} {}".format(*(country.publication.published or (0, "")))
+    record = format_record(
+        "request",
+        message="0199b2f4-6c1d-7a52-9c3e-5b0c0f1f7a11", from_=consumer.origin, to=provider.origin,
+        client=str(consumer.subsystem("main")), service=str(scene.service), method="DELETE", endpoint="* /**",
+        snapshot=snapshot, time=country.clock.now(), expires=country.clock.now() + 1, attempt=1, size=0,
+        path=HASH, query=HASH, headers=HASH, body=HASH,
+    )  # fmt: skip
+    maker = ExcerptMaker(anchor=country.anchor, archive=scene.nodes[0].archive, source=LocalFetcher(country))
+    excerpt = maker.make([snapshot], [record])
+    now = country.clock.now()
+    configuration = verify_excerpt(excerpt, country.anchor).at(snapshot, now)
+    assert configuration.log(consumer.origin) is None
+    for endpoint in ("* /**", "GET /countries/*"):
+        assert not configuration.gives(consumer.subsystem("main"), scene.service, Endpoint.parse(endpoint), now)

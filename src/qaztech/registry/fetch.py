@@ -74,8 +74,9 @@ class HttpFetcher:
         if len(data) > limit or (unzip and (unzip.unconsumed_tail or unzip.unused_data)):
             self.close()
             raise Limited("registry.oversized", f"{target} is longer than {limit} bytes", at="registry")
-        if unzip and not unzip.eof:
-            raise zlib.error("the answer ends early")
+        if response.length or (unzip and not unzip.eof):
+            # Told apart from a file that is wrong: a broken connection is no attack.
+            raise http.client.IncompleteRead(bytes(data))
         return bytes(data)
 
     def _connect(self) -> http.client.HTTPConnection:

@@ -24,7 +24,7 @@ def extend(published: Path, keys: RegistryKeys, clock: Clock, *, days: int) -> t
     The snapshot is in no log yet: nodes raise an alarm for that and go on. The restored registry logs a newer one.
     """
     if not 1 <= days <= MAX_DAYS:
-        raise Malformed("registry.extension", f"an extension is for 1 to {MAX_DAYS} days", at="caller")
+        raise Malformed("request.malformed", f"an extension is for 1 to {MAX_DAYS} days", at="caller")
     lifetime = days * DAY
     lifetimes = Lifetimes(timestamp=lifetime, snapshot=lifetime, bins=2 * lifetime)
     publication = Publication(directory=published, keys=keys, clock=clock, lifetimes=lifetimes)

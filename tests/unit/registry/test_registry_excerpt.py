@@ -13,12 +13,15 @@ import pytest
 
 from qaztech.core.commitment import EMPTY_DIGEST
 from qaztech.core.errors import Error, Malformed, NotFound, Untrusted
-from qaztech.core.ids import ServiceId
+from qaztech.core.ids import MemberId, ServiceId
 from qaztech.core.record import Record, format_record, hash_text
+from qaztech.registry.authoring import new_statement
 from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.directory import member_path
 from qaztech.registry.excerpt import ExcerptVerifier, verify_excerpt
 from qaztech.registry.excerpt_maker import ExcerptMaker
-from registry_country import Country, MemberDesk
+from qaztech.registry.member_file import sign_statement
+from registry_country import Country, MemberDesk, names
 
 HASH = hash_text(EMPTY_DIGEST)
 MESSAGE = "0199b2f4-6c1d-7a52-9c3e-5b0c0f1f7a11"
@@ -206,3 +209,65 @@ def test_what_is_not_an_excerpt_is_malformed(exchange: Exchange, value: Any) -> 
     with pytest.raises(Malformed):
         verify_excerpt(value, exchange.country.anchor)
     assert issubclass(Malformed, Error)
+
+
+def test_a_member_under_anothers_path_or_instance_is_refused(exchange: Exchange) -> None:
+    """Whatever the registry signs: a file stands at its own member's path, in the anchor's instance."""
+    country = exchange.country
+    country.publish_anything({member_path(exchange.consumer.id): exchange.provider.file()})
+    snapshot = "{} {}".format(*(country.publication.published or (0, "")))
+    with pytest.raises(Untrusted, match="another member"):
+        exchange.maker.make([snapshot], [exchange.request(snapshot)])
+    abroad = MemberId("EE", "GOV", exchange.consumer.id.code)
+    statement = new_statement(abroad, exchange.consumer.key.public, names("x"), country.clock.now())
+    country.publish_anything({member_path(exchange.consumer.id): sign_statement(statement, exchange.consumer.key)})
+    snapshot = "{} {}".format(*(country.publication.published or (0, "")))
+    with pytest.raises(Untrusted, match="another instance"):
+        exchange.maker.make([snapshot], [exchange.request(snapshot)])
+
+
+def test_a_snapshot_without_the_parties_proves_nothing(exchange: Exchange) -> None:
+    """Members that were removed are not in it, and neither are their logs and rights."""
+    country = exchange.country
+    country.publish_anything({member_path(exchange.consumer.id): None, member_path(exchange.provider.id): None})
+    snapshot = "{} {}".format(*(country.publication.published or (0, "")))
+    excerpt = exchange.maker.make([snapshot], [exchange.request(snapshot)])
+    assert excerpt["snapshots"][0]["files"] == {}
+    configuration = verify_excerpt(excerpt, country.anchor).at(snapshot, country.clock.now())
+    assert configuration.log(exchange.provider.origin) is None
+    assert configuration.service(exchange.service) is None
+
+
+def test_an_excerpt_without_a_proof_waits_for_it(exchange: Exchange) -> None:
+    """A snapshot not witnessed yet is said to be unproven; once it is, the proof is in."""
+    exchange.country.witnessed = b""
+    exchange.country.admit(exchange.country.new_member(3, "other"))
+    exchange.client.refresh()
+    snapshot, excerpt = exchange.excerpt()
+    assert excerpt["snapshots"][0]["proof"] is None
+    with pytest.raises(Untrusted, match="unproven"):
+        verify_excerpt(excerpt, exchange.country.anchor)
+    exchange.country.witnessed = None
+    snapshot, excerpt = exchange.excerpt()
+    assert verify_excerpt(excerpt, exchange.country.anchor).at(snapshot, exchange.country.clock.now())
+    assert exchange.maker.for_records([exchange.request(snapshot)]) == exchange.maker.make(
+        [snapshot], [exchange.request(snapshot)]
+    )
+
+
+def test_a_snapshot_stands_once_and_an_excerpt_is_small(exchange: Exchange) -> None:
+    """Doubled parts and excerpts over the limit are malformed."""
+    _, excerpt = exchange.excerpt()
+    with pytest.raises(Malformed, match="twice"):
+        verify_excerpt({**excerpt, "snapshots": excerpt["snapshots"] * 2}, exchange.country.anchor)
+    with pytest.raises(Malformed, match="too large"):
+        verify_excerpt({**excerpt, "blobs": {**excerpt["blobs"], "x": "x" * 300_000}}, exchange.country.anchor)
+    with pytest.raises(Malformed, match="no others"):
+        verify_excerpt({**excerpt, "blobs": {**excerpt["blobs"], sha256(b"").hexdigest(): ""}}, exchange.country.anchor)
+
+
+def test_another_file_for_the_records_snapshot_is_not_taken(exchange: Exchange) -> None:
+    """The registry cannot hand out another snapshot under the version and hash a record names."""
+    version, _ = exchange.country.publication.published or (0, "")
+    with pytest.raises(Untrusted, match="another than"):
+        exchange.maker.make([f"{version} {'ab' * 32}"], [exchange.request(f"{version} {'ab' * 32}")])
