@@ -38,7 +38,7 @@ class ClientSettings:
     unproven_alarm: int = 10 * 60 * 1000
     # Clients named in the own rights pages are fetched ahead of their first call, up to so many.
     eager_counterparties: int = 512
-    wanted: int = 4096
+    wanted: int = 16_384
     proofs_each_refresh: int = 8
     limits: MirrorLimits = field(default_factory=MirrorLimits)
 
@@ -81,6 +81,7 @@ class ConfigurationClient:
         self._lock = threading.Lock()
         self._wanted: set[MemberId] = {*self._own, *counterparties, *self._pins.members()}
         self._built_for: frozenset[MemberId] = frozenset()
+        self._forgotten: set[MemberId] = set()
         self._rebuild_at = 0
         self._current: Configuration | None = None
         self._closed: Error | None = None
@@ -130,9 +131,12 @@ class ConfigurationClient:
 
     def forget(self, member: MemberId) -> bool:
         """Drop a member's pin, after its new lineage has been checked by other means."""
+        if not self._pins.knows(member):
+            return False
         with self._lock:
-            self._built_for = frozenset()
-            return self._pins.forget(member)
+            # The pins belong to whoever refreshes: done there, at the next refresh.
+            self._forgotten.add(member)
+        return True
 
     # The work ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +177,7 @@ class ConfigurationClient:
 
     def _stale(self, current: Configuration, now: int) -> bool:
         with self._lock:
-            wanting = self._wanted != self._built_for
+            wanting = self._wanted != self._built_for or bool(self._forgotten)
         same = (current.snapshot_version, current.snapshot_hash) == self._mirror.snapshot
         return wanting or not same or bool(self._refused) or now >= self._rebuild_at
 
@@ -184,7 +188,10 @@ class ConfigurationClient:
 
     def _build(self, now: int) -> Configuration:
         with self._lock:
-            wanted = set(self._wanted)
+            wanted, forgotten = set(self._wanted), self._forgotten
+            self._forgotten = set()
+        for member in forgotten:
+            self._pins.forget(member)
         work = Gathering(mirror=self._mirror, pins=self._pins, own=self._own, now=now, parsed=self._parsed)
         work.members(wanted)
         work.rights()

@@ -48,6 +48,10 @@ class Pins:
         """Every member that is pinned."""
         return [MemberId.parse(text) for text in self._pins]
 
+    def knows(self, member: MemberId) -> bool:
+        """Whether a member is pinned."""
+        return str(member) in self._pins
+
     def order(self, member: MemberId) -> int:
         """Own members come first, then the others as they were pinned."""
         if member in self._own:
@@ -75,13 +79,10 @@ class Pins:
             self._pins[id_] = new
             self._changed = True
 
-    def forget(self, member: MemberId) -> bool:
+    def forget(self, member: MemberId) -> None:
         """Drop a pin, so that the next file is a first contact: for an operator who has checked a new lineage."""
-        if self._pins.pop(str(member), None) is None:
-            return False
-        self._changed = True
-        self.save()
-        return True
+        if self._pins.pop(str(member), None) is not None:
+            self._changed = True
 
     def save(self) -> None:
         """Make all pins durable, before anything is decided by them."""

@@ -274,7 +274,7 @@ def test_another_key_is_refused_for_a_pinned_member(scene: Scene) -> None:
     restarted, _ = scene.restart()
     assert restarted.refresh().member(scene.provider.id) is None
     assert restarted.forget(scene.provider.id)
-    assert not restarted.forget(scene.provider.id)
+    assert not restarted.forget(MemberId("KZ", "GOV", "1"))
     member = restarted.refresh().member(scene.provider.id)
     assert member is not None
     assert member.version == 99
