@@ -89,6 +89,7 @@ class Hub:
         self._names: dict[str, str] = {}
         self._new: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._more = 0
+        self._heard = asyncio.Event()
         self._changed: set[str] = set()
 
     # For pages ---------------------------------------------------------------------------------------------------
@@ -153,8 +154,7 @@ class Hub:
         """Wait a moment for what the nodes say, so that a page does not begin empty."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
-                while not all(node["reachable"] for node in self._nodes.values()):
-                    await asyncio.sleep(0.02)
+                await self._heard.wait()
 
     # Gathering ---------------------------------------------------------------------------------------------------
 
@@ -265,6 +265,8 @@ class Hub:
         if state != self._nodes[name]:
             self._nodes[name] = state
             self._changed.add(name)
+            if all(node["reachable"] for node in self._nodes.values()):
+                self._heard.set()
 
     async def _tell_often(self) -> None:
         while True:
@@ -298,5 +300,3 @@ def headers_for(node: NodePlace) -> dict[str, str]:
 
 def _event(name: str, data: object) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
-
-

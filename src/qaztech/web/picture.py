@@ -12,8 +12,6 @@ from itertools import combinations
 from qaztech.web.country import Country, NodePlace
 from qaztech.web.texts import Catalogue
 
-LINE = 19  # between two lines of text
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
@@ -79,7 +77,7 @@ class _Shape:
 
 
 _WIDE = _Shape(
-    name="wide", steps=(0, 196, 648, 924), box=(156, 84), node=(236, 112), across=146, letters=23
+    name="wide", steps=(0, 200, 644, 912), box=(168, 84), node=(236, 112), across=146, letters=21
 )  # fmt: skip
 _NARROW = _Shape(
     name="narrow", steps=(92, 206, 396, 546), box=(164, 76), node=(168, 116), across=180, letters=16
@@ -105,89 +103,82 @@ def wrap(text: str, letters: int, lines: int = 2) -> tuple[str, ...]:
 
 
 def _draw(country: Country, language: str, words: dict[str, str], shape: _Shape) -> Picture:
-    providers = [node for node in country.nodes if country.provides(node)]
-    callers = [node for node in country.nodes if node not in providers]
-    rows = max(len(providers), len(callers), 1)
-    top, bottom = (96, 96) if shape.wide else (0, 0)
-    span = rows * shape.across
-    width, height = (1080.0, top + span + bottom + 10) if shape.wide else (360.0, 640.0 + 110)
-    middle = top + span / 2 if shape.wide else width / 2
-    boxes: dict[str, Box] = {}
-    lines: list[Line] = []
-    for side, nodes in ((1, callers), (2, providers)):
-        for i, node in enumerate(nodes):
-            across = middle + (i - (len(nodes) - 1) / 2) * shape.across
-            boxes[node.name] = _node(node, language, shape, side, across)
-            _add_system(country, node, words, shape, side, across, boxes, lines)
-    lines += [
-        _link(boxes[a.name], boxes[b.name], shape, f"{a.name} {b.name}", "link" if b in providers else "aside")
-        for a, b in combinations([*callers, *providers], 2)
-    ]
-    about = _about(country, words, shape, width, height)
-    quiet = [_link(box, about[0], shape, f"registry {box.key}", "quiet") for box in boxes.values() if box.kind == "node"]
-    quiet += [_link(box, about[1], shape, f"witnesses {box.key}", "quiet") for box in boxes.values() if box.kind == "node"]
+    drawing = _Drawing(country, language, words, shape)
+    drawing.draw()
     return Picture(
         name=shape.name,
-        width=width,
-        height=height,
-        boxes=(*boxes.values(), *about),
-        lines=(*quiet, *lines) if shape.wide else tuple(lines),
+        width=drawing.width,
+        height=drawing.height,
+        boxes=tuple(drawing.boxes),
+        lines=tuple(drawing.lines),
     )
 
 
-def _node(node: NodePlace, language: str, shape: _Shape, side: int, across: float) -> Box:
-    x, y = shape.place(side, across, shape.node)
-    return Box(
-        kind="node",
-        key=node.name,
-        x=x,
-        y=y,
-        width=shape.node[0],
-        height=shape.node[1],
-        title=wrap(node.names.of(language), shape.letters, 3),
-        note=node.member,
-    )
+class _Drawing:
+    """One layout in the making."""
 
+    def __init__(self, country: Country, language: str, words: dict[str, str], shape: _Shape) -> None:
+        self._country = country
+        self._language = language
+        self._words = words
+        self._shape = shape
+        self._providers = [node for node in country.nodes if country.provides(node)]
+        self._callers = [node for node in country.nodes if node not in self._providers]
+        rows = max(len(self._providers), len(self._callers), 1)
+        self.width = 1080.0 if shape.wide else 360.0
+        self.height = 2 * 96 + 10 + rows * shape.across if shape.wide else 750.0
+        self._middle = 96 + rows * shape.across / 2 if shape.wide else self.width / 2
+        self.boxes: list[Box] = []
+        self.lines: list[Line] = []
 
-def _add_system(
-    country: Country,
-    node: NodePlace,
-    words: dict[str, str],
-    shape: _Shape,
-    side: int,
-    across: float,
-    boxes: dict[str, Box],
-    lines: list[Line],
-) -> None:
-    """The system that calls through a node, or the one behind it."""
-    step = 0 if side == 1 else 3
-    x, y = shape.place(step, across, shape.box)
-    systems = country.provides(node)
-    code = systems[0].name if systems else node.system.rpartition("/")[2]
-    title = words["system"] if systems else words["caller"]
-    key = f"{'system' if systems else 'caller'} {node.name}"
-    box = Box(
-        kind="system", key=key, x=x, y=y, width=shape.box[0], height=shape.box[1], title=wrap(title, 14), note=code
-    )
-    boxes[key] = box
-    lines.append(_link(box, boxes[node.name], shape, key, "wire"))
+    def draw(self) -> None:
+        """Callers on one side, providers on the other, every pair of nodes linked."""
+        nodes: dict[str, Box] = {}
+        for side in (self._callers, self._providers):
+            for i, node in enumerate(side):
+                across = self._middle + (i - (len(side) - 1) / 2) * self._shape.across
+                nodes[node.name] = self._node(node, across)
+                self._system(node, nodes[node.name], across)
+        registry, witnesses = self._about()
+        if self._shape.wide:
+            for box in nodes.values():
+                self.lines += [
+                    _link(box, about, self._shape, f"{about.key} {box.key}", "quiet") for about in (registry, witnesses)
+                ]
+        for a, b in combinations([*self._callers, *self._providers], 2):
+            kind = "link" if a in self._callers and b in self._providers else "aside"
+            self.lines.append(_link(nodes[a.name], nodes[b.name], self._shape, f"{a.name} {b.name}", kind))
+        self.boxes += [*nodes.values(), registry, witnesses]
 
+    def _node(self, node: NodePlace, across: float) -> Box:
+        shape = self._shape
+        x, y = shape.place(2 if node in self._providers else 1, across, shape.node)
+        title = wrap(node.names.of(self._language), shape.letters, 3)
+        width, height = shape.node
+        return Box(kind="node", key=node.name, x=x, y=y, width=width, height=height, title=title, note=node.member)
 
-def _about(country: Country, words: dict[str, str], shape: _Shape, width: float, height: float) -> list[Box]:
-    """The registry above, the witnesses below."""
-    names = ", ".join(witness.name for witness in country.witnesses)
-    size = (300.0, 62.0) if shape.wide else (340.0, 62.0)
-    x = (width - size[0]) / 2
-    return [
-        Box(
-            kind="about", key="registry", x=x, y=0, width=size[0], height=size[1],
-            title=(words["registry"],), note=words["registry-lead"],
-        ),
-        Box(
-            kind="about", key="witnesses", x=x, y=height - size[1], width=size[0], height=size[1],
-            title=(words["witnesses"],), note=names,
-        ),
-    ]  # fmt: skip
+    def _system(self, node: NodePlace, beside: Box, across: float) -> None:
+        """The system that calls through a node, or the one behind it."""
+        shape = self._shape
+        systems = self._country.provides(node)
+        what, code = ("system", systems[0].name) if systems else ("caller", node.system.rpartition("/")[2])
+        x, y = shape.place(3 if systems else 0, across, shape.box)
+        width, height = shape.box
+        title, key = wrap(self._words[what], 14), f"{what} {node.name}"
+        box = Box(kind="system", key=key, x=x, y=y, width=width, height=height, title=title, note=code)
+        self.boxes.append(box)
+        self.lines.append(_link(box, beside, shape, key, "wire"))
+
+    def _about(self) -> tuple[Box, Box]:
+        """The registry above, the witnesses below."""
+        words, names = self._words, ", ".join(witness.name for witness in self._country.witnesses)
+        width, height = (300.0, 62.0) if self._shape.wide else (340.0, 62.0)
+
+        def box(key: str, y: float, note: str) -> Box:
+            x = (self.width - width) / 2
+            return Box(kind="about", key=key, x=x, y=y, width=width, height=height, title=(words[key],), note=note)
+
+        return box("registry", 0, words["registry-lead"]), box("witnesses", self.height - height, names)
 
 
 def _link(a: Box, b: Box, shape: _Shape, key: str, kind: str) -> Line:

@@ -123,7 +123,9 @@ class Portal:
             data=json_block(data),
             **values,
         )
-        return Response(text, media_type="text/html", headers={"Cache-Control": "no-store", "Content-Language": language})
+        return Response(
+            text, media_type="text/html", headers={"Cache-Control": "no-store", "Content-Language": language}
+        )
 
     def _names(self, language: str) -> dict[str, Any]:
         return {node.name: {"name": node.names.of(language), "member": node.member} for node in self._country.nodes}

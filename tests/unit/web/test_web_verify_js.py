@@ -1,4 +1,4 @@
-"""The page's verifying module, run under Node: it and `qaztech verify` find the same in good and in damaged receipts."""
+"""The page's verifying module, run under Node: it finds what `qaztech verify` finds in good and in damaged receipts."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def expected(country: ReceiptCountry, data: bytes) -> tuple[set[str], str | None
 
 
 @pytest.mark.parametrize("which", ["native", "vendored"])
-def test_a_good_receipt_holds_in_every_check(receipt: Receipt, check: Check, country: ReceiptCountry, which: str) -> None:
+def test_a_good_receipt_holds_in_every_check(
+    receipt: Receipt, check: Check, country: ReceiptCountry, which: str
+) -> None:
     """With the platform's cryptography and with the vendored one; the body is checked when it is given."""
     [found] = check([format_receipt(receipt)], which=which, bodies={"response": BODIES["response"]})
     assert found["native"] == (which == "native")

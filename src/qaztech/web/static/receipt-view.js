@@ -13,15 +13,22 @@ const COMMAND_ALONE = "python3 docs/verify.py receipt.json --anchor anchor.json"
 
 /** Show a receipt (its JSON text) in `place`. Gives `{setLanguage}`. */
 export function showReceipt(place, options) {
-  const view = new ReceiptView(place, options);
-  view.build();
-  return { setLanguage: (language) => view.setLanguage(language) };
+  try {
+    const view = new ReceiptView(place, options);
+    view.build();
+    return { setLanguage: (language) => view.setLanguage(language) };
+  } catch (error) {
+    // Not even JSON: there is nothing to show but that.
+    const t = translator(options.texts[options.language]);
+    place.replaceChildren(h("p", { class: "headline bad", role: "alert" }, mark("bad"), t("why", error.reason ?? String(error))));
+    return { setLanguage: () => {} };
+  }
 }
 
 class ReceiptView {
   constructor(place, { text, anchor, texts, language, crypto }) {
     Object.assign(this, { place, text, anchor, texts, crypto, bodies: {}, running: 0 });
-    this.receipt = parseJson(text, "json");
+    this.receipt = parseJson(text, "receipt.form");
     this.change = null;
     this.result = null;
     this.setTexts(language);
@@ -111,7 +118,7 @@ class ReceiptView {
     const all = this.changeable();
     const chosen = target === null ? all[Math.floor(Math.random() * all.length)] : all.find(({ at }) => at === target);
     const text = chosen.read();
-    const places = [...text].flatMap((character, i) => (character > " " && character < "~" ? [i] : []));
+    const places = changeablePlaces(text);
     const place = places[Math.floor(Math.random() * places.length)];
     const before = [...text];
     const after = String.fromCharCode(before[place].charCodeAt(0) ^ 1);
@@ -124,13 +131,13 @@ class ReceiptView {
 
   edited(target, text) {
     this.changeable().find(({ at }) => at === target).write(text);
-    const original = parseJson(this.text, "json");
+    const original = parseJson(this.text, "receipt.form");
     this.change = JSON.stringify(original) === JSON.stringify(this.receipt) ? null : { where: this.changeable().find(({ at }) => at === target) };
     this.check();
   }
 
   restore() {
-    const original = parseJson(this.text, "json");
+    const original = parseJson(this.text, "receipt.form");
     this.receipt.messages = original.messages;
     this.change = null;
   }
@@ -152,10 +159,11 @@ class ReceiptView {
     if (!this.change) return null;
     const { where, place, before, after } = this.change;
     const data = { where: where.name(), place, before, after };
+    const noticed = this.result?.checks.some(({ verdict }) => verdict === "bad");
     return h(
       "div",
       { class: "changed" },
-      h("p", {}, h("strong", {}, this.t("receipt", "changed"), ". "), this.t("receipt", place ? "changed-byte" : "changed-text", data)),
+      h("p", {}, h("strong", {}, this.t("receipt", "changed"), ". "), this.t("receipt", place ? "changed-byte" : "changed-text", data), noticed ? null : ` ${this.t("receipt", "unnoticed")}`),
       h("button", { type: "button", class: "undo", click: () => this.undo() }, this.t("receipt", "undo")),
     );
   }
@@ -168,10 +176,11 @@ class ReceiptView {
     const count = { ok: 0, bad: 0, unchecked: 0 };
     for (const { verdict } of checks) count[verdict]++;
     const bad = checks.filter(({ verdict }) => verdict === "bad");
+    const certain = checks.some(({ check, verdict }) => check === "state" && verdict === "ok");
     const kind = bad.length ? "bad" : "ok";
     return [
       h("p", { class: `headline ${kind}` }, mark(kind), h("span", {}, this.t("receipt", bad.length ? "fails" : "holds"))),
-      h("p", { class: "counts" }, this.t("receipt", "counts", count), !bad.length && h("span", { class: `state ${state}` }, this.t("state", state))),
+      h("p", { class: "counts" }, this.t("receipt", "counts", count), !bad.length && h("span", { class: `state ${certain ? state : ""}` }, this.t("state", state))),
       bad.length ? h("ul", { class: "failures" }, bad.map((check) => this.failure(check))) : null,
       isReceipt(this.receipt) && h("p", { class: "offer" }, h("button", { type: "button", class: "change", click: () => this.changeByte() }, this.t("receipt", "change")), " ", this.t("receipt", "change-lead")),
     ];
@@ -320,12 +329,12 @@ class ReceiptView {
     return found.length ? h("ul", { class: "checks" }, found.map((check) => this.checkItem(check))) : null;
   }
 
-  checkItem(check, subject = null) {
+  checkItem(check, subject = null, id = null) {
     const { check: name, verdict } = check;
     const said = verdict === "ok" ? this.says(check) : this.why(check);
     return h(
       "li",
-      { class: `check ${verdict}` },
+      { class: `check ${verdict}`, id },
       mark(verdict),
       h(
         "span",
@@ -367,7 +376,7 @@ class ReceiptView {
     return [
       h("h2", {}, this.t("receipt", "configuration")),
       h("p", { class: "lead" }, this.t("receipt", "configuration-lead")),
-      h("div", { id: idOf("configuration") }, this.checks("configuration", ...this.receipt.logs.map((_, i) => `logs/${i}`))),
+      h("div", { id: idOf("configuration") }, this.checks("configuration")),
       ...versions.map((at) =>
         h(
           "article",
@@ -375,6 +384,12 @@ class ReceiptView {
           h("h3", {}, this.t("receipt", "snapshot-number", { version: at.split("/")[1] })),
           h("ol", { class: "chain" }, this.checksAt(at).map((one) => this.checkItem(one))),
         ),
+      ),
+      h(
+        "article",
+        { class: "card" },
+        h("h3", {}, this.t("check", "logs")),
+        h("ol", { class: "chain" }, this.receipt.logs.map((_, i) => this.checksAt(`logs/${i}`).map((one) => this.checkItem(one, null, idOf(one.at))))),
       ),
     ];
   }
@@ -447,6 +462,19 @@ class ReceiptView {
 const check = (name, texts) => name !== undefined && name in texts;
 const idOf = (at) => `at-${at.replaceAll("/", "-")}`;
 const mark = (verdict) => h("span", { class: `mark ${verdict}`, "aria-hidden": "true" }, MARKS[verdict]);
+
+/** Where a change is one that this page can see: letters and digits, but not in a long (ML-DSA-44) signature. */
+function changeablePlaces(text) {
+  const places = [];
+  let at = 0;
+  for (const line of text.split("\n")) {
+    const letters = [...line];
+    const end = letters.length > 400 ? letters.indexOf(" ", 2) : letters.length;
+    for (let i = 0; i < end; i++) if (letters[i] > " " && letters[i] < "~") places.push(at + i);
+    at += letters.length + 1;
+  }
+  return places;
+}
 
 /** Base64 as the text it is; where it is not UTF-8, as it stands. */
 function readable(encoded) {

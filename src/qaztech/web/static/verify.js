@@ -282,12 +282,15 @@ async function checkWitnesses(checks, proof, anchor, crypto) {
     if (!proof.signed) throw new Unchecked("checkpoint.unverified");
     const hybrid = presentMlDsa(proof.checkpoint, proof.signed.keys);
     const witnessed = await checkCosignatures(proof.checkpoint, anchor.policy, crypto);
-    unchecked = hybrid ? [proof.log, ...witnessed.unchecked] : witnessed.unchecked;
+    unchecked = hybrid ? [brief(proof.log), ...witnessed.unchecked] : witnessed.unchecked;
     return { ...witnessed, shown: { names: [...witnessed.times.keys()].join(", "), time: Number(witnessed.time) * 1000 } };
   });
   proof.unchecked = unchecked;
   if (unchecked.length) checks.add("ml-dsa", proof.at, "unchecked", "ml-dsa", { names: unchecked.join(", ") });
 }
+
+/** A log's origin, short enough to be read. */
+const brief = (origin) => `…${origin.slice(-20, -12)}…`;
 
 // logs, parties, right, time ---------------------------------------------------------------------------------------------
 
