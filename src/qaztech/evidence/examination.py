@@ -251,24 +251,26 @@ class Heads:
         return signed
 
     def _examine(self, note: bytes, origin: str, keys: tuple[VerifierKey, ...]) -> Head:
+        cosigned: tuple[Finding, str] = (CANNOT, "no witness of the policy has cosigned it")
         try:
             signed = self.check_lines(note, keys)
             if signed.origin != origin:
                 raise Untrusted("receipt.origin", f"the checkpoint is of another log, {signed.origin[:150]}")
+            if self._policy.satisfied_by(()) or self._is_cosigned(signed):
+                try:
+                    witnessed = self._policy.verify(note, keys)
+                except Error as exc:
+                    cosigned = (BAD, exc.detail)
+                else:  # which the log's own signatures are part of
+                    by = ", ".join(witnessed.times) or "nobody, as asked"
+                    return Head((OK, f"signed by {origin}"), (OK, f"cosigned by {by}"), witnessed)
             signed.verify(keys)
             for key in keys:
                 if key.kind == ML_DSA_44:
                     cosigned_at(signed, key)
         except Error as exc:
             return Head((BAD, exc.detail), (CANNOT, "the checkpoint itself does not verify"))
-        signature = (OK, f"signed by {origin}")
-        if not self._policy.satisfied_by(()) and not self._is_cosigned(signed):
-            return Head(signature, (CANNOT, "no witness of the policy has cosigned it"))
-        try:
-            witnessed = self._policy.verify(note, keys)
-        except Error as exc:
-            return Head(signature, (BAD, exc.detail))
-        return Head(signature, (OK, f"cosigned by {', '.join(witnessed.times) or 'nobody, as asked'}"), witnessed)
+        return Head((OK, f"signed by {origin}"), cosigned)
 
     def _is_cosigned(self, signed: SignedCheckpoint) -> bool:
         return any(key.made(line) for line in signed.note.signatures for key in self._known)
