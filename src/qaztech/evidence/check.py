@@ -181,7 +181,7 @@ class _Walk:
             try:
                 self._frame(frame)
             except Error as error:
-                self._problem(error.detail, frame.position)
+                self._problem(f"a frame of kind {frame.kind} is not sound: {error.detail}", frame.position)
             if self._state is not None and frame.position == self._state.last:
                 self._check_state(scan.crc, scan.position)
             if progress is not None and count % 4096 == 0:
@@ -255,7 +255,10 @@ class _Walk:
             self._found_head(signed)
         if self._state is not None:
             try:
-                self._found_head(SignedCheckpoint.parse(self._state.head).verify([self._key]))
+                signed = SignedCheckpoint.parse(self._state.head).verify([self._key])
+                self._found_head(signed)
+                if (signed.size, signed.root) != (self._state.size, self._state.root()):
+                    self.problems.append(Problem("state", "its head is not that of its peaks"))
             except Error as error:
                 self.problems.append(Problem("state", error.detail))
         largest = self.head

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from qaztech.core.errors import Error, Halt, Malformed
 from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
 from qaztech.evidence.derived import AppendFile, NoteRows, Rows
-from qaztech.evidence.merkle import Frontier, leaf_hash
+from qaztech.evidence.merkle import leaf_hash
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.state import Identity, State, read_state
 from qaztech.evidence.storage import Storage
@@ -141,7 +141,7 @@ def _verified(note: bytes, key: VerifierKey) -> Checkpoint:
 
 
 def _check_state(state: State, signed: Checkpoint | None) -> None:
-    if signed is None or signed.size != state.size or Frontier(state.size, state.peaks).root() != signed.root:
+    if signed is None or (signed.size, signed.root) != (state.size, state.root()):
         raise damaged("the file `state` does not agree with the head it holds")
 
 

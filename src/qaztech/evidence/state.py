@@ -16,7 +16,7 @@ from zlib import crc32
 
 from qaztech.core.errors import Malformed
 from qaztech.evidence.checkpoint import MAX_SIZE
-from qaztech.evidence.merkle import HASH_SIZE
+from qaztech.evidence.merkle import HASH_SIZE, Frontier
 from qaztech.evidence.note import VerifierKey, parse_base64
 from qaztech.evidence.storage import Storage, read_whole, write_whole
 from qaztech.evidence.wal import MIN_SEGMENT_SIZE
@@ -72,6 +72,10 @@ class State:
     notes: dict[int, int]
     # The signed head of `size`.
     head: bytes
+
+    def root(self) -> bytes:
+        """Root of the tree with these peaks."""
+        return Frontier(self.size, self.peaks).root()
 
     def format(self) -> bytes:
         """The file `state`, which ends with its own SHA-256."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from log_support import DIRECTORY, KEY, ORIGIN, Desk
 
 from qaztech.core.errors import Conflict, Halt, Malformed, NotFound
+from qaztech.evidence.check import check_log
 from qaztech.evidence.log import Entry, Log, LogView, NoteFrame
 from qaztech.evidence.state import ClosedLog, State, close_origin, read_closed
 from qaztech.evidence.storage import OsStorage, write_whole
@@ -517,3 +519,79 @@ def test_memory_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(tree._remembered) <= 100
     assert len(tree.levels[0]._tail) <= 3 * 8192 * 32
     assert len(log._contents.rows.file._tail) <= 3 * 2048 * 32 + (64 << 10)
+
+
+# Frames that are whole and yet wrong
+
+
+def test_time_that_goes_back_stops_the_log() -> None:
+    """Entries are found by time, so a file whose times fall is not one this log wrote."""
+    desk = Desk()
+    log = grown(desk, 2)
+    log._contents.time = 0
+    log.commit([Entry(bytes(16), 5, b"long ago")])
+    with pytest.raises(Halt, match="time goes back"):
+        desk.reopened()
+    assert check_log(DIRECTORY, storage=desk.storage).problems[0].index == 2
+
+
+def test_a_frame_without_its_form_stops_the_log() -> None:
+    """A right checksum does not make a right frame."""
+    desk = Desk()
+    log = grown(desk, 2)
+    log._head = replace(log.head, note=b"not a checkpoint")
+    log.commit(desk.entries(1))
+    with pytest.raises(Halt, match="does not have its form"):
+        desk.reopened()
+    assert "a frame of kind 3 is not sound" in check_log(DIRECTORY, storage=desk.storage).problems[0].what
+
+
+def test_another_root_behind_the_end_stops_the_log() -> None:
+    """A head of the same key over other entries, left behind the last frame, contradicts this log."""
+    desk, other = Desk(), Desk()
+    log = grown(desk, 3)
+    fork = other.create().commit(other.entries(2, data=b"other")).head
+    desk.disk.pwrite(desk.disk.open(SEGMENT), fork.note, end(log) + 100)
+    with pytest.raises(Halt, match="another root was, at 2"):
+        desk.reopened()
+
+
+def test_a_state_whose_head_is_of_other_peaks_is_named_by_the_check() -> None:
+    """The check compares the head in `state` with its peaks, as opening does."""
+    desk, other = Desk(), Desk()
+    grown(desk, 2).close()
+    fork = other.create().commit(other.entries(2, data=b"other")).head
+    state = replace(State.parse(desk.disk.content(DIRECTORY / "state")), head=fork.note)
+    write_whole(desk.storage, DIRECTORY / "state", state.format(), "state.file")
+    assert "not that of its peaks" in str(check_log(DIRECTORY, storage=desk.storage).problems[0])
+
+
+def test_a_long_log_is_made_again_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derived files that are made from the beginning are written as they grow, not at the end."""
+    monkeypatch.setattr("qaztech.evidence.recovery._APPLY", 100)
+    monkeypatch.setattr("qaztech.evidence.recovery._WRITE_BEHIND", 3200)
+    desk = Desk()
+    log = grown(desk, 700, 700)
+    log.close()
+    head = log.head
+    desk.disk.rename(DIRECTORY / "state", DIRECTORY / "old")
+    log = desk.reopened()
+    assert log.head == head
+    assert log._contents.rows.file.unwritten < 700 * 32
+    log.close()
+    assert check_log(DIRECTORY, storage=desk.storage).ok
+
+
+def test_a_directory_that_cannot_be_made_is_a_halt(tmp_path: Path) -> None:
+    """Errors of the system while creating or opening come as what they mean to a log."""
+    desk = Desk(storage=OsStorage(), directory=tmp_path / "none" / "log")
+    with pytest.raises(Halt, match=r"log\.disk-failed"):
+        desk.create()
+    desk = Desk(storage=OsStorage(), directory=tmp_path / "log")
+    desk.create().close()
+    shutil.rmtree(desk.directory / "wal")
+    (desk.directory / "wal").write_bytes(b"not a directory")
+    with pytest.raises(Halt, match=r"log\.disk-failed"):
+        desk.open()
+    with pytest.raises(Halt, match=r"log\.disk-failed"):
+        Log.open_read_only(desk.directory, storage=desk.storage)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from log_support import Desk
+from log_support import KEY, Desk
 
 from qaztech.core.errors import Halt, Limited, Malformed, Unavailable
 from qaztech.evidence.log import Commit, Entry
@@ -406,3 +406,59 @@ async def test_closing_drains_on_the_loop_too() -> None:
     bench.sequencer.note(1, 1, b"n")
     await bench.sequencer.close()
     assert (bench.log.size, bench.log.note_count(1)) == (QUICK_SYNCS + 10, 1)
+
+
+async def test_a_key_that_fails_halts_the_log() -> None:
+    """An entry that is durable and cannot be signed is told as a halt, not as a success, and not left untold."""
+    bench = Bench()
+
+    class Gone:
+        public = KEY.public
+
+        def sign(self, _: bytes) -> bytes:
+            raise RuntimeError("the token is gone")
+
+    bench.log._key = Gone()
+    bench.append(2)
+    await bench.until(2)
+    assert [error and error.code for _, _, error in bench.heard] == ["log.failed"] * 2
+    await bench.sequencer.close()
+
+
+async def test_a_log_closed_too_early_is_told() -> None:
+    """Whoever waits when the log is closed under the queue hears of it, whatever another waiter's callback does."""
+    bench = Bench()
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    await asyncio.sleep(0.02)
+    bench.sequencer.append(bench.desk.entries(1)[0], broken)
+    bench.append(1)
+    bench.log.close()
+    await bench.until(1)
+    assert bench.heard[0][:2] == (-1, None)
+    assert [type(error) for error in reported] == [ZeroDivisionError]
+    await bench.sequencer.close()
+
+
+def test_a_loop_that_ends_first_leaves_no_stuck_thread() -> None:
+    """When the loop is closed during a sync the thread ends quietly; the entry was never told to be durable."""
+    heard: list[object] = []
+
+    async def begin() -> Bench:
+        bench = Bench()
+        await asyncio.sleep(0.02)
+        bench.disk.gate.clear()
+        bench.append()
+        await asyncio.sleep(0.02)
+        bench.heard = heard  # type: ignore[assignment]
+        return bench
+
+    bench = asyncio.run(begin())
+    bench.disk.gate.set()
+    bench.sequencer._writer._thread.join(5)
+    assert not bench.sequencer._writer._thread.is_alive()
+    assert heard == []
