@@ -1,22 +1,23 @@
 """A member that does not keep to the protocol: a real node's certificate, member file and log key, driven by a test.
 
-`Adversary` has the identity of one organisation of a founded country whose node does not run. It keeps a log of its own in
-memory, which it may fork, and speaks frames over real mutual TLS: as a consumer node (`dial`) or a provider (`listen`).
+`Adversary` has the identity of one organisation of a founded country whose node does not run. It keeps a log of its
+own in memory, which it may fork, and speaks frames over real mutual TLS: as a consumer node (`dial`) or a provider
+(`listen`).
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import ssl
 import threading
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Self, TypeVar
+from uuid import UUID
 
 from qaztech.core.commitment import BODY, HEADERS, PATH, QUERY, commit
 from qaztech.core.exchange import PROTOCOL_VERSION
@@ -25,10 +26,9 @@ from qaztech.core.time import SystemClock
 from qaztech.evidence.checkpoint import SignedCheckpoint, sign_checkpoint
 from qaztech.evidence.merkle import Frontier, consistency_proof, leaf_hash, node_hash
 from qaztech.node import frames
-from qaztech.node.place import new_message_id
+from qaztech.node.settings import NodeSettings
 from qaztech.registry.member_file import log_origin
 from qaztech.runtime.settings import read_settings
-from qaztech.node.settings import NodeSettings
 from qaztech.testing.instance import Instance
 from qaztech.trust.certificates import client_context, server_context
 from qaztech.trust.keys import Ed25519Key
@@ -95,7 +95,7 @@ class Memory:
 
 
 class Wire:
-    """One connection to a node: frames out, frames in. Heads are sent as they are due, unless the test sends its own."""
+    """One connection to a node: frames out, frames in. `prove` sends the head that is due."""
 
     def __init__(self, sock: ssl.SSLSocket, log: Memory) -> None:
         self._sock = sock
@@ -175,7 +175,7 @@ class Wire:
     def close(self) -> None:
         self._sock.close()
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -219,11 +219,15 @@ class Adversary:
 
     def connect(self, to: str, *, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLSocket:
         """A TLS connection to a node's link port."""
-        context = client_context(certificate or self.directory / "tls.pem", key or self.directory / "tls.key", [self._ca()])
+        context = client_context(
+            certificate or self.directory / "tls.pem", key or self.directory / "tls.key", [self._ca()]
+        )
         plain = socket.create_connection(("127.0.0.1", self._country.country["ports"]["links"][to]), PATIENCE)
         return context.wrap_socket(plain)
 
-    def dial(self, to: str, *, log: Memory | None = None, hello: Callable[[frames.Hello], frames.Hello] | None = None) -> Wire:
+    def dial(
+        self, to: str, *, log: Memory | None = None, hello: Callable[[frames.Hello], frames.Hello] | None = None
+    ) -> Wire:
         """A link to a node, with both hellos said (ours as `hello` would have it)."""
         wire = Wire(self.connect(to), log or self.log)
         self._greet(wire, hello)
@@ -243,7 +247,7 @@ class Adversary:
 
     def ask(
         self,
-        to: str,
+        node: str,
         service: str,
         *,
         log: Memory | None = None,
@@ -259,12 +263,16 @@ class Adversary:
     ) -> Asked:
         """A request to a service of a node, its record appended to our log; `changed` are fields of the record."""
         secret = bytes(32)
-        status = self._country.manage(to, "/status")
+        status = self._country.manage(node, "/status")
         now = SystemClock().now()
-        message = str(changed.pop("message", new_message_id(now)))
+        message = str(changed.pop("message", "") or message_id(now))
         client = client or self.system
         if headers is None:
-            headers = [(b"X-Road-Client", client.encode()), (b"x-road-request-id", message.encode()), (b"x-road-id", b"id-1")]
+            headers = [
+                (b"X-Road-Client", client.encode()),
+                (b"x-road-request-id", message.encode()),
+                (b"x-road-id", b"id-1"),
+            ]
         lines = b"".join(b"%b:%b\r\n" % header for header in headers)
         fields: dict[str, str | int] = {
             "message": message,
@@ -287,7 +295,15 @@ class Adversary:
         record = format_record("request", **{**fields, **changed})
         index = (log or self.log).append(record.data)
         frame = frames.Request(
-            next(self._streams), index, record.data, secret, prefix or f"/r1/{service}".encode(), path, query, lines, body
+            next(self._streams),
+            index,
+            record.data,
+            secret,
+            prefix or f"/r1/{service}".encode(),
+            path,
+            query,
+            lines,
+            body,
         )
         return Asked(frame, record, secret)
 
@@ -386,6 +402,12 @@ class Adversary:
         return (self._country.home / "registry" / "ca.pem").read_text()
 
 
+def message_id(now: int) -> str:
+    """A fresh message id (UUID version 7)."""
+    bits = int.from_bytes(os.urandom(10))
+    return str(UUID(int=now << 80 | 7 << 76 | (bits >> 68) << 64 | 2 << 62 | bits & (1 << 62) - 1))
+
+
 def changed(frame: F, **fields: Any) -> F:
     """The same frame with other fields."""
     values = {name: getattr(frame, name) for name in frame.__struct_fields__}
@@ -395,6 +417,3 @@ def changed(frame: F, **fields: Any) -> F:
 def signature_of(note: bytes) -> bytes:
     """The first signature of a note."""
     return SignedCheckpoint.parse(note).note.signatures[0].signature
-
-
-__all__ = ["Adversary", "Asked", "Memory", "Silence", "Wire", "b64decode", "changed", "replace", "signature_of", "urlsplit"]

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from adversary import Adversary
 
+from adversary import Adversary
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.log import LogView

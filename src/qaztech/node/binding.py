@@ -1,17 +1,69 @@
-"""What ties a message to its record and a record to its exchange: the checks both sides make. Pure; raises `Untrusted`.
+"""What ties a message to its record and a record to its exchange: how records are made, and the checks of both sides.
 
-Whatever fails here is a peer that does not keep to the protocol, or somebody in between; the link it came by ends.
+Pure; checks raise `Untrusted`. Whatever fails here is a peer that does not keep to the protocol, or somebody in
+between; the link it came by ends.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from qaztech.core.commitment import BODY, HEADERS, PATH, QUERY, commit
-from qaztech.core.errors import Malformed, Untrusted
+from qaztech.core.errors import Limited, Malformed, Untrusted
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.core.record import STREAMED, Record, hash_text, parse_record
+from qaztech.core.record import STREAMED, Kind, Record, format_record, hash_text, parse_record
 from qaztech.node import rest
 from qaztech.node.frames import Request, Response
+from qaztech.node.place import Allowed, Call
 from qaztech.registry.configuration import Configuration
+
+# What a peer's edge may have let in is its setting; this is what can cross at all.
+MAX_TARGET = 64 * 1024
+MAX_HEADERS = 256
+MAX_HEADER_BYTES = 128 * 1024
+# What the provider node puts into every answer, once each.
+_ANSWER_NAMES = (rest.ID, rest.CLIENT, rest.SERVICE, rest.REQUEST_ID, rest.REQUEST_HASH, b"date")
+
+
+def request_record(
+    call: Call, allowed: Allowed, *, own: str, peer: str, secret: bytes, now: int, lifetime: int
+) -> Record:
+    """The record of a request that is about to leave; `lifetime` in milliseconds."""
+    return format_record(
+        "request",
+        message=call.message.text,
+        from_=own,
+        to=peer,
+        client=str(call.client),
+        service=str(call.service),
+        method=call.method,
+        endpoint=allowed.endpoint,
+        snapshot=allowed.configuration.snapshot_text,
+        time=now,
+        expires=now + lifetime,
+        attempt=call.attempt,
+        size=STREAMED if call.body is None else len(call.body),
+        path=hash_text(commit(secret, PATH, call.suffix.encode())),
+        query=hash_text(commit(secret, QUERY, call.query)),
+        headers=hash_text(commit(secret, HEADERS, call.headers)),
+        body=STREAMED if call.body is None else hash_text(commit(secret, BODY, call.body)),
+    )
+
+
+def answer_record(kind: Kind, request: Record, bound: str, *, snapshot: str, now: int, **fields: str | int) -> Record:
+    """The provider node's answer to a request: a response, or a refusal."""
+    return format_record(
+        kind, message=request["message"], from_=request["to"], to=request["from"], client=request["client"],
+        service=request["service"], request=bound, snapshot=snapshot, time=now, **fields,
+    )  # fmt: skip
+
+
+def unanswered_record(kind: Kind, request: Record, bound: str, *, now: int, code: str) -> Record:
+    """What the consumer node records when no answer came, or none to its end."""
+    return format_record(
+        kind, message=request["message"], from_=request["from"], to=request["to"], client=request["client"],
+        service=request["service"], request=bound, time=now, code=code,
+    )  # fmt: skip
 
 
 def check_parties(
@@ -21,7 +73,7 @@ def check_parties(
     record = _parsed(data, "request", "request.untrusted")
     if record["from"] != peer or record["to"] != own:
         raise Untrusted("request.audience", "a request for another node, or from another log", at="caller")
-    client, service = SubsystemId.parse(record["client"]), ServiceId.parse(record["service"])
+    client, service = _client(record["client"]), _service(record["service"])
     theirs, ours = configuration.log(peer), configuration.log(own)
     if theirs is None or not theirs.speaks_for(client.member, now) or not configuration.is_subsystem(client):
         raise Untrusted("request.audience", "the peer's log does not speak for the client's member", at="caller")
@@ -31,7 +83,11 @@ def check_parties(
 
 
 def check_opened(record: Record, frame: Request) -> rest.Headers:
-    """The headers, when everything sent opens its commitment and the headers say what the record says."""
+    """The headers, when everything sent opens its commitment and is a request that says what the record says.
+
+    Target and headers go to the provider's system as they are: what could be read there as another request, or as two,
+    must not come this far.
+    """
     if (
         record["path"] != hash_text(commit(frame.secret, PATH, frame.path.encode()))
         or record["query"] != hash_text(commit(frame.secret, QUERY, frame.query))
@@ -41,15 +97,19 @@ def check_opened(record: Record, frame: Request) -> rest.Headers:
         raise Untrusted("request.untrusted", "a request does not open its commitments", at="caller")
     try:
         headers = rest.parse_header_lines(frame.headers)
+        crossing = [header for header in headers if header[0].lower() != rest.REQUEST_ID]
+        kept = rest.kept_headers(crossing, max_count=MAX_HEADERS, max_bytes=MAX_HEADER_BYTES)
+        call = rest.parse_target(frame.prefix + frame.path.encode() + frame.query, MAX_TARGET)
         named = rest.parse_client(rest.header_values(headers, rest.CLIENT))
-    except Malformed as exc:
+    except (Malformed, Limited) as exc:
         raise Untrusted("request.untrusted", exc.detail, at="caller") from exc
+    if kept != crossing or (call.suffix, call.query) != (frame.path, frame.query):
+        raise Untrusted("request.untrusted", "a request is not one that an edge lets in", at="caller")
     if (
         str(named) != record["client"]
+        or str(call.service) != record["service"]
         or rest.header_values(headers, rest.REQUEST_ID) != [record["message"].encode()]
         or len(rest.header_values(headers, rest.ID)) != 1
-        or (frame.path and not frame.path.startswith("/"))
-        or (frame.query and not frame.query.startswith(b"?"))
     ):
         raise Untrusted("request.untrusted", "the headers do not say what the record says", at="caller")
     return headers
@@ -69,11 +129,26 @@ def check_answer(data: bytes, kind: str, request: Record, bound: str) -> Record:
 
 
 def check_answer_opened(record: Record, frame: Response) -> None:
-    """Everything sent with a response opens its commitment."""
+    """Everything sent with a response opens its commitment, and is an answer that can be given to the caller."""
     if record["headers"] != hash_text(commit(frame.secret, HEADERS, frame.headers)) or not _body_is(
         record, frame.secret, frame.body
     ):
         raise Untrusted("response.untrusted", "a response does not open its commitments", at="provider-node")
+    try:
+        headers = rest.parse_header_lines(frame.headers)
+        kept = rest.kept_headers(headers, response=True, max_count=MAX_HEADERS, max_bytes=MAX_HEADER_BYTES)
+        values = {name: rest.header_values(headers, name) for name in _ANSWER_NAMES}
+        named = rest.parse_client(values[rest.CLIENT])
+    except (Malformed, Limited) as exc:
+        raise Untrusted("response.untrusted", exc.detail, at="provider-node") from exc
+    if kept != headers or not 200 <= record.number("status") <= 599 or any(len(v) != 1 for v in values.values()):
+        raise Untrusted("response.untrusted", "a response is not one that a node gives", at="provider-node")
+    if (
+        str(named) != record["client"]
+        or values[rest.SERVICE] != [record["service"].encode()]
+        or values[rest.REQUEST_ID] != [record["message"].encode()]
+    ):
+        raise Untrusted("response.untrusted", "the headers do not say what the record says", at="provider-node")
 
 
 def _body_is(record: Record, secret: bytes, body: bytes | None) -> bool:
@@ -90,3 +165,8 @@ def _parsed(data: bytes, kind: str, code: str) -> Record:
     if record.kind != kind:
         raise Untrusted(code, f"a record of kind {record.kind} where {kind} is expected", at="caller")
     return record
+
+
+# The same few clients and services come again and again, and reading an identifier costs more than looking it up.
+_client = lru_cache(maxsize=4096)(SubsystemId.parse)
+_service = lru_cache(maxsize=4096)(ServiceId.parse)
