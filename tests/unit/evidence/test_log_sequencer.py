@@ -371,12 +371,12 @@ async def quick(bench: Bench, commits: int) -> None:
 
 async def test_the_loop_waits_itself_while_the_disk_is_quick() -> None:
     """After enough quick syncs they are waited for on the loop; one slow sync sends the next ones to the thread."""
-    bench = Bench(slow_sync=0.05)
+    bench = Bench(slow_sync=0.3)
     await quick(bench, 1)
     assert not bench.disk.on_loop, "a disk that nobody knows is not trusted"
     await quick(bench, QUICK_SYNCS)
     assert bench.disk.on_loop
-    bench.disk.delay = 0.06
+    bench.disk.delay = 0.35
     await quick(bench, 1)
     bench.disk.delay = 0
     await quick(bench, 1)
