@@ -41,6 +41,7 @@ from qaztech.node.receipts import ReceiptMaker
 from qaztech.node.replay import ReplayGuard
 from qaztech.node.settings import NodeSettings, ServiceSettings
 from qaztech.node.systems import System, Systems
+from qaztech.node.throttle import Throttle
 from qaztech.node.timestamping import Timestamping
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.client import ConfigurationClient
@@ -103,19 +104,21 @@ class NodeBuilder:
         receipts: list[ReceiptMaker] = []
         questions = Questions(log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing)
 
+        link_throttle = Throttle()
+
         def link(handler: LinkHandler, dialled: NodeEntry | None) -> Link:
             return Link(
                 dialled=dialled, node=settings.id, configuration=client.configuration, log=own, accepted=accepted,
-                incidents=incidents, handler=handler, loop=loop,
+                incidents=incidents, throttle=link_throttle, handler=handler, loop=loop,
             )  # fmt: skip
 
         consumer = Consumer(
             place=place, make_link=link, tls=lambda: self._tls(client, client_context),
-            answer_question=questions.answer,
+            answer_question=questions.answer, incidents=incidents,
         )  # fmt: skip
         provider = Provider(
             place=place, systems=systems, answer_question=questions.answer,
-            count=lambda code: self._metrics.count_label("refused_total", "code", code),
+            count=lambda code: self._metrics.count_label("refused_total", "code", code), incidents=incidents,
         )  # fmt: skip
         receipts.append(
             ReceiptMaker(
@@ -131,6 +134,7 @@ class NodeBuilder:
             reconcile=lambda message, subsystem, answer: _reconcile(loop, receipts[0], message, subsystem, answer),
             count=lambda code: self._metrics.count_label("edge_faults_total", "code", code),
             want=lambda member: nodes[0].want(member),  # noqa: PLW0108  # the node comes after its edge
+            throttle=Throttle(),
         )  # fmt: skip
         incoming = Management(
             node=_Late(nodes), receipts=receipts[0], events=self._events, incidents=incidents, log=own.log,

@@ -31,8 +31,8 @@ MAX_BATCH_BYTES: Final = 1 << 20
 # Notes wait for entries to travel with; if none come, they go alone after so many seconds.
 NOTE_DELAY: Final = 0.25
 # A sync that took longer than this (seconds) sends the next ones to the thread; so many quick ones bring them back.
-SLOW_SYNC: Final = 0.003
-QUICK_SYNCS: Final = 64
+SLOW_SYNC: Final = 0.02
+QUICK_SYNCS: Final = 32
 
 
 class Sequencer:

@@ -15,7 +15,7 @@ from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
 from qaztech.core.ids import NodeId
 from qaztech.node.exchange import IDEMPOTENT, Outgoing
 from qaztech.node.frames import Answer, Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
-from qaztech.node.link import Link
+from qaztech.node.link import IncidentReporter, Link
 from qaztech.node.place import Allowed, Call, Caller, Place, Sink, new_message_id
 from qaztech.registry.configuration import NodeEntry
 
@@ -49,11 +49,13 @@ class Consumer:
         make_link: MakeLink,
         tls: Callable[[], ssl.SSLContext],
         answer_question: Callable[[Link, Question], None],
+        incidents: IncidentReporter,
     ) -> None:
         self._place = place
         self._make_link = make_link
         self._tls = tls
         self._answer_question = answer_question
+        self._incidents = incidents
         self._peers: dict[NodeId, Peer] = {}
         self.exchanges: set[Outgoing] = set()
         self._draining = False
@@ -211,6 +213,14 @@ class Consumer:
         exchange = link.streams.get(frame.stream)
         if not isinstance(exchange, Outgoing):
             return  # it ended here meanwhile (a time-out); heads went on regardless
+        try:
+            self._deliver(exchange, frame)
+        except Untrusted as exc:
+            self._incidents.report(exc, peer=link.origin)
+            raise
+
+    @staticmethod
+    def _deliver(exchange: Outgoing, frame: Response | Refused | Dropped | Data | Tail | Window | Cancel) -> None:
         if isinstance(frame, Response):
             exchange.on_response(frame)
         elif isinstance(frame, Refused):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import UUID
 
-from qaztech.core.errors import Error, Forbidden, NotFound, Unauthenticated
+from qaztech.core.errors import Error, Forbidden, Limited, NotFound, Unauthenticated
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.node import about, rest
 from qaztech.node.consumer import Consumer
@@ -21,6 +21,7 @@ from qaztech.node.faults import Dialect, fault_of
 from qaztech.node.http_request import Peer, Request
 from qaztech.node.metadata import is_list_clients
 from qaztech.node.place import Call, Feed, MessageId, Place, Sink, new_message_id, random_uuid
+from qaztech.node.throttle import Throttle
 from qaztech.trust.certificates import spki_hash
 
 _AUTHORIZATION = b"authorization"
@@ -62,10 +63,12 @@ class Edge:
         reconcile: Callable[[UUID, SubsystemId, Callable[[bytes | Error], None]], None],
         count: Callable[[str], None],
         want: Callable[[MemberId], bool],
+        throttle: Throttle,
     ) -> None:
         self._place = place
         self._consumer = consumer
         self._want = want
+        self._throttle = throttle
         self._rules = rules
         self._reconcile = reconcile
         self._count = count
@@ -135,8 +138,13 @@ class Edge:
         client = rest.parse_client(rest.header_values(kept, rest.CLIENT))
         if not isinstance(client, SubsystemId):
             raise Forbidden("client.member", "The client must be a subsystem", at="consumer-node")
+        if not self._throttle.allows(request.peer.address, self._place.loop.time()):
+            raise Limited(
+                "limit.authentication", "Too many failed authentications from this address", at="caller", retry_after=1
+            )
         access = rules.clients.get(client)
         if access is None:
+            self._throttle.failed(request.peer.address, self._place.loop.time())
             raise Forbidden("client.unknown", f"Client 'SUBSYSTEM:{client}' not found", at="consumer-node")
         if access.tokens:
             for header in kept:
@@ -144,6 +152,7 @@ class Edge:
                     return client, [other for other in kept if other is not header]
         if _has_certificate(request.peer, access.certificates) or (access.loopback and request.peer.is_loopback):
             return client, kept
+        self._throttle.failed(request.peer.address, self._place.loop.time())
         raise Unauthenticated(
             "client.unauthenticated", f"Client 'SUBSYSTEM:{client}' did not authenticate", at="consumer-node"
         )

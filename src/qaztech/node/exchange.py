@@ -11,11 +11,11 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from qaztech.core.commitment import BODY, HEADERS, PATH, QUERY, SECRET_SIZE, commit
+from qaztech.core.commitment import BODY, HEADERS, SECRET_SIZE, commit
 from qaztech.core.errors import Error, Forbidden, NotFound, Unavailable, Untrusted
 from qaztech.core.exchange import CLOCK_SKEW, MAX_LIFETIME
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.core.record import NO_ENDPOINT, STREAMED, Kind, Record, format_record, hash_text, is_code, message_bytes
+from qaztech.core.record import NO_ENDPOINT, STREAMED, Kind, Record, hash_text, is_code, message_bytes
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
@@ -35,28 +35,13 @@ class Outgoing:
     """The consumer node's side of one exchange."""
 
     __slots__ = (
-        "_answered",
-        "_began",
-        "_call",
-        "_caller",
-        "_deadline",
-        "_index",
-        "_leaf",
-        "_on_end",
-        "_place",
-        "_receiver",
-        "_record",
-        "_response",
-        "_secret",
-        "_sender",
-        "_sent",
-        "_stream",
-        "link",
+        "_answered", "_began", "_caller", "_deadline", "_index", "_leaf", "_on_end", "_place", "_receiver",
+        "_record", "_response", "_secret", "_sender", "_sent", "_stream", "call", "link",
     )  # fmt: skip
 
     def __init__(self, *, place: Place, call: Call, caller: Caller, on_end: Callable[[Outgoing], None]) -> None:
         self._place = place
-        self._call = call
+        self.call = call
         self._caller = caller
         self._on_end = on_end
         self._began = place.clock.now()
@@ -70,15 +55,10 @@ class Outgoing:
         self._sender: BodySender | None = None
         self._receiver: BodyReceiver | None = None
 
-    @property
-    def call(self) -> Call:
-        """What is being called."""
-        return self._call
-
     def authorise(self) -> Allowed:
         """Steps 1 to 3: who calls what, where it lives, and by which right. Raises what the caller is told."""
         configuration = self._place.configuration()
-        call = self._call
+        call = self.call
         # step 1: identify the calling subsystem (its credentials were checked at the edge)
         if not configuration.is_subsystem(call.client):
             raise Forbidden("client.unknown", f"Client 'SUBSYSTEM:{call.client}' not found", at="consumer-node")
@@ -108,39 +88,23 @@ class Outgoing:
 
     def send(self, link: Link, allowed: Allowed) -> None:
         """Steps 4 and 5, on a link that is ready; step 6 follows when the log says durable. Raises at once or calls."""
-        call, place = self._call, self._place
+        call, place = self.call, self._place
         self.link = link
         # step 4: make the request record
         secret = os.urandom(SECRET_SIZE)
         now = place.clock.now()
-        streamed = call.body is None
-        self._record = format_record(
-            "request",
-            message=call.message.text,
-            from_=place.journal.origin,
-            to=link.origin,
-            client=str(call.client),
-            service=str(call.service),
-            method=call.method,
-            endpoint=allowed.endpoint,
-            snapshot=allowed.configuration.snapshot_text,
-            time=now,
-            expires=now + place.limits.request_lifetime,
-            attempt=call.attempt,
-            size=STREAMED if call.body is None else len(call.body),
-            path=hash_text(commit(secret, PATH, call.suffix.encode())),
-            query=hash_text(commit(secret, QUERY, call.query)),
-            headers=hash_text(commit(secret, HEADERS, call.headers)),
-            body=STREAMED if call.body is None else hash_text(commit(secret, BODY, call.body)),
-        )
+        self._record = binding.request_record(
+            call, allowed, own=place.journal.origin, peer=link.origin, secret=secret, now=now,
+            lifetime=place.limits.request_lifetime,
+        )  # fmt: skip
         self._secret = secret
-        self._leaf = b"" if not streamed else leaf_hash(self._record.data)
+        self._leaf = b""
         kept = Kept(secret, call.suffix, call.query, call.headers)
         # step 5: append it to the node's own log, durable
         place.journal.append(Entry(call.message.data, now, self._record.data, seal_kept(kept)), self._request_durable)
 
     def _request_durable(self, index: int, commit_: Commit | None, error: Error | None) -> None:
-        link, record, call = self.link, self._record, self._call
+        link, record, call = self.link, self._record, self.call
         if error is not None or commit_ is None:
             self._fail(error or Unavailable("log.halted", "the log is halted", at="log"))
             return
@@ -257,12 +221,12 @@ class Outgoing:
     # The answer ---------------------------------------------------------------------------------------------------
 
     def _verified(self, data: bytes, kind: str, index: int, request_index: int) -> Record:
-        """Step 10: the consumer node verifies: form, peer, binding to the request, proof in the peer's log."""
+        # step 10: the consumer node verifies, appends, durable, answers; its acknowledgement carries the proof back
         request, link = self._record, self._link
         if request is None:
             raise Untrusted("response.untrusted", "an answer to nothing that was asked", at="provider-node")
         record = binding.check_answer(data, kind, request, f"{hash_text(self._leaf)} {self._index}")
-        if abs(record.number("time") - self._place.clock.now()) > CLOCK_SKEW + self._age():
+        if abs(record.number("time") - self._place.clock.now()) > CLOCK_SKEW + self._place.clock.now() - self._began:
             raise Untrusted("response.stale", "the peer's clock is more than a minute off", at="provider-node")
         if link.proven_leaf(index) != leaf_hash(data):
             raise Untrusted("response.untrusted", "a record is not proven to stand in its log", at="provider-node")
@@ -284,18 +248,17 @@ class Outgoing:
 
         now = self._place.clock.now()
         try:
-            entry = Entry(self._call.message.data, now, record.data, seal_kept(kept))
+            entry = Entry(self.call.message.data, now, record.data, seal_kept(kept))
             self._place.journal.append(entry, durable)
         except Error as exc:
             self._fail(exc)
 
     def _acknowledge(self, record: Record, index: int, peer_index: int, commit_: Commit) -> None:
         if record.kind != "request" and self._link.alive:
-            ack = Ack(self._call.message.data, index, peer_index)
+            ack = Ack(self.call.message.data, index, peer_index)
             self._link.send_proven(ack, index, commit_.head.size, commit_.head.signature)
 
     def _deliver(self, frame: Response, index: int) -> None:  # noqa: ARG002
-        """Step 10: … appended, durable, answered; the acknowledgement with its proof is on its way."""
         response = self._response
         assert response is not None  # noqa: S101  # set by on_response
         if frame.body is not None:
@@ -330,7 +293,7 @@ class Outgoing:
         self._answered = True
         if self._deadline is not None:
             self._deadline.cancel()
-        call = self._call
+        call = self.call
         error: Error
         if sent and call.method not in IDEMPOTENT:
             error = Unavailable(
@@ -368,12 +331,8 @@ class Outgoing:
         request = self._record
         assert request is not None  # noqa: S101  # there is no answer to wait for before there is a request
         now = self._place.clock.now()
-        record = format_record(
-            kind,
-            message=request["message"], from_=request["from"], to=request["to"], client=request["client"],
-            service=request["service"], request=f"{hash_text(self._leaf)} {self._index}", time=now, code=code,
-        )  # fmt: skip
-        return Entry(self._call.message.data, now, record.data)
+        record = binding.unanswered_record(kind, request, f"{hash_text(self._leaf)} {self._index}", now=now, code=code)
+        return Entry(self.call.message.data, now, record.data)
 
     def _fail(self, error: Error) -> None:
         self._answered = True
@@ -387,7 +346,7 @@ class Outgoing:
             self._sender.abort()  # an answer before the body's end: the tail says how far it went
         if self.link is not None:
             self.link.streams.pop(self._stream, None)
-        call, now = self._call, self._place.clock.now()
+        call, now = self.call, self._place.clock.now()
         self._place.finished(
             Finished(
                 side="consumer", message=call.message.text, client=str(call.client), service=str(call.service),
@@ -396,9 +355,6 @@ class Outgoing:
             )
         )  # fmt: skip
         self._on_end(self)
-
-    def _age(self) -> int:
-        return self._place.clock.now() - self._began
 
     @property
     def _link(self) -> Link:
@@ -410,20 +366,8 @@ class Incoming:
     """The provider node's side of one exchange."""
 
     __slots__ = (
-        "_began",
-        "_frame",
-        "_index",
-        "_leaf",
-        "_link",
-        "_on_end",
-        "_place",
-        "_receiver",
-        "_record",
-        "_sender",
-        "_service",
-        "_systems",
-        "_work",
-        "over",
+        "_began", "_frame", "_index", "_leaf", "_link", "_on_end", "_place", "_receiver", "_record", "_sender",
+        "_service", "_systems", "_work", "over",
     )  # fmt: skip
 
     def __init__(
@@ -461,9 +405,7 @@ class Incoming:
         if not place.replays.take(link.origin, frame.index):
             raise Forbidden("request.replayed", "a request from this place of the peer's log was here", at="caller")
         headers = binding.check_opened(record, frame)
-        kept = Kept(
-            frame.secret, frame.path, frame.query, frame.headers, head=link.head_note, peer_index=frame.index
-        )  # fmt: skip
+        kept = Kept(frame.secret, frame.path, frame.query, frame.headers, link.head_note, frame.index)
         refused = self._allowed(record, configuration, client, service_id, now)
         entry = Entry(message_bytes(record["message"]), now, frame.record, seal_kept(kept))
         if refused is not None:
@@ -560,11 +502,9 @@ class Incoming:
         request = self._record
         if self.over or request is None:
             return
-        record = format_record(
-            "refused",
-            message=request["message"], from_=request["to"], to=request["from"], client=request["client"],
-            service=request["service"], request=f"{hash_text(self._leaf)} {self._frame.index}",
-            snapshot=self._place.configuration().snapshot_text, time=self._place.clock.now(), code=error.code,
+        record = binding.answer_record(
+            "refused", request, self._bound, snapshot=self._place.configuration().snapshot_text, now=self.now(),
+            code=error.code,
         )  # fmt: skip
         self._append(record, Kept(), lambda index, commit_: self._send(
             Refused(self._frame.stream, index, self._index, record.data, error.detail),
@@ -575,21 +515,15 @@ class Incoming:
         # step 9: response record, bound to the request record, appended, durable, sent
         request = self._record
         assert request is not None  # noqa: S101  # set by receive
-        return format_record(
-            "response",
-            message=request["message"],
-            from_=request["to"],
-            to=request["from"],
-            client=request["client"],
-            service=request["service"],
-            request=f"{hash_text(self._leaf)} {self._frame.index}",
-            snapshot=self._place.configuration().snapshot_text,
-            time=self._place.clock.now(),
-            status=status,
-            size=size,
-            headers=hash_text(commit(secret, HEADERS, headers)),
-            body=body,
-        )
+        return binding.answer_record(
+            "response", request, self._bound, snapshot=self._place.configuration().snapshot_text, now=self.now(),
+            status=status, size=size, headers=hash_text(commit(secret, HEADERS, headers)), body=body,
+        )  # fmt: skip
+
+    @property
+    def _bound(self) -> str:
+        """The request record as an answer names it: its leaf hash, its place in the consumer's log."""
+        return f"{hash_text(self._leaf)} {self._frame.index}"
 
     def _append(self, record: Record, kept: Kept, then: Callable[[int, Commit], None]) -> None:
         def durable(index: int, commit_: Commit | None, error: Error | None) -> None:

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from qaztech.core.errors import Error, Unavailable, Untrusted
+from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
 from qaztech.core.exchange import PROTOCOL_VERSION
 from qaztech.evidence.note import ED25519
 from qaztech.node.frames import (
@@ -31,6 +31,7 @@ from qaztech.node.frames import (
 from qaztech.node.heads import HeadReceiver, HeadSender
 from qaztech.node.journal import PEER_HEAD, PeerHead, format_note
 from qaztech.node.peers import AcceptedHeads
+from qaztech.node.throttle import Throttle
 from qaztech.registry.configuration import Configuration, NodeEntry
 from qaztech.trust.certificates import spki_hash
 from qaztech.trust.keys import verify_ed25519
@@ -104,6 +105,7 @@ class Link(asyncio.Protocol):
         log: OwnLog,
         accepted: AcceptedHeads,
         incidents: IncidentReporter,
+        throttle: Throttle,
         handler: LinkHandler,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -113,6 +115,7 @@ class Link(asyncio.Protocol):
         self._log = log
         self._accepted = accepted
         self._incidents = incidents
+        self._throttle = throttle
         self._handler = handler
         self._loop = loop
         self._reader = FrameReader()
@@ -176,10 +179,16 @@ class Link(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=1024 * 1024)
         tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True)
+        address = (transport.get_extra_info("peername") or ("",))[0]
+        if not self._throttle.allows(address, self._loop.time()):
+            self._end(Limited("link.throttled", "too many failures from that address", at="caller"))
+            self._transport.abort()
+            return
         try:
             self._peer_tls = spki_hash(certificate) if certificate else b""
             self.peer = self._identify()
         except Error as exc:
+            self._throttle.failed(address, self._loop.time())
             self._incidents.report(exc, peer=self._peer_tls.hex())
             self.close(exc)
             return

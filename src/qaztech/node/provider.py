@@ -11,8 +11,11 @@ from qaztech.core.errors import Error, Forbidden, Limited, Unavailable, Untruste
 from qaztech.node.exchange import Incoming
 from qaztech.node.frames import Ack, Cancel, Data, Dropped, Frame, Question, Request, Tail, Window
 from qaztech.node.journal import ACK, AckNote, format_note
-from qaztech.node.link import Link
+from qaztech.node.link import IncidentReporter, Link
 from qaztech.node.place import Place, Systems
+
+# What an operator must see though the caller is only refused: clocks that are apart, and records sent again.
+ALARMING = frozenset({"request.stale", "request.replayed"})
 
 
 class Provider:
@@ -25,11 +28,13 @@ class Provider:
         systems: Systems,
         answer_question: Callable[[Link, Question], None],
         count: Callable[[str], None],
+        incidents: IncidentReporter,
     ) -> None:
         self._place = place
         self._systems = systems
         self._answer_question = answer_question
         self._count = count
+        self._incidents = incidents
         self.exchanges: set[Incoming] = set()
         self._links: set[Link] = set()
         self._draining = False
@@ -88,10 +93,13 @@ class Provider:
         except (Forbidden, Limited, Unavailable) as exc:
             self._forget(link, frame, exchange)
             self._count(exc.code)
+            if exc.code in ALARMING:
+                self._incidents.report(exc, peer=link.origin)
             link.send(Dropped(frame.stream, exc.code, exc.detail))
         except Untrusted as exc:
             self._forget(link, frame, exchange)
             self._count(exc.code)
+            self._incidents.report(exc, peer=link.origin)
             raise
         except Error as exc:
             self._forget(link, frame, exchange)
