@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qaztech.compose.keys import load_cosigner, load_log_keys
 from qaztech.compose.witness import known_logs, want_everyone
 from qaztech.core.errors import Error
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
@@ -48,6 +47,7 @@ from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.configuration import NodeEntry
 from qaztech.registry.excerpt_maker import ExcerptMaker
 from qaztech.registry.fetch import HttpFetcher
+from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.runtime.outbound import Outbound
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import Metrics

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from qaztech.compose.keys import load_cosigner, load_log_keys
 from qaztech.core.errors import Error, Halt
 from qaztech.core.time import Clock, SystemClock
 from qaztech.evidence.log import Entry, Log
@@ -23,6 +22,7 @@ from qaztech.node.own_log import OwnLog
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.directory import InstanceSettings
+from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.registry.keys import RegistryKeys
 from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from qaztech.compose.keys import load_cosigner
 from qaztech.core.errors import Error
 from qaztech.core.time import SystemClock
 from qaztech.evidence.dev_tsa import DevelopmentAuthority
@@ -22,6 +21,7 @@ from qaztech.node.http_server import HttpServer
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.fetch import HttpFetcher
+from qaztech.registry.key_files import load_cosigner
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import log_error, set_up_logging
 

@@ -1,16 +1,19 @@
 """A member's own desk: its key, its file in the making, the rights it has given. A folder only the member has.
 
-    member.key            the member key (PKCS #8 PEM, 0600)
-    member-file.json      the newest signed member file
-    rights/<hash>.json    the rights pages the file names
+    member.key                    the member key (PKCS #8 PEM, 0600)
+    member.key.until-version-<n>  a key that was replaced in version n
+    member-file.json              the newest signed member file
+    rights/<hash>.json            the rights pages the file names
 
 Every change makes the next version of the file, signs it and says what has to reach the registry. The registry is told
-by `Submission`s; it can refuse them, not change them.
+by `Submission`s; it can refuse them, not change them. One at a time: two versions with one number are taken for an
+attack by whoever sees both, so whatever changes a desk holds `locked`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,15 +23,18 @@ from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.core.time import Clock
 from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.state import ClosedLog
+from qaztech.evidence.storage import OsStorage
 from qaztech.registry import authoring
 from qaztech.registry.authoring import ServiceRights
 from qaztech.registry.configuration import ServiceType
-from qaztech.registry.files import write_file
+from qaztech.registry.files import replace_file, sync_directory, write_file, write_private
 from qaztech.registry.forms import Names
 from qaztech.registry.member_file import MemberStatement, sign_statement, verify_member_file
 from qaztech.registry.rights_page import RightsPage, parse_rights_page
 from qaztech.trust.keys import Ed25519Key
 
+NEXT_KEY = "member.key.next"
 Change = Callable[[MemberStatement], MemberStatement]
 
 
@@ -48,8 +54,8 @@ class Desk:
             raise NotFound("member.no-desk", f"{directory} has no member key; make one with `qaztech member new`")
         self._directory = directory
         self._clock = clock
-        self.key = Ed25519Key.load(directory / "member.key")
         self._file = verify_member_file((directory / "member-file.json").read_bytes())
+        self.key = self._present_key()
 
     @classmethod
     def create(cls, directory: Path, *, member: MemberId, names: Names, clock: Clock) -> Desk:
@@ -62,6 +68,22 @@ class Desk:
         write_file(directory / "member-file.json", sign_statement(statement, key))
         key.save(directory / "member.key")
         return cls(directory, clock)
+
+    @classmethod
+    @contextmanager
+    def locked(cls, directory: Path, clock: Clock) -> Iterator[Desk]:
+        """The desk, while nobody else changes it. Raises `Conflict` when somebody does."""
+        storage = OsStorage()
+        try:
+            lock = storage.lock(directory)
+        except BlockingIOError as exc:
+            raise Conflict("member.desk-in-use", f"another command works on {directory}; wait for it") from exc
+        except OSError as exc:
+            raise NotFound("member.no-desk", f"there is no folder {directory}; `qaztech member new` makes one") from exc
+        try:
+            yield cls(directory, clock)
+        finally:
+            storage.close(lock)
 
     @property
     def statement(self) -> MemberStatement:
@@ -93,10 +115,21 @@ class Desk:
         return self._sign(authoring.revise(statement, self._clock.now()), self.key)
 
     def add_node(self, node: NodeId, address: str, tls: bytes, logs: Sequence[VerifierKey]) -> Submission:
-        """A node of this member, with its TLS key (SHA-256 of SPKI) and the keys of its log."""
+        """A node of this member, with its TLS key (SHA-256 of SPKI) and the keys of its log; or a change of one."""
+        changes: list[Change] = [lambda s: authoring.with_node(s, node, address, tls)]
+        if not self._names_log(logs[0].name):
+            now = self._clock.now()
+            changes.append(lambda s: authoring.with_log(s, node, logs, now))
+        return self.change(*changes)
+
+    def continue_log(self, node: NodeId, closed: ClosedLog, logs: Sequence[VerifierKey]) -> Submission:
+        """Say that a log is closed, and which comes after it. Said before, it changes nothing."""
+        if self._names_log(logs[0].name):
+            return self.submission()
         now = self._clock.now()
         return self.change(
-            lambda s: authoring.with_node(s, node, address, tls), lambda s: authoring.with_log(s, node, logs, now)
+            lambda s: authoring.close_log(s, closed.origin, until=now, closed=(closed.size, closed.root)),
+            lambda s: authoring.with_log(s, node, logs, now, continues=closed.origin),
         )
 
     def add_subsystem(self, subsystem: SubsystemId, names: Names) -> Submission:
@@ -123,14 +156,34 @@ class Desk:
 
     def rotate_key(self) -> Submission:
         """A new member key, introduced by the old one, which is kept beside it until it is carried away."""
-        new = Ed25519Key.generate()
-        statement = authoring.rotate_key(self.statement, self.key, new.public, self._clock.now())
-        path = self._directory / "member.key"
-        path.rename(self._directory / f"member.key.until-version-{statement.version}")
-        new.save(path)
-        return self._sign(statement, new)
+        path = self._directory / NEXT_KEY
+        if not path.exists():  # one that is there was made for a rotation that did not come to its end
+            Ed25519Key.generate().save(path)
+        new = Ed25519Key.load(path)
+        submission = self._sign(authoring.rotate_key(self.statement, self.key, new.public, self._clock.now()), new)
+        self._take_next_key()
+        return submission
 
     # Pieces ---------------------------------------------------------------------------------------------------------
+
+    def _present_key(self) -> Ed25519Key:
+        """The key the newest file speaks of; a rotation that was cut short behind its file is brought to its end."""
+        following = self._directory / NEXT_KEY
+        if following.exists() and Ed25519Key.load(following).public == self._file.keys[-1]:
+            self._take_next_key()
+        key = Ed25519Key.load(self._directory / "member.key")
+        if key.public != self._file.keys[-1]:
+            raise Conflict("member.key-differs", f"member.key and member-file.json in {self._directory} do not belong")
+        return key
+
+    def _take_next_key(self) -> None:
+        path = self._directory / "member.key"
+        write_private(self._directory / f"member.key.until-version-{self.statement.version}", path.read_bytes())
+        (self._directory / NEXT_KEY).replace(path)
+        sync_directory(self._directory)
+
+    def _names_log(self, origin: str) -> bool:
+        return any(line.origin == origin for line in self.statement.logs)
 
     def _with_rights(self, service: ServiceId, change: Callable[[ServiceRights], ServiceRights]) -> Submission:
         line = next((line for line in self.statement.services if line.id == str(service)), None)
@@ -154,5 +207,5 @@ class Desk:
         envelope = sign_statement(statement, key)
         self._file = verify_member_file(envelope)
         self.key = key
-        write_file(self._directory / "member-file.json", envelope)
+        replace_file(self._directory / "member-file.json", envelope)
         return self.submission()

@@ -16,6 +16,18 @@ def write_file(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file whole that only its owner may read."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    temporary.replace(path)
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -6,15 +6,13 @@ real country has, only in one folder: nobody's key is shared, and every file say
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import secrets
 import shlex
+import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +21,22 @@ from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.core.time import Clock, SystemClock
 from qaztech.evidence.dev_tsa import DevelopmentAuthority
-from qaztech.evidence.log import Entry, Log
-from qaztech.evidence.note import COSIGNATURE_ED25519, ED25519, ML_DSA_44, VerifierKey
-from qaztech.evidence.storage import OsStorage
-from qaztech.registry.admission import Registry
-from qaztech.registry.anchor import make_anchor
-from qaztech.registry.desk import Desk, Submission
+from qaztech.registry.desk import Desk
 from qaztech.registry.directory import InstanceSettings
 from qaztech.registry.files import write_file
 from qaztech.registry.forms import Names
-from qaztech.registry.keys import RegistryKeys, Thresholds
-from qaztech.registry.member_file import log_origin
-from qaztech.registry.publication import Publication
-from qaztech.registry.publisher import Publisher
-from qaztech.registry.store import RegistryStore
+from qaztech.registry.founding import Charter, Founding, policy_lines, with_quorum
+from qaztech.registry.key_files import TLS_CERTIFICATE, TLS_REQUEST, create_cosigner
+from qaztech.registry.node_identity import NODE_FILE, NodeIdentity
 from qaztech.testing.datasette import CodesService
-from qaztech.trust.certificates import Authority, certificate_request, generate_key, key_pem, key_spki_hash
-from qaztech.trust.keys import Ed25519Key, MlDsa44Key
 
 INSTANCE = "KZ"
 HOST = "kz.qaztech.example"
 DEFAULT_BASE_PORT = 8400
 COUNTRY_FILE = "country.json"
+# Stands in a home while its country is being made, in these folders.
+HALF_MADE = ".founding"
+FOLDERS = ("registry", "nodes", "members", "witnesses", "systems")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +154,10 @@ def read_country(home: Path) -> dict[str, Any]:
 
 
 async def found(home: Path, options: CountryOptions, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Make the country. Ends with `country.json`, so that one half made is made anew."""
-    clock = SystemClock()
+    """Make the country. Ends with `country.json`; what an earlier attempt left half made is made anew."""
+    _begin(home)
     tell("keys and anchor of the registry")
-    founding = _Founding(home, options, clock)
+    founding = _Founding(home, options, SystemClock())
     for organisation in ORGANISATIONS:
         tell(f"{organisation.names.en}: member key, node, certificate, log")
         founding.organisation(organisation)
@@ -175,6 +167,15 @@ async def found(home: Path, options: CountryOptions, tell: Callable[[str], None]
     founding.processes()
     founding.codes()
     founding.country_file()
+    (home / HALF_MADE).unlink()
+
+
+def _begin(home: Path) -> None:
+    if (home / HALF_MADE).exists():
+        for folder in FOLDERS:
+            shutil.rmtree(home / folder, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / HALF_MADE).touch()
 
 
 class _Founding:
@@ -186,81 +187,40 @@ class _Founding:
         self._ports = options.ports
         self._clock = clock
         self._desks: dict[str, Desk] = {}
-        registry = home / "registry"
-        registry.mkdir(parents=True, mode=0o700, exist_ok=True)
-        thresholds = Thresholds()
-        self._store = RegistryStore(registry / "registry.db")
-        self._registry = Registry(
+        tsa = DevelopmentAuthority.generate(clock)
+        charter = Charter(
             instance=INSTANCE,
-            store=self._store,
+            witnesses=self._witnesses(),
             settings=InstanceSettings(
                 witnessing_interval=int(options.witnessing_seconds * 1000), timestamp_interval=600_000
             ),
-            clock=clock,
+            tsas=(tsa.certificate,),
+            hybrid=options.hybrid,
         )
-        keys = RegistryKeys.generate(registry / "keys", thresholds)
-        self._publication = Publication.create(
-            directory=registry / "tuf", keys=keys, clock=clock, thresholds=thresholds, bits=4
-        )
-        self._authority = Authority.create(INSTANCE, clock.now())
-        write_private(registry / "ca.key", self._authority.key_pem)
-        write_file(registry / "ca.pem", self._authority.certificate_pem)
-        self._registry.add_authority(self._authority.certificate_pem.decode())
-        self._log_key = Ed25519Key.generate()
-        self._log_key.save(registry / "log.key")
-        self._anchor()
+        tsa.save(home / "witnesses" / "archive")
+        self._registry = Founding(home / "registry", charter, clock)
+        write_file(home / "anchor.json", self._registry.anchor)
 
-    def _hybrid_key(self, path: Path) -> MlDsa44Key | None:
-        if not self._options.hybrid:
-            return None
-        key = MlDsa44Key.generate()
-        key.save(path)
-        return key
-
-    def _anchor(self) -> None:
-        """The anchor, with the witnesses: the registry, the university's node, and one small process."""
-        ports, registry = self._ports, self._home / "registry"
-        origin = log_origin(INSTANCE, self._log_key.public)
-        vkeys = [VerifierKey.of(origin, ED25519, self._log_key.public)]
-        hybrid = self._hybrid_key(registry / "log.ml-dsa.key")
-        if hybrid is not None:
-            vkeys.append(VerifierKey.of(origin, ML_DSA_44, hybrid.public))
-        lines = [f"log {key}" for key in vkeys]
-        urls = {
-            "registry": (registry, f"http://127.0.0.1:{ports.registry}/witness"),
+    def _witnesses(self) -> str:
+        """The witnesses' part of the policy: the registry, the university's node, and one small process."""
+        home, ports = self._home, self._ports
+        places = {
+            "registry": (home / "registry", f"http://127.0.0.1:{ports.registry}/witness"),
             "university": (
-                self._home / "nodes" / "university",
+                home / "nodes" / "university",
                 f"http://127.0.0.1:{ports.management['university']}/witness",
             ),
-            "archive": (self._home / "witnesses" / "archive", f"http://127.0.0.1:{ports.archive}"),
+            "archive": (home / "witnesses" / "archive", f"http://127.0.0.1:{ports.archive}"),
         }
-        for name, (directory, url) in urls.items():
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            key_name = f"{HOST}/witness/{name}"
-            key = Ed25519Key.generate()
-            key.save(directory / "witness.key")
-            lines.append(f"witness {name} {VerifierKey.of(key_name, COSIGNATURE_ED25519, key.public)} {url}")
-            pq = self._hybrid_key(directory / "witness.ml-dsa.key")
-            if pq is not None:
-                lines.append(f"witness {name}.pq {VerifierKey.of(key_name, ML_DSA_44, pq.public)}")
-        authority = DevelopmentAuthority.generate(self._clock)
-        authority.save(self._home / "witnesses" / "archive")
-        lines += ["group witnesses 2 registry university archive", "quorum witnesses", ""]
-        anchor = make_anchor(
-            instance=INSTANCE,
-            root=self._publication.first_root,
-            log_origin=origin,
-            log_vkeys=tuple(map(str, vkeys)),
-            policy="\n".join(lines).encode(),
-            tsas=(authority.certificate,),
-            issued=self._clock.now(),
-        )
-        write_file(self._home / "anchor.json", anchor)
+        lines = []
+        for name, (directory, url) in places.items():
+            cosigner = create_cosigner(directory, f"{HOST}/witness/{name}", hybrid=self._options.hybrid)
+            lines += policy_lines(name, cosigner.verifier_keys, url)
+        return with_quorum("\n".join(lines))
 
     def organisation(self, organisation: Organisation) -> None:
         """A member with its own key; a node with its own keys, certified; its system."""
         directory = self._home / "nodes" / organisation.name
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         desk = Desk.create(
             self._home / "members" / organisation.name,
             member=organisation.member,
@@ -268,20 +228,13 @@ class _Founding:
             clock=self._clock,
         )
         self._desks[organisation.name] = desk
-        self._registry.admit(desk.member, desk.lineage, organisation.names)
-        tls = generate_key()
-        write_private(directory / "tls.key", key_pem(tls))
-        request = certificate_request(tls, organisation.node)
-        write_file(directory / "tls.pem", self._authority.issue(request, organisation.node, self._clock.now()))
-        log_key = Ed25519Key.generate()
-        log_key.save(directory / "log.key")
-        origin = log_origin(INSTANCE, log_key.public)
-        keys = [VerifierKey.of(origin, ED25519, log_key.public)]
-        hybrid = self._hybrid_key(directory / "log.ml-dsa.key")
-        if hybrid is not None:
-            keys.append(VerifierKey.of(origin, ML_DSA_44, hybrid.public))
+        self._registry.registry.admit(desk.member, desk.lineage, organisation.names)
         address = f"127.0.0.1:{self._ports.links[organisation.name]}"
-        desk.add_node(organisation.node, address, key_spki_hash(tls), keys)
+        node = NodeIdentity.create(directory, organisation.node, address, hybrid=self._options.hybrid)
+        write_file(directory / NODE_FILE, node.format())
+        request = (directory / TLS_REQUEST).read_bytes()
+        write_file(directory / TLS_CERTIFICATE, self._registry.certificate(request, node.id))
+        desk.add_node(node.id, node.address, node.tls, node.log)
         desk.add_subsystem(organisation.system, organisation.subsystem_names)
         self._node_settings(organisation, desk, directory)
 
@@ -329,23 +282,11 @@ class _Founding:
         desk.grant(CODES, MINISTRY.system, ministry.lineage, [Endpoint.parse("GET /**")], None)
         desk.grant(CODES, UNIVERSITY.system, university.lineage, [Endpoint.parse("GET /countries.json")], None)
         for each in self._desks.values():
-            accept(self._registry, each.submission())
+            self._registry.accept(each.submission())
 
     async def publish(self) -> None:
-        """Show it: the first snapshot, whose hash is the first leaf of the registry's log."""
-        directory = self._home / "registry" / "log"
-        origin = log_origin(INSTANCE, self._log_key.public)
-        with Log.create(directory, storage=OsStorage(), key=self._log_key, origin=origin, clock=self._clock) as log:
-
-            async def append(leaf: bytes) -> int:
-                entry = Entry(secrets.token_bytes(16), self._clock.now(), leaf)
-                return (await asyncio.to_thread(log.commit, [entry])).start
-
-            publisher = Publisher(
-                registry=self._registry, publication=self._publication, store=self._store, append=append
-            )
-            await publisher.publish()
-        self._store.close()
+        """Show it."""
+        await self._registry.publish()
 
     def processes(self) -> None:
         """Settings of the registry and of the witness that is a process of its own."""
@@ -382,9 +323,6 @@ class _Founding:
     def country_file(self) -> None:
         """What the commands, the page and the tests find the country by."""
         ports = self._ports
-        token = secrets.token_urlsafe(24)
-        write_private(self._home / "registry" / "management.token", token.encode())
-        write_file(self._home / "registry" / "management.hash", sha256(token.encode()).hexdigest().encode())
         country = {
             "instance": INSTANCE,
             "registry": f"http://127.0.0.1:{ports.registry}",
@@ -427,19 +365,3 @@ def lines_to_paste(home: Path, command: str, ports: Ports) -> dict[str, str]:
         "receipt": f"{command} receipt last --node {MINISTRY.name} --wait witnessed{where} > r.json",
         "verify": f"{command} verify r.json --anchor {shlex.quote(str(home / 'anchor.json'))} --require witnessed",
     }
-
-
-def accept(registry: Registry, submission: Submission) -> None:
-    """Hand a member's submission to a registry in the same process."""
-    for page in submission.pages:
-        registry.accept_rights_page(page)
-    registry.accept_member_file(submission.envelope)
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """A file only its owner may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)

@@ -1,0 +1,95 @@
+"""What a member must know of a node to name it in its member file: its id, its TLS key, the keys of its log.
+
+The file `node.json`, which `qaztech node new` writes and whoever keeps the member key reads. Nothing in it is secret;
+that it is the right one is for people to see to: it travels from the node to the desk by their hands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from qaztech.core.errors import Error, Malformed, NotFound
+from qaztech.core.ids import NodeId
+from qaztech.evidence.note import VerifierKey
+from qaztech.registry.forms import Form, base64, bytes32
+from qaztech.registry.key_files import create_log_keys, create_tls_key, load_log_keys, tls_key_hash
+from qaztech.registry.member_file import check_vkeys
+
+NODE_FILE = "node.json"
+TYPE = "qaztech-node 1"
+_CODE = "node-identity.malformed"
+_MAX = 64 * 1024
+
+
+class _NodeForm(Form, frozen=True, forbid_unknown_fields=True):
+    type: str
+    id: str
+    address: str
+    tls: str
+    log: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeIdentity:
+    """A node as its member names it. `tls` is the SHA-256 of its TLS key (SPKI), `log` the keys of its log."""
+
+    id: NodeId
+    address: str
+    tls: bytes
+    log: tuple[VerifierKey, ...]
+
+    @classmethod
+    def create(cls, directory: Path, node: NodeId, address: str, *, hybrid: bool) -> NodeIdentity:
+        """Make the keys of a node that are not there yet, and the request for its certificate."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_tls_key(directory, node)
+        create_log_keys(directory, node.member.instance, hybrid=hybrid)
+        return cls.of(directory, node, address)
+
+    @classmethod
+    def of(cls, directory: Path, node: NodeId, address: str) -> NodeIdentity:
+        """The node whose keys are in the folder."""
+        keys = load_log_keys(directory, node.member.instance)
+        return cls(id=node, address=address, tls=tls_key_hash(directory), log=keys.vkeys)
+
+    @classmethod
+    def read(cls, path: Path) -> NodeIdentity:
+        """From a `node.json`, or from a node's folder that holds one. Raises `NotFound` and `Malformed`."""
+        file = path / NODE_FILE if path.is_dir() else path
+        try:
+            data = file.read_bytes()
+        except FileNotFoundError as exc:
+            raise NotFound("node-identity.missing", f"there is no {file}; `qaztech node new` writes one") from exc
+        return cls.parse(data)
+
+    @classmethod
+    def parse(cls, data: bytes) -> NodeIdentity:
+        """From the bytes of a `node.json`; raises `Malformed`."""
+        try:
+            if len(data) > _MAX:
+                raise Malformed(_CODE, "too long")
+            form = msgspec.json.decode(data, type=_NodeForm)
+            if form.type != TYPE or not form.log:
+                raise Malformed(_CODE, f"the type is not {TYPE!r}, or there is no log")
+            return cls(
+                id=NodeId.parse(form.id),
+                address=form.address,
+                tls=bytes32(form.tls, _CODE, "TLS key hash"),
+                log=check_vkeys(form.log[0].partition("+")[0], form.log, _CODE),
+            )
+        except (Error, msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+            raise Malformed(_CODE, f"not what describes a node: {str(exc)[:200]}") from exc
+
+    def format(self) -> bytes:
+        """The bytes of a `node.json`."""
+        form = _NodeForm(
+            type=TYPE,
+            id=str(self.id),
+            address=self.address,
+            tls=base64(self.tls),
+            log=tuple(map(str, self.log)),
+        )
+        return msgspec.json.format(msgspec.json.encode(form), indent=2) + b"\n"
