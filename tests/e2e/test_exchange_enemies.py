@@ -383,8 +383,6 @@ class TestRecords:
         asked = adversary.ask("registers", country.echo, time=now - 24 * HOUR, expires=now + 30_000)
         dropped_without_a_trace(country, adversary, asked, "request.stale")
 
-    @pytest.mark.xfail(strict=True, reason="the provider node does not look at the snapshot a record names")
-    def test_a_snapshot_that_never_was_is_refused(self, country, adversary):
         """An exchange by a configuration nobody can show could never be proven."""
         version = country.manage("registers", "/status")["configuration"]["version"]
         asked = adversary.ask("registers", country.echo, snapshot=f"{version} {'0' * 64}")

@@ -7,13 +7,14 @@ here. A peer that cannot join the two has forked, or lost its log; both signed h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from qaztech.core.errors import Error, Malformed, Unavailable, Untrusted
 from qaztech.evidence.merkle import verify_consistency
+from qaztech.evidence.note import ED25519, VerifierKey, parse_note
 from qaztech.evidence.policy import Policy
 from qaztech.node.consumer import Consumer
 from qaztech.node.heads import Fork
@@ -127,10 +128,16 @@ class CrossCheck:
             raise Untrusted("peer.unwitnessed", exc.detail, at="caller") from exc
         if checkpoint.origin != origin:
             raise Untrusted("peer.unwitnessed", "the peer shows another log's checkpoint", at="caller")
-        seen = Remembered(checkpoint.size, checkpoint.root, b"")
+        seen = Remembered(checkpoint.size, checkpoint.root, _signature(given.note, entry.keys))
         first, second = sorted((head, seen), key=lambda h: h.size)
         try:
             if first.size:
                 verify_consistency(first.size, first.root, second.size, second.root, given.proof)
         except Untrusted as exc:
             raise Fork(origin=origin, first=head, second=seen) from exc
+
+
+def _signature(note: bytes, keys: Sequence[VerifierKey]) -> bytes:
+    """The log's own Ed25519 signature under a note that has been verified: what makes it evidence."""
+    own = {(key.name, key.key_id) for key in keys if key.kind == ED25519}
+    return next(line.signature for line in parse_note(note).signatures if (line.name, line.key_id) in own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -35,9 +36,15 @@ class Incidents:
         self.recent: deque[dict[str, Any]] = deque(maxlen=SHOWN)
         self.count = 0
         if path.exists():
-            for line in path.read_text().splitlines():
+            self._read(path.read_text())
+
+    def _read(self, text: str) -> None:
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError):  # a power cut may have torn a line
                 self.recent.append(json.loads(line))
                 self.count += 1
+        if text and not text.endswith("\n"):
+            self._keep("")
 
     def report(self, error: Error, *, peer: str) -> None:
         """Keep it and show it."""
@@ -51,13 +58,19 @@ class Incidents:
         if isinstance(error, Fork):
             incident["heads"] = [_head(error.origin, head) for head in error.heads]
         log_error(logger, "incident", error, peer=peer)
-        with self._path.open("a") as file:
-            file.write(json.dumps(incident, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            self._keep(json.dumps(incident, ensure_ascii=False))
+        except OSError:  # shown all the same; a full disk is one of the things that are reported here
+            logger.exception("an incident was not kept")
         self.recent.append(incident)
         self.count += 1
         self._tell(incident)
+
+    def _keep(self, line: str) -> None:
+        with self._path.open("a") as file:
+            file.write(f"{line}\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _head(origin: str, head: Remembered) -> dict[str, str]:

@@ -116,7 +116,6 @@ class Node:
 
     def _halted(self, why: Halt) -> None:
         self._parts.log.log.halt(why)
-        self._parts.incidents.report(why, peer=self._parts.log.origin)
 
     # Loops ---------------------------------------------------------------------------------------------------------
 
@@ -166,11 +165,15 @@ class Node:
                 log_error(logger, "what is known of peers was not saved", _disk(exc))
 
     async def _watch_checkpoints(self) -> None:
-        """Tell the page when the log has grown or was witnessed."""
+        """Tell the page when the log has grown or was witnessed, and people when it has halted, whatever the reason."""
         parts = self._parts
         told: tuple[int, int] = (-1, -1)
+        halted: Halt | None = None
         while True:
             await asyncio.sleep(0.5)
+            if halted is None and parts.log.halted is not None:
+                halted = parts.log.halted
+                parts.incidents.report(halted, peer=parts.log.origin)
             latest = parts.witnessing.latest
             now = (parts.log.size, latest.checkpoint.size if latest else 0)
             if now != told:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qaztech.core.errors import Error, Halt
-from qaztech.evidence.checkpoint import Checkpoint
+from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
 from qaztech.evidence.log import Commit, Entry, Log, StoredEntry
-from qaztech.evidence.merkle import Frontier
+from qaztech.evidence.merkle import EMPTY_ROOT, Frontier
 from qaztech.evidence.sequencer import Sequencer
 from qaztech.node.frames import Accepted
 from qaztech.node.heads import HeadSender
@@ -85,8 +85,18 @@ class OwnLog:
         return size <= self._log.size and self._log.root_at(size) == root
 
     def halt(self, reason: str) -> None:
-        """Stop for good."""
+        """Stop, and close the log for good: nothing is signed under this origin again, whoever starts the process."""
+        size, root = self._last_witnessed()
         self._log.halt(Halt("log.contradicted", reason, at="log"))
+        self._log.close_origin(reason, size, root)
+
+    def _last_witnessed(self) -> tuple[int, bytes]:
+        """What the log that comes after this one continues from."""
+        count = self.note_count(WITNESSED)
+        if not count:
+            return 0, EMPTY_ROOT
+        signed = SignedCheckpoint.parse(self.read_note(WITNESSED, count - 1)[1])
+        return signed.size, signed.root
 
     def sender(self, accepted: Accepted | None) -> HeadSender:
         """The proving side for one link."""
