@@ -1,12 +1,13 @@
 // Checks receipts with the page's own module, outside a browser: one JSON object a line in, one a line out.
 
+import { webcrypto } from "node:crypto";
 import { createInterface } from "node:readline";
 
 const [folder, which] = process.argv.slice(2);
 const { verifyReceipt } = await import(`${folder}/verify.js`);
 const { parseJson } = await import(`${folder}/strict.js`);
 const { chooseCrypto } = await import(`${folder}/crypto.js`);
-const crypto = await chooseCrypto(which === "vendored" ? null : undefined);
+const crypto = await chooseCrypto(which === "vendored" ? null : webcrypto.subtle);
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -26,7 +26,7 @@ ALL = (("request", PATH), ("request", QUERY), ("request", HEADERS), ("request", 
 # Names of this page's own, for the steps of a check that `verify` makes as one.
 WITHIN = {"excerpt": "configuration"}
 STEPS = {"anchor", "roots", "snapshot", "targets", "bins", "member", "page", "registry-log", "ml-dsa"}
-FLIPS = 160
+FLIPS = 100
 
 Found = dict[str, Any]
 Check = Callable[..., list[Found]]
