@@ -1,42 +1,37 @@
 """The embedded instance as a person meets it: how soon `qaztech up` is ready, and what all its processes hold.
 
-Also how fast receipts verify in one process. Both take the thing measured as an argument or a command, so that
-nothing here knows the inside of QazTech.
+The command is run as it is typed, on a fresh home each time; what runs is found by the ids under `run/`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
 
 from bench import processes
-from bench.tools import Unusable, free_ports
+from bench.tools import Unusable, free_block
+from qaztech.testing.processes import running
 
 _READY = 60  # seconds until an instance that is not ready is given up
+_PORTS = 13
+_SETTLE = 1.0  # seconds after it is ready, until memory is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Embedded:
-    """A running embedded instance: its home, how long it took to be ready, and what `status --json` says."""
+class Up:
+    """Medians of all rounds of `qaztech up`."""
 
-    home: Path
-    seconds: float
-    status: dict[str, Any]
-
-    def processes(self) -> list[int]:
-        """Every process of the instance: those started for its home, and all below them."""
-        return processes.tree(processes.mentioning(str(self.home)))
-
-    def pss(self) -> int:
-        """Memory of all its processes together, in bytes."""
-        return processes.pss(self.processes())
+    rounds: int
+    seconds: float  # from the command to ready, the country founded on the way
+    again: float  # the same for a country that was stopped
+    pss: float  # bytes, all its processes together
+    processes: int
 
 
 def _qaztech(*arguments: str) -> str:
@@ -48,28 +43,31 @@ def _qaztech(*arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def up(home: Path) -> Iterator[Embedded]:
-    """`qaztech up` on a fresh home, timed until `qaztech status` says ready; `qaztech down` after."""
+def _up(home: Path, *more: str) -> Iterator[float]:
+    """`qaztech up`, timed until `qaztech status` says ready; `qaztech down` after."""
     where = ("--home", str(home))
-    base = min(free_ports(1)[0], 60_000)
     began = time.perf_counter()
     try:
-        _qaztech("up", *where, "--base-port", str(base))
+        _qaztech("up", *where, *more)
         _qaztech("status", *where, "--wait", str(_READY))
-        seconds = time.perf_counter() - began
-        yield Embedded(home=home, seconds=seconds, status=json.loads(_qaztech("status", *where, "--json")))
+        yield time.perf_counter() - began
     finally:
         with contextlib.suppress(Unusable):
             _qaztech("down", *where)
 
 
-def verify_rate(verify: Callable[[bytes], object], receipts: Sequence[bytes], *, seconds: float = 3) -> float:
-    """Receipts a second that `verify` checks in this process, one after another, after one warm pass."""
-    for receipt in receipts:
-        verify(receipt)
-    checked, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        for receipt in receipts:
-            verify(receipt)
-        checked += len(receipts)
-    return checked / (time.perf_counter() - began)
+def measure(run: Path, *, rounds: int, progress: Callable[[str], None]) -> Up:
+    """Bring a fresh country up `rounds` times, and each a second time."""
+    found: list[tuple[float, float, int, int]] = []
+    for number in range(1, rounds + 1):
+        home = run / f"up-{number}"
+        with _up(home, "--base-port", str(free_block(_PORTS))) as seconds:
+            time.sleep(_SETTLE)
+            pids = processes.tree(pid for _, pid in running(home))
+            pss = processes.pss(pids)
+        with _up(home) as again:
+            pass
+        found.append((seconds, again, pss, len(pids)))
+        progress(f"qaztech up: ready after {seconds:.1f} s, once more after {again:.1f} s, {pss / 2**20:.0f} MiB PSS")
+    seconds, again, pss, count = (median(values) for values in zip(*found, strict=True))
+    return Up(rounds=rounds, seconds=seconds, again=again, pss=pss, processes=round(count))

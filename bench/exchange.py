@@ -20,6 +20,7 @@ from bench.side import Counters, Side
 from bench.tools import Unusable
 
 _WARM_UP = 1  # seconds, before every window
+_ENTRIES = 4  # of one exchange, both logs together: request and response in each
 PAIR_MAY_SLOW = 0.15  # the pair at the most connections against 32: beyond this it was not an honest pair
 
 
@@ -51,6 +52,8 @@ class Window:
         extra = self.called - load.exchanges
         if not 0 <= extra <= 2 * self.connections:  # what the client left in flight, before and at the end
             found.append(f"{load.exchanges} answers, {self.called} calls of the service")
+        if self.counted and self.counted.entries < _ENTRIES * load.exchanges:
+            found.append(f"{load.exchanges} answers, {self.counted.entries} entries in the logs")
         return found
 
 
@@ -75,16 +78,18 @@ class Row:
 
 
 def check_answers(target: Target, attempts: int = 3) -> None:
-    """Fail unless one exchange, made by hand, brings back exactly the service's answer."""
+    """Fail unless exchanges made by hand, all on one connection, bring back exactly the service's answer."""
     parts = urlsplit(target.url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     for _ in range(attempts):
-        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
         connection.request("POST", parts.path, body=BODY, headers=dict(target.headers))
         response = connection.getresponse()
         said = response.read()
-        connection.close()
         if response.status != http.HTTPStatus.OK or said != BODY:
             raise Unusable(f"{target.url} answers {response.status}: {said[:300]!r}")
+        if response.version != 11 or response.will_close:
+            raise Unusable(f"{target.url} does not keep HTTP/1.1 connections")
+    connection.close()
 
 
 def _largest(nodes: Mapping[str, list[int]]) -> int:

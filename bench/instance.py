@@ -1,7 +1,8 @@
-"""Our side of the comparison: two nodes of an instance with everything on, in front of the same service.
+"""Our side of the comparison: two nodes of an embedded instance with everything on, in front of the same service.
 
-The instance is the one people run (`qaztech up`), so registry and witnesses are there and counted; the benchmark
-adds one service to the provider and the right to call it.
+The instance is the one people run, with the witnessing interval that a real country begins with. The benchmark gives
+the provider two services more and the consumer the right to call them. The demonstration's page and its code lists,
+which take no part in these exchanges, are not started.
 """
 
 from __future__ import annotations
@@ -13,42 +14,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import processes
-from bench.embedded import Embedded, up
 from bench.load import Target
 from bench.pair import Service
 from bench.side import Counters
 from bench.tools import Unusable
+from qaztech.core.errors import Error
+from qaztech.testing.instance import Instance
+from qaztech.testing.processes import pid_of
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calling:
-    """Which service is called, by whom, and through which edge."""
-
-    edge: str  # of the consumer's node
-    client: str  # INSTANCE/CLASS/MEMBER/SUBSYSTEM
-    exchange: str  # INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE, answered by `bench.pair.Service.url`
-    bodies: str  # the same, accepting early streaming, answered by `bench.pair.Service.bodies_url`
+CONSUMER, PROVIDER = "ministry", "registers"
+WITNESSING = 30.0  # seconds: the default of a node's settings
+REFRESH = 20.0  # seconds: likewise
+# Registry and witnesses (one of them is the university's node) beside the two nodes measured.
+_RUNNING = ("registry", "witness-archive", f"node-{CONSUMER}", f"node-{PROVIDER}", "node-university")
 
 
 def metrics(text: str) -> dict[str, float]:
-    """The samples of a Prometheus text page, summed over their labels."""
-    found: dict[str, float] = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            name = name.partition("{")[0]
-            found[name] = found.get(name, 0) + float(value)
-    return found
+    """The samples of a Prometheus text page, by their names with labels."""
+    lines = [line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nodes:
     """Two nodes of an embedded instance (a `Side`)."""
 
-    embedded: Embedded
-    calling: Calling
-    roots: Mapping[str, list[int]]  # the processes each of the two nodes began with
-    metrics_urls: tuple[str, ...] = ()
+    country: Instance
+    exchange_service: str  # INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE, answered by `bench.pair.Service.port`
+    bodies_service: str  # the same, accepting early streaming, answered by `bench.pair.Service.bodies_port`
 
     @property
     def name(self) -> str:
@@ -56,57 +49,74 @@ class Nodes:
         return "our nodes"
 
     def _target(self, service: str, path: str) -> Target:
-        return Target(
-            url=f"{self.calling.edge.rstrip('/')}/r1/{service}{path}",
-            headers={"X-Road-Client": self.calling.client},
-        )
+        consumer = self.country.node(CONSUMER)
+        return Target(url=f"{consumer['edge']}/r1/{service}{path}", headers={"X-Road-Client": consumer["system"]})
 
     def exchange(self) -> Target:
         """The consumer's edge, in the X-Road protocol."""
-        return self._target(self.calling.exchange, "/exchange")
+        return self._target(self.exchange_service, "/exchange")
 
     def bodies(self) -> Target:
-        """The streaming service; the path of its URL is added by the provider's node."""
-        return self._target(self.calling.bodies, "/bodies")
+        """The streaming service; the path goes on to it."""
+        return self._target(self.bodies_service, "/bodies")
+
+    def _pid(self, name: str) -> int:
+        pid = pid_of(self.country.home, name)
+        if pid is None:
+            log = self.country.home / "run" / f"{name}.log"
+            raise Unusable(f"{name} has ended: {log.read_text()[-2000:]}")
+        return pid
 
     def nodes(self) -> Mapping[str, list[int]]:
-        """Each node's processes: data plane, and what serves it."""
-        return {name: processes.tree(roots) for name, roots in self.roots.items()}
+        """Each data-plane node's processes."""
+        return {name: processes.tree([self._pid(f"node-{name}")]) for name in (CONSUMER, PROVIDER)}
 
     def processes(self) -> list[int]:
-        """The whole instance, registry and witnesses included."""
-        return self.embedded.processes()
+        """Everything of the instance that runs, registry and witnesses included."""
+        return processes.tree(self._pid(name) for name in _RUNNING)
 
     def counters(self) -> Counters | None:
-        """The two nodes' own counters, added up."""
-        if not self.metrics_urls:
-            return None
-        total: dict[str, float] = {}
-        for url in self.metrics_urls:
-            with urllib.request.urlopen(url, timeout=5) as response:
-                for name, value in metrics(response.read().decode()).items():
-                    total[name] = total.get(name, 0) + value
+        """The two nodes' own counters: exchanges by the consumer's, the rest added up."""
+        pages = {}
+        for name in (CONSUMER, PROVIDER):
+            url = f"{self.country.node(name)['management']}/metrics"
+            with urllib.request.urlopen(url, timeout=10) as response:
+                pages[name] = metrics(response.read().decode())
+
+        def both(name: str) -> int:
+            return int(sum(page.get(name, 0) for page in pages.values()))
+
         return Counters(
-            exchanges=int(total.get("qaztech_exchanges_total", 0)),
-            entries=int(total.get("qaztech_log_entries_total", 0)),
-            fsyncs=int(total.get("qaztech_log_fsyncs_total", 0)),
-            signatures=int(total.get("qaztech_log_heads_signed_total", 0)),
+            exchanges=int(pages[CONSUMER].get('qaztech_exchanges_total{side="consumer"}', 0)),
+            entries=both("qaztech_log_entries_total"),
+            fsyncs=both("qaztech_log_fsyncs_total"),
+            signatures=both("qaztech_log_heads_signed_total"),
         )
 
-
-def _offer(embedded: Embedded, service: Service) -> Calling:
-    """Let the provider's subsystem offer `service`, and the consumer's call it."""
-    raise Unusable(f"{embedded.home}: a service for {service.url} cannot be added to an instance yet; try --only-pair")
+    def incidents(self) -> list[str]:
+        """What the two nodes have to complain of; nothing may go wrong unseen."""
+        found = []
+        for name in (CONSUMER, PROVIDER):
+            status = self.country.manage(name, "/status")
+            if status["log"]["halted"]:
+                found.append(f"the log of {name} has halted: {status['log']['halted']}")
+            if status["incidents"]:
+                codes = {incident["code"] for incident in self.country.manage(name, "/incidents")}
+                found.append(f"{name} has {status['incidents']} incidents: {', '.join(sorted(codes))}")
+        return found
 
 
 @contextlib.contextmanager
-def nodes(run: Path, service: Service) -> Iterator[Nodes]:
+def nodes(run: Path, service: Service, *, witnessing: float) -> Iterator[Nodes]:
     """A fresh embedded instance in front of `service`."""
-    with up(run / "instance") as embedded:
-        calling = _offer(embedded, service)
-        roots = {
-            node["name"]: [pid for pid in embedded.processes() if pid in processes.mentioning(node["name"])]
-            for node in embedded.status["nodes"][:2]
-        }
-        metrics_urls = tuple(f"{node['management'].rstrip('/')}/metrics" for node in embedded.status["nodes"][:2])
-        yield Nodes(embedded=embedded, calling=calling, roots=roots, metrics_urls=metrics_urls)
+    try:
+        with Instance(
+            run / "instance", witnessing_seconds=witnessing, refresh_seconds=REFRESH, only=_RUNNING
+        ) as country:
+            small = country.add_service(PROVIDER, "bench", f"http://127.0.0.1:{service.port}", clients=(CONSUMER,))
+            large = country.add_service(
+                PROVIDER, "bench-bodies", f"http://127.0.0.1:{service.bodies_port}", clients=(CONSUMER,), early=True
+            )
+            yield Nodes(country=country, exchange_service=small, bodies_service=large)
+    except Error as error:
+        raise Unusable(f"the instance: {error}") from error

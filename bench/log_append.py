@@ -1,10 +1,11 @@
-"""What an append to the log costs at 10^4 and at 10^7 entries, and how long that log takes to open.
+"""What an append to the log costs at 10^4 and at 10^7 entries, and how long a log takes to open.
 
     python -m bench.log_append [--directory DIR] [--large 10000000] [--rounds 5] [--json]
 
-The large log is made by large batches of small entries. Measured: CPU of the process for one append of a 1 KiB record
-through the sequencer (all of it: frame, checksum, hashes, row, queue, thread, callback, its share of the signature), at
-a given number of appends in flight; and the synchronous `commit` for the interpreter's work alone, without the disk.
+Measured is the CPU of this process for one append of a 1 KiB record through the sequencer: all of it, with frame,
+checksum, hashes, row, queue, thread, callback and its share of the signature, at a given number of appends in flight.
+Small and large take turns, and the small log is a new one each time. A log is opened twice: as a node left it that
+stopped, and as one left it that was killed after twenty thousand entries more.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import json
 import os
 import resource
 import shutil
-import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 import uvloop
 
@@ -33,15 +36,14 @@ ORIGIN = "kz.qaztech.example/log/00000000000000000000"
 KEY = Ed25519Key.from_seed(bytes(32))
 CLOCK = SystemClock()
 DATA, PRIVATE = os.urandom(1024), os.urandom(200)
+WIDTHS = (1, 32, 128)
+WARM, MEASURED = 100, 200  # batches; while the first ones pass the sequencer learns how quick the disk is
+KILLED_AFTER = 20_000  # entries
 
 
 def entry(data: bytes = DATA, private: bytes = PRIVATE) -> Entry:
     now = CLOCK.now()
     return Entry(now.to_bytes(6) + b"\x70" + os.urandom(9), now, data, private)
-
-
-def open_log(directory: Path) -> Log:
-    return Log.open(directory, storage=OsStorage(), key=KEY, origin=ORIGIN, clock=CLOCK)
 
 
 def build(directory: Path, size: int) -> None:
@@ -52,14 +54,20 @@ def build(directory: Path, size: int) -> None:
         stamp = now.to_bytes(6) + b"\x70"
         first = log.size
         log.commit([Entry(stamp + i.to_bytes(9), now, b"%d" % i) for i in range(first, min(first + 8192, size))])
-        if first % (8192 * 50) == 0:
-            print(f"\r{log.size:,} of {size:,} entries", end="", file=sys.stderr)
-    print(file=sys.stderr)
     log.close()
 
 
-async def in_flight(log: Log, appends: int, width: int) -> dict[str, float]:
-    """Append through the sequencer with so many in flight."""
+@contextmanager
+def opened(directory: Path) -> Iterator[Log]:
+    log = Log.open(directory, storage=OsStorage(), key=KEY, origin=ORIGIN, clock=CLOCK)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+async def in_flight(log: Log, width: int) -> dict[str, float]:
+    """Append through the sequencer with so many in flight; what one append takes once it is warm."""
     commits = 0
 
     def on_commit(_: Commit) -> None:
@@ -69,7 +77,8 @@ async def in_flight(log: Log, appends: int, width: int) -> dict[str, float]:
     sequencer = Sequencer(log=log, on_commit=on_commit)
     sequencer.start()
     done = asyncio.get_running_loop().create_future()
-    left, started = appends, 0
+    record = entry()
+    left = started = 0
 
     def durable(_: int, commit: Commit | None, error: object) -> None:
         nonlocal left
@@ -81,69 +90,89 @@ async def in_flight(log: Log, appends: int, width: int) -> dict[str, float]:
 
     def again() -> None:
         nonlocal started
-        if started < appends:
-            started += 1
+        if started:
+            started -= 1
             sequencer.append(record, durable)
 
-    record = entry()
+    async def pass_(appends: int) -> None:
+        nonlocal left, started, done
+        left = started = appends
+        done = asyncio.get_running_loop().create_future()
+        for _ in range(width):
+            again()
+        await done
+
+    await pass_(WARM * width)
+    commits = 0
     cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(width):
-        again()
-    await done
+    await pass_(MEASURED * width)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     await sequencer.close()
+    appends = MEASURED * width
     return {"cpu_us": cpu / appends * 1e6, "per_second": appends / wall, "batch": appends / commits}
 
 
-def interpreter(log: Log, width: int, rounds: int = 200) -> float:
-    """Microseconds of the building and finishing parts for one entry, without the disk."""
-    batch = [entry() for _ in range(width)]
-    spent = 0.0
+def _opening(directory: Path) -> float:
+    began = time.perf_counter()
+    with opened(directory):
+        return time.perf_counter() - began
+
+
+def _append_and_die(directory: Path) -> None:
+    """Append in a child that ends without closing anything."""
+    child = os.fork()
+    if child == 0:
+        try:
+            log = Log.open(directory, storage=OsStorage(), key=KEY, origin=ORIGIN, clock=CLOCK)
+            for _ in range(KILLED_AFTER // 50):
+                log.commit([entry() for _ in range(50)])
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise SystemExit(f"{directory}: the child that appends failed")
+
+
+def measure(root: Path, small: int, large: int, rounds: int) -> dict[str, object]:
+    """Everything, small and large in turn; medians."""
+    kept = root / f"log-{large}"
+    began = time.perf_counter()
+    if not kept.exists():
+        build(kept, large)
+    built = time.perf_counter() - began
+    opening = [_opening(kept) for _ in range(rounds)]
+    killed = []
+    for _ in range(min(rounds, 3)):
+        _append_and_die(kept)
+        killed.append(_opening(kept))
+    found: dict[tuple[int, int], list[dict[str, float]]] = {}
     for _ in range(rounds):
-        started = time.perf_counter()
-        prepared = log.prepare(batch)
-        spent += time.perf_counter() - started
-        log.write_and_sync(prepared)
-        started = time.perf_counter()
-        log.finish(prepared)
-        spent += time.perf_counter() - started
-        if (chore := log.chore()) is not None:
-            log._do(chore)  # noqa: SLF001 as `commit` does
-    return spent / rounds / width * 1e6
-
-
-def opened(directory: Path) -> tuple[Log, dict[str, object]]:
-    started = time.perf_counter()
-    log = open_log(directory)
-    return log, {"entries": log.size, "open_seconds": time.perf_counter() - started}
-
-
-def measure(logs: list[tuple[Log, dict[str, object]]], rounds: int) -> None:
-    """In turns, so that what else the machine does falls on both logs alike."""
-    for width in (1, 8, 32, 128):
-        runs: list[list[dict[str, float]]] = [[] for _ in logs]
-        for _ in range(rounds):
-            for (log, _), run in zip(logs, runs, strict=True):
-                run.append(uvloop.run(in_flight(log, 500 * min(width, 32), width)))
-        for (_, found), run in zip(logs, runs, strict=True):
-            found[f"in_flight_{width}"] = {name: statistics.median(one[name] for one in run) for name in run[0]}
-    for log, found in logs:
-        found["interpreter_us_32"] = interpreter(log, 32)
-        found["proof_us"] = _proofs(log)
-        log.close()
-        found["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _proofs(log: Log) -> float:
-    started = time.perf_counter()
-    for i in range(200):
-        log.inclusion_proof(log.size * i // 200, log.size)
-    return (time.perf_counter() - started) / 200 * 1e6
+        fresh = root / "log-small"
+        build(fresh, small)
+        for size, directory in ((small, fresh), (large, kept)):
+            with opened(directory) as log:
+                for width in WIDTHS:
+                    found.setdefault((size, width), []).append(uvloop.run(in_flight(log, width)))
+        shutil.rmtree(fresh)
+    return {
+        "small": small,
+        "large": large,
+        "rounds": rounds,
+        "built_seconds": built,
+        "open_seconds": median(opening),
+        "open_killed_seconds": median(killed),
+        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "appends": [
+            {"entries": size, "in_flight": width, **{name: median(run[name] for run in runs) for name in runs[0]}}
+            for (size, width), runs in found.items()
+        ],
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", type=Path, help="where the logs are made, and kept")
+    parser.add_argument("--directory", type=Path, help="where the logs are made, and the large one is kept")
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
@@ -152,20 +181,12 @@ def main() -> None:
     root = options.directory or Path(tempfile.mkdtemp(prefix="qaztech-bench-"))
     root.mkdir(parents=True, exist_ok=True)
     try:
-        logs = []
-        for size in (options.small, options.large):
-            directory = root / f"log-{size}"
-            if size < 1_000_000:
-                shutil.rmtree(directory, ignore_errors=True)  # it would grow from run to run
-            if not directory.exists():
-                build(directory, size)
-            logs.append(opened(directory))
-        measure(logs, options.rounds)
-        found = [one for _, one in logs]
-        print(json.dumps(found, indent=None if options.json else 2))
+        found = measure(root, options.small, options.large, options.rounds)
     finally:
         if options.directory is None:
             shutil.rmtree(root)
+    json.dump(found, sys.stdout, indent=None if options.json else 2)
+    print()
 
 
 if __name__ == "__main__":

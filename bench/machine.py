@@ -8,11 +8,16 @@ import platform
 import re
 import ssl
 import subprocess
+import tempfile
+import time
 from pathlib import Path
+from statistics import median
 
 from bench.tools import tool
 
 _PACKAGES = ("qaztech", "uvloop", "httptools", "msgspec", "pynacl", "cryptography")
+_NOT_DURABLE = {"tmpfs", "ramfs"}
+_SYNCS, _BLOCK = 200, 4096
 
 
 def _said(command: list[str]) -> str:
@@ -32,8 +37,29 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def describe() -> dict[str, str]:
-    """The machine, as a table of names and values."""
+def _disk(folder: Path) -> str:
+    """Where the logs lie, and what making 4 KiB of them durable takes."""
+    mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    here = str(folder.resolve())
+    below = [(point, kind) for point, kind in mounts if f"{here}/".startswith(f"{point.rstrip('/')}/")]
+    kind = max(below, key=lambda mount: len(mount[0]))[1]
+    if kind in _NOT_DURABLE:
+        return f"{kind}: nothing is durable here, so durable writes cost nothing; TMPDIR chooses another place"
+    seconds = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_SYNCS * _BLOCK))
+        os.fsync(file.fileno())
+        for number in range(_SYNCS):
+            os.pwrite(file.fileno(), os.urandom(_BLOCK), number * _BLOCK)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            seconds.append(time.perf_counter() - began)
+    typical, slowest = median(seconds) * 1000, max(seconds) * 1000
+    return f"{kind}, fdatasync of 4 KiB in {typical:.2f} ms (the slowest of {_SYNCS}: {slowest:.1f})"
+
+
+def describe(folder: Path) -> dict[str, str]:
+    """The machine, as a table of names and values; the logs will lie in `folder`."""
     mhz = _first("/proc/cpuinfo", r"^cpu MHz\s*: (.*)$")
     memory = int(_first("/proc/meminfo", r"^MemTotal:\s*(\d+)")) / 1024 / 1024
     flags = set(_first("/proc/cpuinfo", r"^flags\s*: (.*)$").split())
@@ -45,6 +71,7 @@ def describe() -> dict[str, str]:
         "processor": _first("/proc/cpuinfo", r"^model name\s*: (.*)$") + virtual,
         "cores for everything": f"{len(os.sched_getaffinity(0))} ({mhz} MHz)",
         "memory": f"{memory:.1f} GiB",
+        "disk of the logs": _disk(folder),
         "kernel": f"{platform.release()}, TCP {Path('/proc/sys/net/ipv4/tcp_congestion_control').read_text().strip()}",
         "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),

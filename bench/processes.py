@@ -56,19 +56,6 @@ def tree(roots: Iterable[int]) -> list[int]:
     return sorted(found)
 
 
-def mentioning(text: str) -> list[int]:
-    """The processes whose command line contains `text`; how daemons that left our process tree are found again."""
-    found = []
-    for pid in _all():
-        try:
-            line = (_PROC / str(pid) / "cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if text.encode() in line and pid != os.getpid():
-            found.append(pid)
-    return sorted(found)
-
-
 def cpu(pids: Iterable[int]) -> float:
     """CPU seconds these processes have spent, user and system, with the children they waited for."""
     ticks = 0

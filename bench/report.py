@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from bench.embedded import Up
 from bench.exchange import Row
+from bench.log_append import KILLED_AFTER
 from bench.memory import Passage, Soaked
+from bench.receipts import Verified
 from bench.targets import Found, judged
 
 _MIB = 1024 * 1024
@@ -32,9 +36,11 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines))
 
 
-def machine(facts: Mapping[str, str]) -> str:
+def machine(found: Found) -> str:
     """The machine as a table."""
-    return "\n".join(["| measured on | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())])
+    lines = [f"| {name} | {value} |" for name, value in found.machine.items()]
+    text = "\n".join(["| measured on | |", "|---|---|", *lines])
+    return f"{text}\n\nThe whole run took {found.seconds / 60:.1f} minutes."
 
 
 def _number(value: float | None, form: str = ",.0f") -> str:
@@ -116,11 +122,62 @@ def soaked(found: Sequence[Soaked]) -> str:
     return table(["largest process of", "exchanges", "failed", "RSS MiB before", "after"], lines)
 
 
-def embedded(found: Found) -> str:
-    """The embedded instance and the verification of receipts."""
+def log(found: Mapping[str, Any]) -> str:
+    """The log alone: appends, and opening."""
     lines = [
-        ["`qaztech up` ready, seconds", _number(found.up_seconds, ".1f")],
-        ["all its processes, MiB PSS", _number(None if found.up_pss is None else found.up_pss / _MIB)],
-        ["receipts verified a second", _number(found.verify_rate)],
+        [
+            f"{each['entries']:,}",
+            str(each["in_flight"]),
+            _number(each["cpu_us"], ".1f"),
+            _number(each["per_second"]),
+            _number(each["batch"], ".0f"),
+        ]
+        for each in sorted(found["appends"], key=lambda each: (each["in_flight"], each["entries"]))
     ]
-    return table(["", "measured"], lines)
+    head = ["entries in the log", "appends in flight", "CPU µs an append", "appends/s", "entries a batch"]
+    orderly, killed, built = found["open_seconds"], found["open_killed_seconds"], found["built_seconds"]
+    after = (
+        f"The log of {found['large']:,} entries opens in {orderly:.3f} s after an orderly stop, and in {killed:.2f} s "
+        f"after the process was killed {KILLED_AFTER:,} appends later. Medians of {found['rounds']} rounds. Making the "
+        f"log took {built:.0f} s; the process that measured held at most {found['peak_rss'] / _MIB:.0f} MiB."
+    )
+    return f"{table(head, lines)}\n\n{after}"
+
+
+def receipts(found: Verified) -> str:
+    """The verification of receipts, and their making."""
+    lines = [
+        [f"verified a second, warm ({found.receipts} receipts, {found.rounds} rounds)", _number(found.rate)],
+        ["the first receipt of a verifier, ms", _number(found.first * 1000)],
+        ["size of a receipt, KiB", _number(found.size / 1024, ".1f")],
+        ["made by a node that has the witnessed checkpoints, ms", _number(found.made * 1000, ".1f")],
+    ]
+    return table(["receipts", "measured"], lines)
+
+
+def embedded(found: Up) -> str:
+    """The embedded instance."""
+    lines = [
+        [f"founded and ready, seconds ({found.rounds} rounds)", _number(found.seconds, ".1f")],
+        ["ready once more after `qaztech down`, seconds", _number(found.again, ".1f")],
+        [f"all its {found.processes} processes, MiB PSS", _number(found.pss / _MIB)],
+    ]
+    return table(["`qaztech up`", "measured"], lines)
+
+
+def sections(found: Found, void: Sequence[str]) -> dict[str, str]:
+    """Markdown for what was measured, by the names of the page's sections."""
+    text = {"targets": targets(found), "machine": machine(found)}
+    if found.rows:
+        text["exchange"] = exchange(found.rows, void, pair=found.pair)
+    if found.passages:
+        text["bodies"] = bodies(found.passages, pair=found.pair)
+    if found.soaked:
+        text["memory"] = soaked(found.soaked)
+    if found.append is not None:
+        text["append"] = log(found.append)
+    if found.verified is not None:
+        text["verify"] = receipts(found.verified)
+    if found.up is not None:
+        text["embedded"] = embedded(found.up)
+    return text

@@ -32,6 +32,16 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def free_block(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on now."""
+    for base in range(20_000, 30_000, count):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in range(base, base + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
+    raise Unusable(f"no {count} free ports in a row from 20000 on")
+
+
 def wait_for_port(port: int, process: subprocess.Popen[bytes], *, log: Path, seconds: float = 10) -> None:
     """Return when something listens on `port`; fail with the program's own log if it ends or never does."""
     deadline = time.monotonic() + seconds
