@@ -96,6 +96,9 @@ def _answer(witness: Witness, authority: DevelopmentAuthority | None, request: R
     elif request.method == "POST" and request.target == b"/add-checkpoint" and request.body is not None:
         answer = witness.add_checkpoint(request.body)
         request.respond(answer.status, [(b"Content-Type", answer.content_type.encode())], answer.body)
+    elif request.method == "GET" and request.target.endswith(b"/checkpoint"):
+        answer = witness.checkpoint(request.target[1:].decode("ascii", "replace"))
+        request.respond(answer.status, [(b"Content-Type", answer.content_type.encode())], answer.body)
     elif request.method == "POST" and request.target == b"/tsa" and request.body and authority is not None:
         headers = [(b"Content-Type", REPLY_TYPE.encode())]
         request.respond(200, headers, authority.timestamp_reply(request.body))

@@ -1,6 +1,6 @@
 """The witness: cosigns a log's checkpoint if it continues the one cosigned before (C2SP tlog-witness).
 
-`judge` is the pure decision, `Witness` the protocol's `add-checkpoint` without HTTP, `SqliteWitnessStore` what it
+`judge` is the pure decision, `Witness` the protocol without HTTP, `SqliteWitnessStore` what it
 remembers: for each log the latest checkpoint, stored durably before a cosignature leaves, and proofs of forks. Times
 never run backwards for a log, whatever the clock does. Not here: the HTTP server and who may reach it.
 """
@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -71,6 +72,10 @@ class WitnessStore(Protocol):
         """The latest checkpoint of every log."""
         ...
 
+    def origins(self) -> list[str]:
+        """Every log of which something was cosigned."""
+        ...
+
     def forks(self) -> list[Fork]:
         """Every proof of a fork."""
         ...
@@ -115,6 +120,11 @@ class AddCheckpoint:
 def format_add_checkpoint(old_size: int, proof: Sequence[bytes], note: bytes) -> bytes:
     """The body of an `add-checkpoint` request."""
     return b"".join([b"old %d\n" % old_size, *(b64encode(value) + b"\n" for value in proof), b"\n", note])
+
+
+def checkpoint_path(origin: str) -> str:
+    """Where, below its URL, a witness shows what it has seen of a log (tlog-witness, monitor retrieval)."""
+    return f"{sha256(origin.encode()).hexdigest()}/checkpoint"
 
 
 def judge(request: AddCheckpoint, seen: Seen | None) -> WitnessAnswer | None:
@@ -183,6 +193,19 @@ class Witness:
         """What this witness has seen of a log: its latest cosigned checkpoint."""
         return self._store.seen(origin)
 
+    def checkpoint(self, path: str) -> WitnessAnswer:
+        """What it has seen of a log, as anyone may ask it: `path` is that of `checkpoint_path`.
+
+        The checkpoint cosigned last, under the log's own lines and the cosignature given then.
+        """
+        origin = next((o for o in self._store.origins() if checkpoint_path(o) == path), None)
+        seen = self._store.seen(origin) if origin is not None else None
+        if seen is None:
+            return _refusal(404, "of this log nothing was cosigned here")
+        signed = SignedCheckpoint.parse(seen.note)
+        lines = (*signed.note.signatures, *self._keys.cosign(signed, seen.time))
+        return WitnessAnswer(200, TEXT, format_note(Note(signed.note.text, lines)))
+
     def all_seen(self) -> list[Seen]:
         """What it has seen of every log."""
         return self._store.all_seen()
@@ -238,6 +261,11 @@ class SqliteWitnessStore:
     def all_seen(self) -> list[Seen]:
         """The latest checkpoint of every log."""
         return [Seen(*row) for row in self._run("SELECT origin, size, root, note, time FROM seen ORDER BY origin")]
+
+    def origins(self) -> list[str]:
+        """Every log of which something was cosigned."""
+        with self._lock, _storage_errors():
+            return [origin for (origin,) in self._database.execute("SELECT origin FROM seen")]
 
     def forks(self) -> list[Fork]:
         """Every proof of a fork, oldest first."""

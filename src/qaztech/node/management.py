@@ -108,6 +108,7 @@ class Management:
             ("POST", "/witness-now"): (True, self._witness_now),
             ("POST", "/timestamp"): (True, self._timestamp),
             ("POST", "/witness/add-checkpoint"): (False, self._add_checkpoint),
+            ("GET", "/witness/"): (False, self._seen_checkpoint),
         }
 
     def routes(self) -> list[Route]:
@@ -201,6 +202,12 @@ class Management:
         if self._witness is None:
             raise NotFound("route.unknown", "this node is not a witness")
         answer = await self._loop.run_in_executor(None, self._witness.add_checkpoint, request.body or b"")
+        request.respond(answer.status, [(b"Content-Type", answer.content_type.encode())], answer.body)
+
+    async def _seen_checkpoint(self, request: Request, rest: str, _: dict[str, list[str]]) -> None:
+        if self._witness is None:
+            raise NotFound("route.unknown", "this node is not a witness")
+        answer = await self._loop.run_in_executor(None, self._witness.checkpoint, rest)
         request.respond(answer.status, [(b"Content-Type", answer.content_type.encode())], answer.body)
 
     async def _watch(self, request: Request, _: str, __: dict[str, list[str]]) -> None:

@@ -124,6 +124,7 @@ class RegistryService:
                 Route("/directory", self._directory),
                 Route("/health", self._health),
                 Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
+                Route("/witness/{path:path}", self._seen_checkpoint),
                 Route("/manage/status", self._operator(self._status)),
                 *(Route(f"/manage/{name}", self._operator(handle), methods=["POST"]) for name, handle in manage),
             ],
@@ -186,6 +187,12 @@ class RegistryService:
         if self._witness is None:
             raise NotFound("witness.none", "this registry runs no witness", at="registry")
         answer = self._witness.add_checkpoint(await request.body())
+        return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
+
+    def _seen_checkpoint(self, request: Request) -> Response:
+        if self._witness is None:
+            raise NotFound("witness.none", "this registry runs no witness", at="registry")
+        answer = self._witness.checkpoint(request.path_params["path"])
         return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
 
     # For the operator ---------------------------------------------------------------------------------------------

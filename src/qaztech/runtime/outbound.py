@@ -11,7 +11,7 @@ import ssl
 import threading
 from urllib.parse import SplitResult, urlsplit
 
-from qaztech.core.errors import Limited, Malformed, Unavailable
+from qaztech.core.errors import Limited, Malformed, NotFound, Unavailable
 
 MAX_ANSWER = 1024 * 1024
 
@@ -72,6 +72,30 @@ class Outbound:
         connection = self._kept.pop(netloc, None)
         if connection is not None:
             connection.close()
+
+
+def get(url: str, *, limit: int = MAX_ANSWER, timeout: float = 5.0) -> bytes:
+    """The body at a URL, once, in this thread. Raises `NotFound`, `Unavailable`, `Limited` or `Malformed`."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise Malformed("outbound.url", f"not an http(s) URL: {url[:200]!r}")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=timeout)
+    try:
+        connection.request("GET", parts.path or "/", headers={"User-Agent": "qaztech"})
+        response = connection.getresponse()
+        data = response.read(limit + 1)
+    except (OSError, http.client.HTTPException) as exc:
+        raise _unavailable(parts, exc) from exc
+    finally:
+        connection.close()
+    if response.status == 404:
+        raise NotFound("outbound.missing", f"{parts.netloc} has nothing at {parts.path}")
+    if response.status != 200:
+        raise Unavailable("outbound.refused", f"{parts.netloc} answers {response.status}")
+    if len(data) > limit:
+        raise Limited("outbound.too-large", f"{parts.netloc} answered more than is looked at")
+    return data
 
 
 def _unavailable(parts: SplitResult, exc: Exception) -> Unavailable:

@@ -1,0 +1,61 @@
+"""What the witnesses have seen of a log: asked when a log is to be closed, for then its own disk is not to be believed.
+
+Each witness shows the checkpoint it cosigned last (C2SP tlog-witness, monitor retrieval), under the log's signature
+and its own; both are verified, so no witness can make up a size. Enough have answered when those that did are a quorum
+of the policy: whatever a quorum has cosigned, one of them has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qaztech.core.errors import Error, NotFound, Unavailable, Untrusted
+from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
+from qaztech.evidence.merkle import EMPTY_ROOT
+from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.policy import Policy, PolicyWitness
+from qaztech.evidence.witness import checkpoint_path
+
+Get = Callable[[str], bytes]
+"""The body at a URL; raises `NotFound` where there is none, another `Error` where that cannot be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastSeen:
+    """The largest checkpoint that any witness has cosigned, the sizes by witness, and why others did not say."""
+
+    checkpoint: Checkpoint
+    sizes: dict[str, int]
+    failures: dict[str, str]
+    is_enough: bool
+
+
+def last_seen(origin: str, key: VerifierKey, policy: Policy, get: Get) -> LastSeen:
+    """Ask every witness of the policy; `key` is the log's Ed25519 key."""
+    newest = Checkpoint(origin, 0, EMPTY_ROOT)
+    sizes: dict[str, int] = {}
+    failures: dict[str, str] = {}
+    for witness in policy.witnesses.values():
+        try:
+            checkpoint = _ask(witness, origin, key, get)
+        except Error as exc:
+            failures[witness.name] = exc.detail
+            continue
+        sizes[witness.name] = checkpoint.size if checkpoint is not None else 0
+        if checkpoint is not None and checkpoint.size > newest.size:
+            newest = checkpoint
+    return LastSeen(checkpoint=newest, sizes=sizes, failures=failures, is_enough=policy.satisfied_by(sizes))
+
+
+def _ask(witness: PolicyWitness, origin: str, key: VerifierKey, get: Get) -> Checkpoint | None:
+    if not witness.url:
+        raise Unavailable("witness.unreachable", "the policy names no URL for this witness", at="log")
+    try:
+        note = get(f"{witness.url.rstrip('/')}/{checkpoint_path(origin)}")
+    except NotFound:
+        return None
+    signed = SignedCheckpoint.parse(note)
+    if signed.origin != origin or witness.cosigned_at(signed) is None:
+        raise Untrusted("witness.answer", "it shows another log, or does not sign what it shows", at="log")
+    return signed.verify([key])
