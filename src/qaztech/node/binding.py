@@ -73,6 +73,9 @@ def check_parties(
     record = _parsed(data, "request", "request.untrusted")
     if record["from"] != peer or record["to"] != own:
         raise Untrusted("request.audience", "a request for another node, or from another log", at="caller")
+    version, _, digest = record["snapshot"].partition(" ")
+    if int(version) == configuration.snapshot_version and digest != configuration.snapshot_hash:
+        raise Untrusted("request.untrusted", "the request names a snapshot that never was", at="caller")
     client, service = _client(record["client"]), _service(record["service"])
     theirs, ours = configuration.log(peer), configuration.log(own)
     if theirs is None or not theirs.speaks_for(client.member, now) or not configuration.is_subsystem(client):
@@ -96,20 +99,18 @@ def check_opened(record: Record, frame: Request) -> rest.Headers:
     ):
         raise Untrusted("request.untrusted", "a request does not open its commitments", at="caller")
     try:
-        headers = rest.parse_header_lines(frame.headers)
-        crossing = [header for header in headers if header[0].lower() != rest.REQUEST_ID]
-        kept = rest.kept_headers(crossing, max_count=MAX_HEADERS, max_bytes=MAX_HEADER_BYTES)
+        headers, values = _crossed(frame.headers, response=False)
         call = rest.parse_target(frame.prefix + frame.path.encode() + frame.query, MAX_TARGET)
-        named = rest.parse_client(rest.header_values(headers, rest.CLIENT))
+        named = rest.parse_client(values.get(rest.CLIENT, ()))
     except (Malformed, Limited) as exc:
         raise Untrusted("request.untrusted", exc.detail, at="caller") from exc
-    if kept != crossing or (call.suffix, call.query) != (frame.path, frame.query):
+    if (call.suffix, call.query) != (frame.path, frame.query):
         raise Untrusted("request.untrusted", "a request is not one that an edge lets in", at="caller")
     if (
         str(named) != record["client"]
         or str(call.service) != record["service"]
-        or rest.header_values(headers, rest.REQUEST_ID) != [record["message"].encode()]
-        or len(rest.header_values(headers, rest.ID)) != 1
+        or values.get(rest.REQUEST_ID) != [record["message"].encode()]
+        or len(values.get(rest.ID, ())) != 1
     ):
         raise Untrusted("request.untrusted", "the headers do not say what the record says", at="caller")
     return headers
@@ -135,13 +136,12 @@ def check_answer_opened(record: Record, frame: Response) -> None:
     ):
         raise Untrusted("response.untrusted", "a response does not open its commitments", at="provider-node")
     try:
-        headers = rest.parse_header_lines(frame.headers)
-        kept = rest.kept_headers(headers, response=True, max_count=MAX_HEADERS, max_bytes=MAX_HEADER_BYTES)
-        values = {name: rest.header_values(headers, name) for name in _ANSWER_NAMES}
-        named = rest.parse_client(values[rest.CLIENT])
+        _, values = _crossed(frame.headers, response=True)
+        named = rest.parse_client(values.get(rest.CLIENT, ()))
     except (Malformed, Limited) as exc:
         raise Untrusted("response.untrusted", exc.detail, at="provider-node") from exc
-    if kept != headers or not 200 <= record.number("status") <= 599 or any(len(v) != 1 for v in values.values()):
+    once = all(len(values.get(name, ())) == 1 for name in _ANSWER_NAMES)
+    if not once or not 200 <= record.number("status") <= 599:
         raise Untrusted("response.untrusted", "a response is not one that a node gives", at="provider-node")
     if (
         str(named) != record["client"]
@@ -149,6 +149,18 @@ def check_answer_opened(record: Record, frame: Response) -> None:
         or values[rest.REQUEST_ID] != [record["message"].encode()]
     ):
         raise Untrusted("response.untrusted", "the headers do not say what the record says", at="provider-node")
+
+
+def _crossed(lines: bytes, *, response: bool) -> tuple[rest.Headers, dict[bytes, list[bytes]]]:
+    """The headers of a message, in order and by name, when they are such as cross. Raises `Malformed` or `Limited`."""
+    if len(lines) > MAX_HEADER_BYTES:
+        raise Limited("limit.headers", f"the headers are longer than {MAX_HEADER_BYTES} bytes")
+    headers = rest.parse_header_lines(lines)
+    if len(headers) > MAX_HEADERS:
+        raise Limited("limit.headers", f"more than {MAX_HEADERS} headers")
+    values = rest.by_name(headers)
+    rest.check_crossed(values, response=response)
+    return headers, values
 
 
 def _body_is(record: Record, secret: bytes, body: bytes | None) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
+from qaztech.core.errors import Error, Limited, Malformed, Unavailable, Untrusted
 from qaztech.core.exchange import PROTOCOL_VERSION
 from qaztech.evidence.note import ED25519
 from qaztech.node.frames import (
@@ -33,8 +34,11 @@ from qaztech.node.journal import PEER_HEAD, PeerHead, format_note
 from qaztech.node.peers import AcceptedHeads
 from qaztech.node.throttle import Throttle
 from qaztech.registry.configuration import Configuration, NodeEntry
+from qaztech.runtime.telemetry import log_error
 from qaztech.trust.certificates import spki_hash
 from qaztech.trust.keys import verify_ed25519
+
+logger = logging.getLogger("qaztech.link")
 
 HELLO_TIMEOUT = 10.0
 PING_INTERVAL = 15.0
@@ -404,6 +408,8 @@ class Link(asyncio.Protocol):
             return
         self._lost = reason
         self.open = False
+        if isinstance(reason, Untrusted | Malformed | Limited):
+            log_error(logger, "a link was ended", reason, peer=str(self.peer.id) if self.peer else "")
         if self._timer is not None:
             self._timer.cancel()
         for number in list(self._questions):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -47,6 +47,7 @@ _SINGLE = frozenset({
     b"host", b"content-length", b"content-type", b"authorization", ID, USER_ID, ISSUE, SECURITY_SERVER,
     REPRESENTED_PARTY,
 })  # fmt: skip
+_SINGLE_CROSSED = _SINGLE | {CLIENT, REQUEST_ID}
 # The provider node writes these into the answer itself.
 _OURS = frozenset({ID, CLIENT, SERVICE, REQUEST_ID, REQUEST_HASH, ERROR, b"date"})
 
@@ -208,6 +209,26 @@ def kept_headers(
         for i, (header, name) in enumerate(zip(headers, lowered, strict=True))
         if name not in dropped and (name != CLIENT or i == last_client)
     ]
+
+
+def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, list[bytes]]:
+    """The values of each header, in order, by its name in lower case."""
+    named: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        named.setdefault(name.lower(), []).append(value)
+    return named
+
+
+def check_crossed(named: Mapping[bytes, list[bytes]], *, response: bool) -> None:
+    """Raise `Malformed` unless these headers, well-formed already, are such as `kept_headers` lets cross.
+
+    A request's `X-Road-Request-Id` is the consumer node's own and does cross.
+    """
+    if not named.keys().isdisjoint(_DROPPED_RESPONSE) or (not response and REQUEST_HASH in named):
+        raise Malformed("header.malformed", "A header is there that does not cross")
+    for name in named.keys() & (_SINGLE if response else _SINGLE_CROSSED):
+        if len(named[name]) > 1:
+            raise Malformed("header.malformed", f"The header {name.decode()} is given more than once")
 
 
 def _check(headers: Sequence[tuple[bytes, bytes]], max_count: int, max_bytes: int, at: At) -> None:
