@@ -20,7 +20,7 @@ from bench.bodies import MIB
 from bench.instance import WITNESSING, Nodes, nodes
 from bench.pair import pair, service
 from bench.side import Side
-from bench.targets import Found
+from bench.targets import ENTRIES, EXCHANGES, Found
 from bench.tools import Unusable
 
 PARTS = ("up", "exchange", "bodies", "memory", "verify", "append")
@@ -35,9 +35,9 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--connections", default="1,32,128", help="comma-separated")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated, of " + ", ".join(PARTS))
     parser.add_argument("--mib", type=int, default=100, help="length of a large body")
-    parser.add_argument("--exchanges", type=int, default=100_000, help="how many before memory is looked at")
+    parser.add_argument("--exchanges", type=int, default=EXCHANGES, help="how many before memory is looked at")
     parser.add_argument("--receipts", type=int, default=200, help="how many are verified")
-    parser.add_argument("--entries", type=int, default=10_000_000, help="of the large log")
+    parser.add_argument("--entries", type=int, default=ENTRIES, help="of the large log")
     parser.add_argument("--witnessing", type=float, default=WITNESSING, help="seconds between witnessings of our nodes")
     parser.add_argument("--only-pair", action="store_true", help="measure the nginx pair alone")
     parser.add_argument("--output", type=Path, help="the page whose marked sections are replaced; else standard output")

@@ -12,6 +12,7 @@ from bench.memory import Passage, Soaked
 from bench.receipts import Verified
 
 MIB = 1024 * 1024
+ENTRIES, BODY, EXCHANGES = 10**7, 100 * MIB, 100_000  # what the targets speak of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,24 +45,29 @@ class Found:
 
     def body_growth(self) -> float | None:
         """MiB by which our process that grew most grew while a large body passed."""
-        ours = [passage for passage in self.passages if passage.side != self.pair]
+        ours = [p for p in self.passages if p.side != self.pair and p.length >= BODY]
         return max((passage.growth / MIB for passage in ours), default=None)
 
     def rss_after(self) -> float | None:
         """MiB of our largest process after many exchanges."""
-        ours = [each for each in self.soaked if each.side != self.pair and each.exchanges >= 100_000]
+        ours = [each for each in self.soaked if each.side != self.pair and each.exchanges >= EXCHANGES]
         return max((size / MIB for each in ours for size in each.after.values()), default=None)
+
+    def _large_log(self) -> Mapping[str, Any] | None:
+        """What was found of the log, if it was as long as the target says."""
+        return self.append if self.append is not None and self.append["large"] >= ENTRIES else None
 
     def append_ratio(self) -> float | None:
         """CPU of an append to the large log over one to the small, 32 in flight."""
-        if self.append is None:
+        if (log := self._large_log()) is None:
             return None
-        cost = {each["entries"]: each["cpu_us"] for each in self.append["appends"] if each["in_flight"] == 32}
-        return float(cost[self.append["large"]] / cost[self.append["small"]])
+        cost = {each["entries"]: each["cpu_us"] for each in log["appends"] if each["in_flight"] == 32}
+        return float(cost[log["large"]] / cost[log["small"]])
 
     def opening(self) -> float | None:
         """Seconds until the large log is open, the worse of two ways to have left it."""
-        return max(self.append["open_seconds"], self.append["open_killed_seconds"]) if self.append else None
+        log = self._large_log()
+        return None if log is None else float(max(log["open_seconds"], log["open_killed_seconds"]))
 
     def up_pss(self) -> float | None:
         """MiB of all processes of `qaztech up`."""

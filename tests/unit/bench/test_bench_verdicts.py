@@ -93,7 +93,7 @@ def test_targets_are_judged_against_the_pair():
     """Met, missed and not measured are told apart."""
     rows = exchange.rows([window(), window(side="our nodes", exchanges=3_000, all_cpu=2.1)])
     passages = [
-        Passage(side=side, way="to the service", length=100, rate=rate, growth=2**20)
+        Passage(side=side, way="to the service", length=100 * 2**20, rate=rate, growth=2**20)
         for side, rate in (("nginx pair", 1000.0), ("our nodes", 349.9))
     ]
     lines = {line[0]: line[2:] for line in targets.judged(targets.Found(rows=rows, passages=passages))}
@@ -124,11 +124,11 @@ def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
 
 def everything():
     """A run in which every part was measured."""
-    append = {"small": 10, "large": 1000, "rounds": 3, "built_seconds": 9.0, "peak_rss": 50 * 2**20}
+    append = {"small": 10, "large": 10**7, "rounds": 3, "built_seconds": 9.0, "peak_rss": 50 * 2**20}
     append |= {"open_seconds": 0.01, "open_killed_seconds": 3.5}
     append["appends"] = [
         {"entries": entries, "in_flight": width, "cpu_us": cpu, "per_second": 1e5, "batch": width}
-        for entries, width, cpu in ((10, 1, 100.0), (10, 32, 10.0), (1000, 1, 500.0), (1000, 32, 12.5))
+        for entries, width, cpu in ((10, 1, 100.0), (10, 32, 10.0), (10**7, 1, 500.0), (10**7, 32, 12.5))
     ]
     return targets.Found(
         machine={"processor": "one"},
