@@ -77,7 +77,7 @@ async def test_no_script_and_no_style_stands_in_the_page(page: Running) -> None:
         assert "unsafe" not in policy
         assert "http" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-frame-options"] == "DENY"
         assert " style=" not in answer.text
         assert not re.search(r"\son[a-z]+=", answer.text)
