@@ -15,6 +15,7 @@ from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
 from qaztech.evidence.merkle import EMPTY_ROOT
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.policy import Policy, PolicyWitness
+from qaztech.evidence.view import LogView
 from qaztech.evidence.witness import checkpoint_path
 
 Get = Callable[[str], bytes]
@@ -59,3 +60,20 @@ def _ask(witness: PolicyWitness, origin: str, key: VerifierKey, get: Get) -> Che
     if signed.origin != origin or witness.cosigned_at(signed) is None:
         raise Untrusted("witness.answer", "it shows another log, or does not sign what it shows", at="log")
     return signed.verify([key])
+
+
+def check_enough(seen: LastSeen) -> None:
+    """Raise `Unavailable`, with the reasons, where too few witnesses have answered."""
+    if not seen.is_enough:
+        why = "; ".join(f"{name}: {failure}" for name, failure in seen.failures.items())
+        raise Unavailable("witness.quorum", f"too few witnesses say what they have seen ({why})", at="log")
+
+
+def contradiction(log: LogView, seen: LastSeen) -> str:
+    """Why the log cannot be the one that the witnesses have seen; empty if it can be."""
+    checkpoint = seen.checkpoint
+    if checkpoint.size > log.size:
+        return f"witnesses have seen {checkpoint.size} entries, and it has {log.size}: it was restored or copied"
+    if log.root_at(checkpoint.size) != checkpoint.root:
+        return f"witnesses have seen another root at {checkpoint.size} entries: it was copied, and the copy went on"
+    return ""

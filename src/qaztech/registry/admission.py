@@ -80,6 +80,8 @@ class Registry:
         known = self._of(id_)
         if file.lineage != known.lineage:
             raise Untrusted("member-file.lineage", "the file's lineage is not the one admitted", at="registry")
+        if known.file is not None and known.file.digest == file.digest:
+            return known.file  # sent again, by somebody who did not hear the answer
         now = self._clock.now()
         if file.statement.issued > now + CLOCK_SKEW or file.statement.expires <= now:
             raise Conflict("member-file.time", "the file is not valid at this time", at="registry")
@@ -156,7 +158,7 @@ class Registry:
         raise NotFound("registry.target", f"there is no target {path}", at="registry")
 
     def log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
-        """The keys of a member's log, as its owner's file names them: what the registry's witness asks for."""
+        """The keys of a member's open log, as its owner's file names them: what the registry's witness asks for."""
         return self._logs.get(origin, ())
 
     def members(self) -> Mapping[str, tuple[str, bool, int]]:
@@ -176,7 +178,7 @@ class Registry:
         if file is not None:
             for log in file.statement.logs:
                 if NodeId.parse(log.node).member == file.member:
-                    self._logs[log.origin] = tuple(map(VerifierKey.parse, log.vkeys))
+                    self._logs[log.origin] = tuple(map(VerifierKey.parse, log.vkeys)) if log.closed is None else ()
 
     def _of_store(self, id_: str) -> Admitted:
         member = self._store.member(id_)

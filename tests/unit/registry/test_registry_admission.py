@@ -64,9 +64,12 @@ def test_a_stranger_is_refused(country: Country) -> None:
 
 
 def test_versions_only_rise(country: Country, provider: MemberDesk) -> None:
-    """The same version again, or a lower one, is refused."""
-    assert refused(country, provider, provider.statement).code == "member-file.version"
+    """A lower version is refused, and another file of the same one; the very same file again changes nothing."""
+    assert country.registry.accept_member_file(provider.file()).version == provider.statement.version
     now = country.clock.now()
+    other = revise(provider.statement, now, version=provider.statement.version)
+    country.clock.advance(1)
+    assert refused(country, provider, revise(other, now + 1, version=other.version)).code == "member-file.version"
     country.registry.accept_member_file(sign_statement(revise(provider.statement, now, version=9), provider.key))
     assert refused(country, provider, revise(provider.statement, now, version=8)).code == "member-file.version"
 
