@@ -6,7 +6,7 @@ The hierarchy and the encoding are X-Road's (PR-REST 4.1). Bytes become identifi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
@@ -54,14 +54,24 @@ class MemberId:
     instance: str
     member_class: str
     code: str
+    # Identifiers are keys in every decision: hash and text are computed once.
+    _hash: int = field(init=False, repr=False, compare=False)
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.instance, self.member_class, self.code)))
+        object.__setattr__(self, "_text", "/".join(map(encode_part, (self.instance, self.member_class, self.code))))
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """From `INSTANCE/CLASS/CODE`; raises `Malformed`."""
         return cls(*_split(text, 3, "member"))
 
+    def __hash__(self) -> int:
+        return self._hash
+
     def __str__(self) -> str:
-        return "/".join(map(encode_part, (self.instance, self.member_class, self.code)))
+        return self._text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,6 +80,12 @@ class SubsystemId:
 
     member: MemberId
     code: str
+    _hash: int = field(init=False, repr=False, compare=False)
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.member, self.code)))
+        object.__setattr__(self, "_text", f"{self.member}/{encode_part(self.code)}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -77,8 +93,11 @@ class SubsystemId:
         *member, code = _split(text, 4, "subsystem")
         return cls(MemberId(*member), code)
 
+    def __hash__(self) -> int:
+        return self._hash
+
     def __str__(self) -> str:
-        return _text(self)
+        return self._text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,6 +106,12 @@ class ServiceId:
 
     subsystem: SubsystemId
     code: str
+    _hash: int = field(init=False, repr=False, compare=False)
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.subsystem, self.code)))
+        object.__setattr__(self, "_text", f"{self.subsystem}/{encode_part(self.code)}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -94,8 +119,11 @@ class ServiceId:
         *member, subsystem, code = _split(text, 5, "service")
         return cls(SubsystemId(MemberId(*member), subsystem), code)
 
+    def __hash__(self) -> int:
+        return self._hash
+
     def __str__(self) -> str:
-        return _text(self)
+        return self._text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -113,9 +141,3 @@ class NodeId:
 
     def __str__(self) -> str:
         return f"{self.member}/{encode_part(self.code)}"
-
-
-@lru_cache(maxsize=8192)
-def _text(identifier: SubsystemId | ServiceId) -> str:
-    owner = identifier.subsystem if isinstance(identifier, ServiceId) else identifier.member
-    return f"{owner}/{encode_part(identifier.code)}"

@@ -43,18 +43,45 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 KINDS: tuple[str, ...] = get_args(Kind)
 
-_MESSAGE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-_ORIGIN = re.compile(r"[a-z0-9.-]{1,100}/log/[0-9a-f]{20}\Z")
-_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
-_HASH = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=\Z")
-_SNAPSHOT = re.compile(r"[1-9][0-9]{0,18} [0-9a-f]{64}\Z")
-_CODE = re.compile(r"[a-z0-9_-]{1,64}(?:\.[a-z0-9_-]{1,64}){0,7}\Z")
-_STATUS = re.compile(r"[1-5][0-9]{2}\Z")
-
-
-def _hash_and_index(value: str) -> bool:
-    digest, _, index = value.partition(" ")
-    return bool(_HASH.match(digest) and _NUMBER.match(index))
+# One pattern a field; what is checked beyond it is in `_PARSED`.
+_HASH = r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
+_NUMBER = r"(?:0|[1-9][0-9]{0,18})"
+_ORIGIN = r"[a-z0-9.-]{1,100}/log/[0-9a-f]{20}"
+_SLUGS = r"[a-z0-9_-]{1,64}(?:\.[a-z0-9_-]{1,64}){0,7}"
+_FORMS = {
+    "message": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "from": _ORIGIN,
+    "to": _ORIGIN,
+    "client": r"[^\n]{1,4096}",
+    "service": r"[^\n]{1,4096}",
+    "method": "|".join(METHODS),
+    "endpoint": r"[^\n]{1,4096}",
+    "snapshot": r"[1-9][0-9]{0,18} [0-9a-f]{64}",
+    "time": _NUMBER,
+    "expires": _NUMBER,
+    "attempt": _NUMBER,
+    "size": f"-|{_NUMBER}",
+    "path": _HASH,
+    "query": _HASH,
+    "headers": _HASH,
+    "body": f"-|{_HASH}",
+    "request": f"{_HASH} {_NUMBER}",
+    "head": f"{_HASH} {_NUMBER}",
+    "status": r"[1-5][0-9]{2}",
+    "code": _SLUGS,
+    "outcome": "|".join(get_args(Outcome)),
+}
+_PATTERNS = {
+    kind: re.compile(
+        "".join([f"{HEADER}\nkind {kind}\n", *(f"{name} ({_FORMS[name]})\n" for name in names)]) + r"\Z", re.ASCII
+    )
+    for kind, names in _FIELDS.items()
+}
+_TEMPLATES = {
+    kind: f"{HEADER}\nkind {kind}\n" + "".join(f"{name} %s\n" for name in names) for kind, names in _FIELDS.items()
+}
+_KEYS = {kind: tuple("from_" if name == "from" else name for name in names) for kind, names in _FIELDS.items()}
+_CODE = re.compile(_SLUGS + r"\Z")
 
 
 def _is_service(value: str) -> bool:
@@ -69,31 +96,13 @@ def _is_endpoint(value: str) -> bool:
     return value == NO_ENDPOINT or str(Endpoint.parse(value)) == value
 
 
-_CHECKS: dict[str, Callable[[str], object]] = {
-    "message": _MESSAGE.match,
-    "from": _ORIGIN.match,
-    "to": _ORIGIN.match,
+_PARSED: dict[str, Callable[[str], bool]] = {
     "client": _is_client,
     "service": _is_service,
-    "method": METHODS.__contains__,
     "endpoint": _is_endpoint,
-    "snapshot": _SNAPSHOT.match,
-    "time": _NUMBER.match,
-    "expires": _NUMBER.match,
-    "attempt": _NUMBER.match,
-    "size": lambda v: v == STREAMED or _NUMBER.match(v),
-    "path": _HASH.match,
-    "query": _HASH.match,
-    "headers": _HASH.match,
-    "body": lambda v: v == STREAMED or _HASH.match(v),
-    "request": _hash_and_index,
-    "head": _hash_and_index,
-    "status": _STATUS.match,
-    "code": _CODE.match,
-    "outcome": get_args(Outcome).__contains__,
 }
-# Long values repeat from message to message (a client calls the same service): what was checked once is remembered.
-_REMEMBERED = frozenset({"client", "service", "endpoint", "snapshot", "from", "to"})
+# These repeat from message to message (a client calls the same service): what was read once is remembered.
+_TO_PARSE = {kind: tuple(name for name in names if name in _PARSED) for kind, names in _FIELDS.items()}
 _seen: dict[tuple[str, str], None] = {}
 _SEEN_LIMIT = 4096
 
@@ -143,14 +152,8 @@ def format_record(kind: Kind, **fields: str | int) -> Record:
 
     Nothing is checked: this is the data plane's own hand, and `parse_record` is what others' records go through.
     """
-    lines = [HEADER, f"kind {kind}"]
-    text: dict[str, str] = {}
-    for name in _FIELDS[kind]:
-        value = str(fields["from_" if name == "from" else name])
-        text[name] = value
-        lines.append(f"{name} {value}")
-    lines.append("")
-    return Record(kind, text, "\n".join(lines).encode())
+    values = [str(fields[name]) for name in _KEYS[kind]]
+    return Record(kind, dict(zip(_FIELDS[kind], values, strict=True)), (_TEMPLATES[kind] % tuple(values)).encode())
 
 
 def parse_record(data: bytes) -> Record:
@@ -158,39 +161,36 @@ def parse_record(data: bytes) -> Record:
     if len(data) > MAX_RECORD:
         raise Malformed("record.malformed", f"a record has at most {MAX_RECORD} bytes")
     try:
-        lines = data.decode().split("\n")
+        text = data.decode()
     except UnicodeDecodeError as exc:
         raise Malformed("record.malformed", "a record is UTF-8 text") from exc
-    if len(lines) < 3 or lines[0] != HEADER or lines[-1] or not lines[1].startswith("kind "):
-        raise Malformed("record.malformed", f"a record begins with {HEADER!r} and ends with a newline")
-    kind = lines[1][5:]
-    names = _FIELDS.get(kind)
-    if names is None or len(lines) != len(names) + 3:
-        raise Malformed("record.malformed", f"no such kind of record, or not its fields: {kind[:40]!r}")
-    fields: dict[str, str] = {}
-    for name, line in zip(names, lines[2:-1], strict=True):
-        label, _, value = line.partition(" ")
-        if label != name or not _is_valid(name, value):
-            raise Malformed("record.malformed", f"field {name!r} of a {kind} record is missing or not well-formed")
-        fields[name] = value
-    if kind in {"request-tail", "response-tail"} and STREAMED in {fields["size"], fields["body"]}:
-        raise Malformed("record.malformed", "a tail names size and body")
-    if "body" in fields and (fields["size"] == STREAMED) != (fields["body"] == STREAMED):
-        raise Malformed("record.malformed", "size and body are streamed together or not at all")
+    kind = text[len(HEADER) + 6 : text.find("\n", len(HEADER) + 6)]
+    pattern = _PATTERNS.get(kind)
+    if pattern is None:
+        raise Malformed("record.malformed", f"a record begins with {HEADER!r} and its kind: {kind[:40]!r}")
+    match = pattern.match(text)
+    if match is None:
+        raise Malformed("record.malformed", f"not the fields of a {kind} record, in their order and forms")
+    fields = dict(zip(_FIELDS[kind], match.groups(), strict=True))
+    for name in _TO_PARSE[kind]:
+        if (name, fields[name]) not in _seen:
+            _read(name, fields[name])
+    if "body" in fields:
+        streamed = fields["size"] == STREAMED
+        if streamed != (fields["body"] == STREAMED):
+            raise Malformed("record.malformed", "size and body are streamed together or not at all")
+        if streamed and "head" in fields:
+            raise Malformed("record.malformed", "a tail names size and body")
     return Record(kind, fields, data)  # type: ignore[arg-type]
 
 
-def _is_valid(name: str, value: str) -> bool:
-    if name not in _REMEMBERED:
-        return bool(_CHECKS[name](value))
-    if (name, value) in _seen:
-        return True
+def _read(name: str, value: str) -> None:
     try:
-        valid = bool(_CHECKS[name](value))
+        valid = _PARSED[name](value)
     except Malformed:
-        return False
-    if valid:
-        if len(_seen) >= _SEEN_LIMIT:
-            _seen.clear()
-        _seen[name, value] = None
-    return valid
+        valid = False
+    if not valid:
+        raise Malformed("record.malformed", f"field {name!r} is not well-formed")
+    if len(_seen) >= _SEEN_LIMIT:
+        _seen.clear()
+    _seen[name, value] = None

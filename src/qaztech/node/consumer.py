@@ -22,6 +22,8 @@ from qaztech.registry.configuration import NodeEntry
 # Seconds to wait for a link to come up, and between attempts to dial a peer that does not answer.
 DIAL_TIMEOUT = 5.0
 REDIAL_AFTER = 1.0
+# Seconds between two looks at the deadlines of all exchanges: a timer for each would cost more than the look.
+SWEEP_EVERY = 0.5
 
 MakeLink = Callable[["Consumer", NodeEntry], Link]
 _RETRIED = frozenset({"peer.lost"})
@@ -59,6 +61,17 @@ class Consumer:
         self._peers: dict[NodeId, Peer] = {}
         self.exchanges: set[Outgoing] = set()
         self._draining = False
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look at deadlines, once a second."""
+        self._sweep()
+
+    def _sweep(self) -> None:
+        now = self._place.loop.time()
+        for exchange in [e for e in self.exchanges if e.deadline <= now]:
+            exchange.timed_out()
+        self._sweeper = self._place.loop.call_later(SWEEP_EVERY, self._sweep)
 
     def call(self, call: Call, caller: Caller) -> Outgoing:
         """Make a call; the caller is told the outcome. Raises what is known to be wrong at once."""
@@ -262,6 +275,8 @@ class Consumer:
 
     def close(self) -> None:
         """End all links."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for link in self.links():
             link.close(Unavailable("node.draining", "this node is shutting down"))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from qaztech.node.place import Finished
@@ -32,7 +31,7 @@ class Events:
         if not exchange.state.startswith("answered"):
             self._metrics.count_label("exchanges_not_answered_total", "side", exchange.side)
         if self._watchers:
-            self.tell("exchange", asdict(exchange))
+            self.tell("exchange", exchange._asdict())
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
         """Tell every watcher (Server-Sent Events framing)."""

@@ -7,7 +7,7 @@ Streamed bodies are in `streams`; who speaks HTTP at the edges is in `edge` and 
 
 from __future__ import annotations
 
-import asyncio
+import math
 import os
 from collections.abc import Callable
 
@@ -35,8 +35,8 @@ class Outgoing:
     """The consumer node's side of one exchange."""
 
     __slots__ = (
-        "_answered", "_began", "_caller", "_deadline", "_index", "_leaf", "_on_end", "_place", "_receiver",
-        "_record", "_response", "_secret", "_sender", "_sent", "_stream", "call", "link",
+        "_answered", "_began", "_caller", "_index", "_leaf", "_on_end", "_place", "_receiver",
+        "_record", "_response", "_secret", "_sender", "_sent", "_stream", "call", "deadline", "link",
     )  # fmt: skip
 
     def __init__(self, *, place: Place, call: Call, caller: Caller, on_end: Callable[[Outgoing], None]) -> None:
@@ -51,7 +51,8 @@ class Outgoing:
         self._index = -1
         self._stream = 0
         self._sent = self._answered = False
-        self._deadline: asyncio.TimerHandle | None = None
+        # Until when the answer is waited for (loop time); the consumer looks at all of them together.
+        self.deadline = math.inf
         self._sender: BodySender | None = None
         self._receiver: BodyReceiver | None = None
 
@@ -143,7 +144,7 @@ class Outgoing:
 
     def _wait(self, *, sent: bool) -> None:
         if sent and not self._answered:
-            self._deadline = self._place.loop.call_later(self._place.limits.answer_timeout, self._timed_out)
+            self.deadline = self._place.loop.time() + self._place.limits.answer_timeout
 
     # The provider node speaks -----------------------------------------------------------------------------------
 
@@ -233,8 +234,6 @@ class Outgoing:
         if request_index >= index or link.proven_leaf(request_index) not in {self._leaf, None}:
             raise Untrusted("response.untrusted", "the peer's log does not hold the request", at="provider-node")
         self._answered = True
-        if self._deadline is not None:
-            self._deadline.cancel()
         return record
 
     def _append_answer(self, record: Record, kept: Kept, then: Callable[[int], None]) -> None:
@@ -280,7 +279,9 @@ class Outgoing:
 
     # No answer ---------------------------------------------------------------------------------------------------
 
-    def _timed_out(self) -> None:
+    def timed_out(self) -> None:
+        """The deadline is over."""
+        self.deadline = math.inf
         if not self._answered:
             if self.link is not None and self.link.alive:
                 self.link.send(Cancel(self._stream, "caller.timeout"))
@@ -291,8 +292,6 @@ class Outgoing:
         if self._answered or self._record is None or self._index < 0:
             return
         self._answered = True
-        if self._deadline is not None:
-            self._deadline.cancel()
         call = self.call
         error: Error
         if sent and call.method not in IDEMPOTENT:
@@ -336,8 +335,6 @@ class Outgoing:
 
     def _fail(self, error: Error) -> None:
         self._answered = True
-        if self._deadline is not None:
-            self._deadline.cancel()
         self._caller.fail(error)
         self._end(error.code, 0)
 

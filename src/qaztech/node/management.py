@@ -11,7 +11,7 @@ import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -164,7 +164,7 @@ class Management:
 
     async def _exchanges(self, request: Request, _: str, query: dict[str, list[str]]) -> None:
         limit = max(1, min(500, int(query.get("limit", ["50"])[0])))
-        _json(request, [asdict(finished) for finished in list(self._events.recent)[-limit:][::-1]])
+        _json(request, [finished._asdict() for finished in list(self._events.recent)[-limit:][::-1]])
 
     async def _outcome(self, request: Request, rest: str, _: dict[str, list[str]]) -> None:
         _json(request, await self._receipts.outcome(_message(rest), None))

@@ -92,6 +92,7 @@ class Node:
         """Listen and begin; `ready` follows when the configuration is there and the witnesses do not object."""
         parts, settings = self._parts, self._parts.settings
         parts.sequencer.start()
+        parts.consumer.start()
         management = settings.management
         await parts.management_server.listen(management.host, management.port)
         with contextlib.suppress(Error):
@@ -102,8 +103,10 @@ class Node:
     async def _open(self) -> None:
         """The configuration is there: ask the witnesses, then take links and callers."""
         parts, settings = self._parts, self._parts.settings
-        await parts.witnessing.ask_what_was_seen()
+        # Callers hear what is wrong in any case: a halted log appends nothing, and no call goes without its record.
+        await parts.edge_server.listen(settings.edge.host, settings.edge.port, ssl=parts.edge_tls())
         self._seen_witnesses = True
+        await parts.witnessing.ask_what_was_seen()
         loop = asyncio.get_running_loop()
         self._link_server = await loop.create_server(
             parts.make_link, settings.link.host, settings.link.port, ssl=parts.server_tls(), backlog=512

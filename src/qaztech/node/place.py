@@ -39,8 +39,7 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(NamedTuple):
     """One exchange as it ended, for the page, the metrics and the operator."""
 
     side: str
