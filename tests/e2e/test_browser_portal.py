@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from qaztech.testing.instance import Instance
+from qaztech.web.receipt_html import render_html
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +64,9 @@ def visit(browser: Browser, live: Instance) -> Iterator[Callable[..., Visit]]:
 
     yield go
     for each in visits:
-        assert [url for url in each.asked if not url.startswith(live.country["portal"])] == [], "a request to elsewhere"
+        assert [url for url in each.asked if not url.startswith((live.country["portal"], "file:"))] == [], (
+            "a request to elsewhere"
+        )
         each.context.close()
 
 
@@ -135,6 +138,24 @@ def test_the_receipt_can_be_taken_home(visit: Callable[..., Visit], live: Instan
     expect(alone.locator(".headline.ok")).to_be_visible()
     assert alone.locator(".check.ok").count() == held
     assert path.stat().st_size < 600_000
+
+
+@pytest.mark.parametrize("whose", ["/log/", "/witness/"])
+def test_signatures_that_are_left_away_are_missed(
+    visit: Callable[..., Visit], live: Instance, tmp_path: Path, whose: str
+) -> None:
+    """A browser cannot check ML-DSA-44, but it sees that a signature which is owed is not there."""
+    receipt = live.receipt(live.call().message)
+    for message in receipt["messages"]:
+        for proof in message["proofs"]:
+            lines = proof["proof"].split("\n")
+            proof["proof"] = "\n".join(line for line in lines if len(line) < 1000 or whose not in line[:60])
+    path = tmp_path / "downgraded.html"
+    path.write_bytes(render_html(receipt, live.anchor.read_bytes(), language="en"))
+    page = visit().page
+    page.goto(path.as_uri())
+    why = "though its key is in force" if whose == "/log/" else "no quorum"
+    expect(page.locator(".failures")).to_contain_text(why)
 
 
 def test_it_follows_through_a_restart_of_a_node(visit: Callable[..., Visit], live: Instance) -> None:
