@@ -27,8 +27,9 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("message", metavar="MESSAGE_ID", help="x-road-request-id of the answer, or `last`")
     parser.add_argument("--node", required=True, metavar="NAME", help="which party's node to ask")
     parser.add_argument(
-        "--wait", choices=("recorded", "witnessed", "timestamped"), default="", help="ask the peer and wait until all proofs are so"
-    )
+        "--wait", choices=("recorded", "witnessed", "timestamped"), default="",
+        help="ask the peer, and wait until all proofs are so; exit 1 says which side is missing",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to wait (20)")
     parser.add_argument(
         "--disclose", action="append", default=[], metavar="FIELD",
