@@ -48,7 +48,7 @@ from qaztech.registry.configuration import NodeEntry
 from qaztech.registry.excerpt_maker import ExcerptMaker
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.registry.key_files import load_cosigner, load_log_keys
-from qaztech.runtime.outbound import Outbound
+from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import Metrics
 from qaztech.trust.certificates import client_context, server_context
@@ -97,7 +97,7 @@ class NodeBuilder:
         )
         (self._directory / "spool").mkdir(exist_ok=True)
         witnessing = Witnessing(
-            log=own, policy=anchor.policy, keys=keys, hybrid=hybrid, post=outbound.post, clock=clock
+            log=own, policy=anchor.policy, keys=keys, hybrid=hybrid, post=outbound.post, get=get, clock=clock
         )
         excerpts = ExcerptMaker(anchor=anchor, archive=client.archive, source=HttpFetcher(settings.registry))
         timestamping = self._timestamping(own, witnessing, outbound, anchor.tsas)

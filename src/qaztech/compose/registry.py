@@ -28,7 +28,7 @@ from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.service import RegistryService
 from qaztech.registry.store import RegistryStore
-from qaztech.runtime.outbound import Outbound
+from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
 from qaztech.runtime.telemetry import log_error
@@ -77,7 +77,7 @@ class _RegistryProcess:
         publication = Publication(directory=directory / "tuf", keys=RegistryKeys(directory / "keys"), clock=clock)
         self.publisher = Publisher(registry=registry, publication=publication, store=self._store, append=self._append)
         self.witnessing = Witnessing(
-            log=self._log, policy=anchor.policy, keys=keys, hybrid=hybrid, post=Outbound().post, clock=clock
+            log=self._log, policy=anchor.policy, keys=keys, hybrid=hybrid, post=Outbound().post, get=get, clock=clock
         )
         self.service = RegistryService(
             publisher=self.publisher,

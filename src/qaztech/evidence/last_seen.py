@@ -39,7 +39,7 @@ def last_seen(origin: str, key: VerifierKey, policy: Policy, get: Get) -> LastSe
     failures: dict[str, str] = {}
     for witness in policy.witnesses.values():
         try:
-            checkpoint = _ask(witness, origin, key, get)
+            checkpoint = ask_witness(witness, origin, key, get)
         except Error as exc:
             failures[witness.name] = exc.detail
             continue
@@ -49,7 +49,8 @@ def last_seen(origin: str, key: VerifierKey, policy: Policy, get: Get) -> LastSe
     return LastSeen(checkpoint=newest, sizes=sizes, failures=failures, is_enough=policy.satisfied_by(sizes))
 
 
-def _ask(witness: PolicyWitness, origin: str, key: VerifierKey, get: Get) -> Checkpoint | None:
+def ask_witness(witness: PolicyWitness, origin: str, key: VerifierKey, get: Get) -> Checkpoint | None:
+    """The checkpoint that one witness shows of a log, verified; None if it has cosigned none."""
     if not witness.url:
         raise Unavailable("witness.unreachable", "the policy names no URL for this witness", at="log")
     try:

@@ -1,7 +1,8 @@
 """A log's own side of witnessing: take its newest checkpoint to the witnesses, keep what a quorum cosigned.
 
-Speaks C2SP tlog-witness to the URLs of the policy. A witness that remembers more of this log than the log itself has
-is the proof that the log was restored or copied; `Contradicted` says so, and the log must not go on.
+Speaks C2SP tlog-witness to the URLs of the policy. A witness that remembers what the log does not hold is the proof
+that the log was restored or copied: `Contradicted` says so, and the log must not go on. One witness alone is believed
+when it shows the checkpoint with the log's own signature; so many that no quorum is left are believed at their word.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from qaztech.core.errors import Error, Halt, Unavailable, Untrusted
 from qaztech.core.time import Clock
 from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.cosignature import accept_cosignatures, cosign_ml_dsa_44
+from qaztech.evidence.last_seen import Get, ask_witness
 from qaztech.evidence.note import Note, SignatureLine, VerifierKey, format_note
 from qaztech.evidence.policy import Policy, PolicyWitness, Witnessed
 from qaztech.evidence.witness import SIZE, format_add_checkpoint
@@ -45,6 +47,10 @@ class WitnessedLog(Protocol):
         """RFC 6962 consistency proof."""
         ...
 
+    def holds(self, size: int, root: bytes) -> bool:
+        """Whether the log has that root at that size."""
+        ...
+
     def keep_witnessed(self, size: int, note: bytes) -> None:
         """Keep a witnessed checkpoint, durably, with the next batch."""
         ...
@@ -56,10 +62,19 @@ class Contradicted(Halt):
     def __init__(self, *, origin: str, witness: str, seen: int, size: int) -> None:
         super().__init__(
             "log.contradicted",
-            f"witness {witness} has cosigned {origin} at size {seen}; here it has {size} entries: "
-            "this is a restored or copied log, close it and open a new one (qaztech log close)",
+            f"witness {witness} has cosigned {origin} at size {seen}, another history than the {size} entries here: "
+            "the log was restored or copied, and must not go on (stop the node, then `qaztech node renew-log`)",
             at="log",
         )
+        self.seen = seen
+
+
+class _Claimed(Unavailable):
+    """A witness says that it knows better, and does not show it."""
+
+    def __init__(self, witness: str, seen: int) -> None:
+        super().__init__("witness.refused", f"witness {witness} contradicts the log without showing why", at="log")
+        self.witness = witness
         self.seen = seen
 
 
@@ -83,12 +98,14 @@ class Witnessing:
         keys: Sequence[VerifierKey],
         hybrid: MlDsa44Key | None,
         post: Post,
+        get: Get,
         clock: Clock,
     ) -> None:
         self._log = log
         self._policy = policy
         self._hybrid = hybrid
         self._post = post
+        self._get = get
         self._clock = clock
         self._keys = tuple(keys)
         self.states = {name: WitnessState() for name in policy.witnesses}
@@ -114,22 +131,8 @@ class Witnessing:
         """
         if self.latest is not None and self.latest.checkpoint.size == self._log.size:
             return None
-        signed = SignedCheckpoint.parse(self._log.checkpoint_note())
-        if self._hybrid is not None:
-            line = cosign_ml_dsa_44(signed, signed.origin, self._hybrid, self._clock.now() // 1000)
-            signed = _with_lines(signed, (line,))
-        note = format_note(signed.note)
-        witnesses = list(self._policy.witnesses.values())
-        answers = await asyncio.gather(*(self._submit(w, signed, note) for w in witnesses), return_exceptions=True)
-        lines: list[SignatureLine] = []
-        for answer in answers:
-            if isinstance(answer, Halt):
-                raise answer
-            if isinstance(answer, BaseException):
-                if not isinstance(answer, Error):
-                    raise answer
-                continue
-            lines += answer
+        signed = self._signed()
+        lines = [line for answer in await self._submit_all(signed) for line in answer]
         cosigned = format_note(_with_lines(signed, lines).note)
         try:
             witnessed = self._policy.verify(cosigned, self._keys)
@@ -141,18 +144,33 @@ class Witnessing:
 
     async def ask_what_was_seen(self) -> None:
         """On start: raise `Contradicted` if a witness has cosigned more of this log than it has, or another root."""
-        note = self._log.checkpoint_note()
-        signed = SignedCheckpoint.parse(note)
+        await self._submit_all(self._signed())
 
-        async def ask(witness: PolicyWitness) -> None:
-            try:
-                await self._submit(witness, signed, note)
-            except Halt:
-                raise
-            except Error:
-                return
+    def _signed(self) -> SignedCheckpoint:
+        """The newest checkpoint, with every signature that the log's keys ask for."""
+        signed = SignedCheckpoint.parse(self._log.checkpoint_note())
+        if self._hybrid is not None:
+            line = cosign_ml_dsa_44(signed, signed.origin, self._hybrid, self._clock.now() // 1000)
+            signed = _with_lines(signed, (line,))
+        return signed
 
-        await asyncio.gather(*(ask(w) for w in self._policy.witnesses.values()))
+    async def _submit_all(self, signed: SignedCheckpoint) -> list[tuple[SignatureLine, ...]]:
+        """What each witness that cosigned has answered. Raises `Contradicted`."""
+        note = format_note(signed.note)
+        witnesses = self._policy.witnesses
+        answers = await asyncio.gather(
+            *(self._submit(w, signed, note) for w in witnesses.values()), return_exceptions=True
+        )
+        claims = []
+        for answer in answers:
+            if isinstance(answer, BaseException) and (isinstance(answer, Halt) or not isinstance(answer, Error)):
+                raise answer
+            if isinstance(answer, _Claimed):
+                claims.append(answer)
+        if claims and not self._policy.satisfied_by(witnesses.keys() - {claim.witness for claim in claims}):
+            names, seen = ", ".join(claim.witness for claim in claims), max(claim.seen for claim in claims)
+            raise Contradicted(origin=signed.origin, witness=names, seen=seen, size=self._log.size)
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
 
     async def _submit(self, witness: PolicyWitness, signed: SignedCheckpoint, note: bytes) -> tuple[SignatureLine, ...]:
         state = self.states[witness.name]
@@ -184,14 +202,24 @@ class Witnessing:
                 seen = _size(body)
                 if seen > signed.size:
                     if seen > self._log.size:
-                        raise Contradicted(origin=signed.origin, witness=witness.name, seen=seen, size=self._log.size)
+                        raise await self._contradicted(witness, signed.origin, seen)
                     raise Unavailable("witness.ahead", "a witness has a newer checkpoint already", at="log")
                 old = seen
                 continue
             if status in {409, 422}:
-                raise Contradicted(origin=signed.origin, witness=witness.name, seen=old, size=self._log.size)
+                raise await self._contradicted(witness, signed.origin, old)
             raise Unavailable("witness.refused", f"a witness answered {status}", at="log")
         raise Unavailable("witness.refused", "a witness keeps changing its mind about the size it has seen", at="log")
+
+    async def _contradicted(self, witness: PolicyWitness, origin: str, seen: int) -> Error:
+        """What it means that a witness knows better: have it shown."""
+        try:
+            shown = await asyncio.to_thread(ask_witness, witness, origin, self._keys[0], self._get)
+        except Error:
+            shown = None
+        if shown is None or self._log.holds(shown.size, shown.root):
+            return _Claimed(witness.name, seen)
+        return Contradicted(origin=origin, witness=witness.name, seen=shown.size, size=self._log.size)
 
 
 def _with_lines(signed: SignedCheckpoint, lines: Sequence[SignatureLine]) -> SignedCheckpoint:

@@ -103,19 +103,30 @@ class Node:
     async def _open(self) -> None:
         """The configuration is there: ask the witnesses, then take links and callers."""
         parts, settings = self._parts, self._parts.settings
-        # Callers hear what is wrong in any case: a halted log appends nothing, and no call goes without its record.
-        await parts.edge_server.listen(settings.edge.host, settings.edge.port, ssl=parts.edge_tls())
+        try:
+            self._check_open()
+            await parts.witnessing.ask_what_was_seen()
+        except Halt as exc:
+            self._halted(exc)
         self._seen_witnesses = True
-        await parts.witnessing.ask_what_was_seen()
-        loop = asyncio.get_running_loop()
-        self._link_server = await loop.create_server(
-            parts.make_link, settings.link.host, settings.link.port, ssl=parts.server_tls(), backlog=512
-        )
+        if parts.log.halted is None:
+            loop = asyncio.get_running_loop()
+            self._link_server = await loop.create_server(
+                parts.make_link, settings.link.host, settings.link.port, ssl=parts.server_tls(), backlog=512
+            )
+            self._tasks.append(asyncio.create_task(parts.witnessing.run(settings.witnessing_seconds, self._halted)))
+            self._tasks.append(asyncio.create_task(parts.crosscheck.run(settings.witnessing_seconds)))
+            if parts.timestamping is not None:
+                self._tasks.append(asyncio.create_task(parts.timestamping.run(settings.timestamping_seconds)))
+        # Also when the log is halted: callers hear why, and no call goes without its record.
         await parts.edge_server.listen(settings.edge.host, settings.edge.port, ssl=parts.edge_tls())
-        self._tasks.append(asyncio.create_task(parts.witnessing.run(settings.witnessing_seconds, self._halted)))
-        self._tasks.append(asyncio.create_task(parts.crosscheck.run(settings.witnessing_seconds)))
-        if parts.timestamping is not None:
-            self._tasks.append(asyncio.create_task(parts.timestamping.run(settings.timestamping_seconds)))
+
+    def _check_open(self) -> None:
+        """Raise `Halt` where the member has closed this log: a copy of it may still be started."""
+        configuration, origin = self._configuration(), self._parts.log.origin
+        entry = configuration.log(origin) if configuration is not None else None
+        if entry is not None and entry.closed is not None:
+            raise Halt("log.closed", f"its member has closed {origin} at size {entry.closed.size}", at="log")
 
     def _halted(self, why: Halt) -> None:
         self._parts.log.log.halt(why)
@@ -153,11 +164,7 @@ class Node:
             parts.provider.recheck()
             parts.consumer.recheck()
         if not self._seen_witnesses and self._configuration() is not None:
-            try:
-                await self._open()
-            except Halt as exc:
-                self._seen_witnesses = True
-                self._halted(exc)
+            await self._open()
 
     async def _save_peers(self) -> None:
         while True:
