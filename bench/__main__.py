@@ -24,7 +24,7 @@ from bench.targets import ENTRIES, EXCHANGES, Found
 from bench.tools import Unusable
 
 PARTS = ("up", "exchange", "bodies", "memory", "verify", "append")
-_SOAK_LIMIT = 90  # seconds for one side
+_SOAK_LIMIT = 120  # seconds for one side
 _APPEND_LIMIT = 300  # seconds
 
 

@@ -20,6 +20,7 @@ from bench import certificates, processes
 from bench.load import Target
 from bench.side import Counters
 from bench.tools import Unusable, free_ports, running, tool, wait_for_port
+from qaztech.testing.country import MINISTRY
 
 BODY = ("0123456789abcdef" * 64).encode()
 _TEMPLATES = Path(__file__).with_name("nginx")
@@ -119,8 +120,8 @@ class Pair:
         return "nginx pair"
 
     def exchange(self) -> Target:
-        """The near nginx, which passes everything on."""
-        return Target(url=f"http://127.0.0.1:{self.port}/exchange")
+        """The near nginx, which passes everything on, the header that our nodes need included."""
+        return Target(url=f"http://127.0.0.1:{self.port}/exchange", headers={"X-Road-Client": str(MINISTRY.system)})
 
     def bodies(self) -> Target:
         """The near nginx, with streaming in both directions."""
