@@ -85,9 +85,10 @@ def exchange(rows: Sequence[Row], void: Sequence[str], *, pair: str) -> str:
     return "\n\n".join(part for part in (before, table(head, lines), after) if part)
 
 
-def targets(found: Found) -> str:
-    """The targets, with what was measured."""
-    return table(["target", "", "measured", ""], judged(found))
+def targets(found: Found, void: Sequence[str]) -> str:
+    """The targets, with what was measured; of a void run nothing is met or missed."""
+    lines = [[*line[:3], "void" if void and line[2] != "–" else line[3]] for line in judged(found)]
+    return table(["target", "", "measured", ""], lines)
 
 
 def bodies(found: Sequence[Passage], *, pair: str) -> str:
@@ -167,7 +168,7 @@ def embedded(found: Up) -> str:
 
 def sections(found: Found, void: Sequence[str]) -> dict[str, str]:
     """Markdown for what was measured, by the names of the page's sections."""
-    text = {"targets": targets(found), "machine": machine(found)}
+    text = {"targets": targets(found, void), "machine": machine(found)}
     if found.rows:
         text["exchange"] = exchange(found.rows, void, pair=found.pair)
     if found.passages:

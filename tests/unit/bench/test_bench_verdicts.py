@@ -172,6 +172,14 @@ def test_what_is_just_beyond_a_target_is_missed():
     assert lines["all processes of `qaztech up`, MiB PSS"] == ["501", "**missed**"]
 
 
+def test_a_void_run_meets_no_target():
+    """What was measured stands there; neither met nor missed."""
+    text = report.sections(everything(), ["a reason"])["targets"]
+    assert "| 9.9 | void |" in text
+    assert "met |" not in text
+    assert "missed" not in text
+
+
 def test_the_page_holds_only_whole_runs(capsys):
     """Neither a part of the run nor two rounds may be written to the page."""
     for few in (["--rounds", "2"], ["--parts", "exchange"], ["--only-pair"]):
