@@ -182,6 +182,8 @@ def _check_bound(exchange: Exchange, entry: Entry, message: str, a: str, b: str)
         raise Untrusted("receipt.exchange", f"the {entry.kind} record does not come from the log the request is for")
     if not entry.proofs.keys() <= {a, b}:
         raise Untrusted("receipt.exchange", f"the {entry.kind} record has a proof in a log that is no party's")
+    if record["from"] not in entry.proofs:
+        raise Untrusted("receipt.exchange", f"no proof that who is to have written the {entry.kind} record holds it")
     if entry.kind == "request":
         return []
     if entry.kind in _HEADS:

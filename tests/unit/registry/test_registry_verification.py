@@ -158,9 +158,9 @@ def test_what_is_not_witnessed_is_recorded(country: ReceiptCountry, verify: Call
 
 
 def test_a_missing_proof_is_one_sided(receipt: Receipt, verify: Callable[..., Verdict]) -> None:
-    """Without the peer's proof of the response."""
-    (log, proof), _ = receipt.messages[1].proofs.items()
-    half = replace(with_message(receipt, 1, proofs={log: proof}), state="one-sided")
+    """Without the peer's proof of the request."""
+    (log, proof), _ = receipt.messages[0].proofs.items()
+    half = replace(with_message(receipt, 0, proofs={log: proof}), state="one-sided")
     assert verify(half).ok
     assert verify(half).state == "one-sided"
     assert not verify(half, require="recorded").ok
@@ -317,12 +317,24 @@ def test_a_response_to_another_place(country: ReceiptCountry, verify: Callable[.
     assert "exchange" in found(verify(country.receipt(call)))
 
 
-def test_a_place_nobody_proves_cannot_be_checked(receipt: Receipt, verify: Callable[..., Verdict]) -> None:
-    """Without the consumer's proof of the request, the index named in the response is only its word."""
-    proofs = dict(list(receipt.messages[0].proofs.items())[1:])
-    verdict = verify(replace(with_message(receipt, 0, proofs=proofs), state="one-sided"))
-    assert found(verdict, "cannot check") >= {"exchange"}
-    assert verdict.ok
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_its_writer_does_not_prove_was_written_by_nobody(
+    country: ReceiptCountry, receipt: Receipt, verify: Callable[..., Verdict], number: int
+) -> None:
+    """An answer that only the asker's log holds, a question that only the asked one's does: anyone can write those."""
+    writer = (country.a, country.b)[number].origin
+    proofs = {log: proof for log, proof in receipt.messages[number].proofs.items() if log != writer}
+    verdict = verify(replace(with_message(receipt, number, proofs=proofs), state="one-sided"))
+    assert found(verdict) == {"exchange"}
+    assert not verdict.ok
+
+
+def test_a_receipt_without_proofs_proves_nothing(receipt: Receipt, verify: Callable[..., Verdict]) -> None:
+    """Two records of an exchange that never was, in the names of members that never met."""
+    made_up = tuple(replace(message, proofs={}) for message in receipt.messages)
+    verdict = verify(replace(receipt, messages=made_up, state="one-sided"))
+    assert found(verdict) == {"exchange"}
+    assert not verdict.ok
 
 
 def test_records_out_of_place(country: ReceiptCountry, receipt: Receipt, verify: Callable[..., Verdict]) -> None:

@@ -116,6 +116,8 @@ def test_kinds_of_exchanges(country: ReceiptCountry, check: Check) -> None:
         country.receipt(country.answered(), after=-120),
         country.receipt(country.answer(country.request(endpoint="POST /countries"))),
         country.receipt(country.answer(country.request(endpoint="-"))),
+        country.receipt(country.answer(country.request(), "response", country.a), state="one-sided"),
+        country.receipt(country.answer(country.request(), "response", country.b), state="one-sided"),
     ]
     data = [format_receipt(one) for one in receipts]
     for one, found in zip(data, check(data), strict=True):

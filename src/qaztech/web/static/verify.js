@@ -179,6 +179,7 @@ async function checkExchange(checks, receipt, records) {
       const isOnward = fields.from === from && fields.to === to;
       const isBack = fields.from === to && fields.to === from;
       if ((onward && !isOnward) || (back && !isBack) || !(isOnward || isBack)) throw new Bad("exchange.direction", { kind });
+      if (!proofs.some(({ log }) => log === fields.from)) throw new Bad("exchange.unwritten", { kind });
     }
     if (receipt.message !== request.fields.message) throw new Bad("exchange.differs", { field: "message" });
     const unproven = [];
