@@ -30,7 +30,7 @@ def add_parser(verbs: Verbs) -> None:
         "--wait", choices=("recorded", "witnessed", "timestamped"), default="",
         help="ask the peer, and wait until all proofs are so; exit 1 says which side is missing",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long to wait (20)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to wait (60)")
     parser.add_argument(
         "--disclose", action="append", default=[], metavar="FIELD",
         help="add the salt of path, query, headers or body; `request.` or `response.` before it for one side only",

@@ -125,6 +125,7 @@ class NodeBuilder:
                 log=own, configuration=client.configuration, policy=anchor.policy,
                 excerpt=lambda snapshots, records: asyncio.to_thread(excerpts.make, snapshots, records),
                 asker=_Asker(provider, consumer), timestamps=timestamping,
+                witness_soon=witnessing.want,
             )
         )  # fmt: skip
         rules = [self._rules()]

@@ -8,6 +8,7 @@ when it shows the checkpoint with the log's own signature; so many that no quoru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ logger = logging.getLogger("qaztech.witnessing")
 
 Post = Callable[[str, bytes], Awaitable[tuple[int, str, bytes]]]
 _ATTEMPTS = 3
+# Seconds: the first pause after a failed round, and between rounds however many want one.
+FIRST_PAUSE = 0.25
+AT_MOST_EVERY = 0.2
 
 
 class WitnessedLog(Protocol):
@@ -109,20 +113,36 @@ class Witnessing:
         self._clock = clock
         self._keys = tuple(keys)
         self.states = {name: WitnessState() for name in policy.witnesses}
+        self._wanted = asyncio.Event()
         self.latest: Witnessed | None = None
         self.latest_note = b""
 
     async def run(self, interval: float, halted: Callable[[Halt], None]) -> None:
-        """Witness every `interval` seconds, for ever; what contradicts the log is handed to `halted`, and ends it."""
+        """Witness every `interval` seconds and when wanted, for ever; what contradicts the log ends it, by `halted`.
+
+        A round that failed is tried again soon, then less and less soon, up to the interval.
+        """
+        pause = FIRST_PAUSE
         while True:
+            self._wanted.clear()
             try:
                 await self.round()
+                pause = FIRST_PAUSE
+                wait = interval
             except Halt as exc:
                 halted(exc)
                 return
             except Error as exc:
                 logger.warning("witnessing failed", extra={"fields": {"code": exc.code, "detail": exc.detail}})
-            await asyncio.sleep(interval)
+                wait = pause = min(2 * pause, interval)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wanted.wait()
+            await asyncio.sleep(min(AT_MOST_EVERY, wait))
+
+    def want(self) -> None:
+        """Somebody waits for the newest head to be witnessed: do not wait for the interval."""
+        self._wanted.set()
 
     async def round(self) -> Witnessed | None:
         """One round: the newest checkpoint to every witness. Gives what a quorum cosigned, None if nothing is new.

@@ -222,7 +222,7 @@ def _has_certificate(peer: Peer, hashes: frozenset[bytes]) -> bool:
 class _EdgeCaller:
     """One waiting calling system."""
 
-    __slots__ = ("_client", "_edge", "_message", "_outgoing", "_request", "_service")
+    __slots__ = ("_client", "_edge", "_message", "_request", "_service")
 
     def __init__(
         self, edge: Edge, request: Request, client: SubsystemId, service: ServiceId, message: MessageId
@@ -232,26 +232,32 @@ class _EdgeCaller:
         self._client = client
         self._service = service
         self._message = message
-        self._outgoing: Outgoing | None = None
 
     def watch(self, outgoing: Outgoing) -> None:
         """Tell the exchange when the caller goes away."""
-        self._outgoing = outgoing
+        if self._request.is_answered:
+            return
         self._request.on_disconnect = outgoing.caller_gone
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """The whole answer."""
-        self._request.respond(status, rest.parse_header_lines(headers), body)
+        self._forget()
+        self._request.respond(status, headers, body)
 
     def start(self, status: int, headers: bytes, resume: Callable[[int], None]) -> Sink:
         """A streamed answer."""
         sink = _AnswerSink(self._request, resume)
-        self._request.start(status, rest.parse_header_lines(headers))
+        self._request.start(status, headers)
         return sink
 
     def fail(self, error: Error) -> None:
         """No answer."""
+        self._forget()
         self._edge.fail_call(self._request, error, self._client, self._service, self._message)
+
+    def _forget(self) -> None:
+        # Request, caller and exchange hold each other; let go, they need no garbage collector.
+        self._request.on_disconnect = None
 
 
 class _AnswerSink:

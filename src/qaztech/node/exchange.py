@@ -579,6 +579,7 @@ class Incoming:
         if self.over:
             return
         self.over = True
+        self._work = None
         if self._receiver is not None and not self._receiver.over:
             self._receiver.discard()  # its tail is still to come, and goes on record
         else:

@@ -341,6 +341,8 @@ class _Connection(asyncio.Protocol):
                 call.is_over = True
             call.response = response
             call.on_response(response)
+            if response.pending is None:
+                call.response = None  # whole and handed over: nothing holds anything any more
         if response.pending is not None:
             response.deliver()
 
@@ -388,7 +390,7 @@ class HttpClient:
         self,
         method: str,
         target: bytes,
-        headers: Sequence[tuple[bytes, bytes]],
+        headers: Sequence[tuple[bytes, bytes]] | bytes,
         body: bytes | None = b"",
         *,
         on_response: Callable[[Response], None],
@@ -398,12 +400,12 @@ class HttpClient:
     ) -> Call:
         """Send a request; `body` None means that it follows in `Call.write`, of `content_length` if that is known.
 
-        `target` is the whole request target (`rest.service_target(client.url.path, call)`). `timeout` is for the first
-        byte of the answer. `on_error` gives `service.unreachable` or `limit.service` when nothing was sent, and
+        `headers` may be lines already (`name:value` CRLF each). `target` is the whole request target
+        (`rest.service_target`). `timeout` is for the first byte of the answer. `on_error` gives `service.unreachable` or `limit.service` when nothing was sent, and
         `service.timeout`, `service.closed` or `service.malformed` when the system may have acted.
         """
         lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), self._host]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        lines += [headers] if isinstance(headers, bytes) else [b"%b: %b\r\n" % header for header in headers]
         if body is None and content_length is None:
             lines.append(b"Transfer-Encoding: chunked\r\n\r\n")
         elif body is None:

@@ -144,15 +144,17 @@ class Request:
 
     # --- the answer
 
-    def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        """Send a whole answer in one write. Content-Length and Connection are added; header bytes are not checked."""
+    def respond(self, status: int, headers: Headers | bytes, body: bytes = b"") -> None:
+        """Send a whole answer in one write. Content-Length and Connection are added; header bytes are not checked.
+
+        Headers that are lines already (`name:value` CRLF each) go as they are.
+        """
         carrier = self.carrier
         if carrier is None or self.is_started:
             return
         self.carrier = None
         close = carrier.must_close(self)
-        lines = [status_line(status)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        lines = [status_line(status), *_lines(headers)]
         may_have_body = status not in BODILESS
         if may_have_body and (body or self.method != "HEAD"):
             lines.append(b"Content-Length: %d\r\n" % len(body))
@@ -162,14 +164,13 @@ class Request:
         carrier.send(b"".join(lines))
         carrier.answered(self, close=close)
 
-    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
+    def start(self, status: int, headers: Headers | bytes, length: int | None = None) -> None:
         """Begin an answer whose body follows in `write`s; a `length` of None means that it is not known."""
         carrier = self.carrier
         if carrier is None or self.is_started:
             return
         self.is_started = True
-        lines = [status_line(status)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        lines = [status_line(status), *_lines(headers)]
         if status in BODILESS or self.method == "HEAD":
             self._left = 0
             if length is not None and status not in BODILESS:
@@ -231,3 +232,7 @@ def status_line(status: int) -> bytes:
     except ValueError:
         phrase = "Unknown"
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
+
+
+def _lines(headers: Headers | bytes) -> list[bytes]:
+    return [headers] if isinstance(headers, bytes) else [b"%b: %b\r\n" % header for header in headers]

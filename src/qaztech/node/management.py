@@ -173,7 +173,7 @@ class Management:
         receipt = await self._receipts.make(
             _message(rest),
             wait=query.get("wait", [""])[0],
-            seconds=min(MAX_WAIT, float(query.get("seconds", ["20"])[0])),
+            seconds=min(MAX_WAIT, float(query.get("seconds", ["60"])[0])),
             disclose=query.get("disclose", []),
         )
         _json(request, receipt)

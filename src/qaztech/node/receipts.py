@@ -16,8 +16,9 @@ import msgspec
 
 from qaztech.core.commitment import FIELDS, salt
 from qaztech.core.errors import Error, Malformed, NotFound, Unavailable, Untrusted
+from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.ids import NodeId, SubsystemId
-from qaztech.core.record import Record, parse_record
+from qaztech.core.record import STREAMED, Record, hash_text, parse_record
 from qaztech.evidence.checkpoint import Checkpoint, SignedCheckpoint
 from qaztech.evidence.examination import BAD, Check, Exchange, check_exchange
 from qaztech.evidence.examination import Entry as Examined
@@ -26,6 +27,7 @@ from qaztech.evidence.merkle import Frontier, inclusion_proof, leaf_hash, node_h
 from qaztech.evidence.note import ED25519, Note, SignatureLine, VerifierKey, format_note, key_id
 from qaztech.evidence.policy import Policy
 from qaztech.evidence.proof import TlogProof
+from qaztech.evidence.receipt import MAX_MESSAGES
 from qaztech.node.journal import (
     ACK,
     PEER_HEAD,
@@ -44,6 +46,8 @@ PROOFS = "proofs"
 OUTCOME = "outcome"
 RECORDED, WITNESSED_STATE, TIMESTAMPED = "recorded", "witnessed", "timestamped"
 ASK_AGAIN = 0.25
+# How long after the request what only the peer has on record may have been made, in milliseconds.
+MAX_LATER = 3_600_000
 
 
 class ReadableLog(Protocol):
@@ -138,6 +142,7 @@ class ReceiptMaker:
         excerpt: Callable[[Sequence[str], Sequence[Record]], Awaitable[dict[str, Any]]],
         asker: Asker,
         timestamps: Timestamps | None,
+        witness_soon: Callable[[], None],
     ) -> None:
         self._log = log
         self._configuration = configuration
@@ -145,6 +150,7 @@ class ReceiptMaker:
         self._excerpt = excerpt
         self._asker = asker
         self._timestamps = timestamps
+        self._witness_soon = witness_soon
 
     # The peer asks ----------------------------------------------------------------------------------------------
 
@@ -153,7 +159,7 @@ class ReceiptMaker:
         found = []
         for index in self._log.find(message):
             record = parse_record(self._log.read(index).data)
-            if peer in {record["from"], record["to"]}:
+            if peer in {record["from"], record["to"]} and len(found) < MAX_MESSAGES:
                 proof, witnessed, token = self._own_proof(index, timestamped=timestamped)
                 found.append(PeerProof(record.data, proof.format(), witnessed, token))
         return msgspec.msgpack.encode(found)
@@ -188,9 +194,7 @@ class ReceiptMaker:
         if not indexes:
             raise NotFound("exchange.unknown", f"this node has no record of message {message}", at="log")
         entries = []
-        for index in indexes:
-            stored = self._log.read(index)
-            record, kept = parse_record(stored.data), open_kept(stored.private)
+        for index, record, kept in self._one_exchange(indexes):
             proof, _, token = self._own_proof(index, timestamped=timestamped)
             proofs = {self._log.origin: proof}
             received = self._received_proof(record, kept, index)
@@ -198,6 +202,27 @@ class ReceiptMaker:
                 proofs[record["from"] if record["from"] != self._log.origin else record["to"]] = received
             entries.append(Entry(record, kept, proofs, {proof.checkpoint: token} if token else {}))
         return entries
+
+    def _one_exchange(self, indexes: Sequence[int]) -> list[tuple[int, Record, Kept]]:
+        """The records of one exchange: a peer may have used an id again, for another call or against another's.
+
+        An exchange of our own making goes before, for no one else makes such ids; else the one that was here first.
+        """
+        found = []
+        for index in indexes:
+            stored = self._log.read(index)
+            found.append((index, parse_record(stored.data), open_kept(stored.private)))
+        requests = [record for _, record, _ in found if record.kind == "request"]
+        request = next((r for r in requests if r["from"] == self._log.origin), requests[0] if requests else None)
+        if request is None or len(requests) == 1:
+            return found
+        bound = {hash_text(leaf_hash(request.data))}
+        bound |= {hash_text(leaf_hash(r.data)) for _, r, _ in found if r.fields.get("request", "")[:44] in bound}
+        return [
+            (index, record, kept)
+            for index, record, kept in found
+            if record is request or (record.fields.get("request") or record.fields.get("head", ""))[:44] in bound
+        ]
 
     def _own_proof(self, index: int, *, timestamped: bool) -> tuple[TlogProof, bool, bytes]:
         """The proof of an own entry, whether it is witnessed, and (if so asked) the timestamp of its checkpoint."""
@@ -211,6 +236,7 @@ class ReceiptMaker:
         found = self._log.first_note_at_or_above(WITNESSED, index + 1)
         if found is not None:
             return self._proof(index, *found), True, b""
+        self._witness_soon()
         return self._proof(index, self._log.size, self._log.checkpoint_note()), False, b""
 
     def _proof(self, index: int, size: int, note: bytes) -> TlogProof:
@@ -263,17 +289,14 @@ class ReceiptMaker:
         return ""
 
     def _add_peer_proof(self, given: PeerProof, entries: list[Entry], other: str, keys: Sequence[VerifierKey]) -> None:
-        for entry in entries:
+        proof = self._without_strangers(given, other, keys)
+        for number, entry in enumerate(entries):
             if entry.record.data == given.record:
-                proof = TlogProof.parse(given.proof)
-                signed = SignedCheckpoint.parse(proof.checkpoint)
-                if signed.origin != other:
-                    raise Untrusted("receipt.untrusted", "a proof from another log", at="caller")
-                if given.witnessed:
-                    proof.verify(leaf_hash(given.record), self._policy, keys)
-                else:
-                    proof.verify_signed(leaf_hash(given.record), keys)
-                entry.proofs[other] = proof
+                changed = [*entries]
+                changed[number] = Entry(entry.record, entry.kept, {**entry.proofs, other: proof}, entry.tokens)
+                if _examine(changed)[1].verdict == BAD and _examine(entries)[1].verdict != BAD:
+                    raise Untrusted("receipt.untrusted", "a proof for another place in the log", at="caller")
+                entries[:] = changed
                 if (
                     given.token
                     and self._timestamps is not None
@@ -282,12 +305,29 @@ class ReceiptMaker:
                     entry.tokens[proof.checkpoint] = given.token
                 return
         # The peer knows more of this exchange than we do (an answer that came too late): it belongs in, unless it
-        # contradicts what is here. A peer cannot spoil our receipt by what it alone has on record.
-        proof = TlogProof.parse(given.proof)
-        proof.verify_signed(leaf_hash(given.record), keys)
-        more = [*entries, Entry(parse_record(given.record), Kept(), {other: proof}, {})]
-        if _examine(more)[1].verdict != BAD:
+        # contradicts what is here or adds nothing. A peer cannot spoil our receipt by what it alone has on record.
+        record = parse_record(given.record)
+        more = [*entries, Entry(record, Kept(), {other: proof}, {})]
+        if _adds(record, [entry.record for entry in entries]) and _examine(more)[1].verdict != BAD:
             entries[:] = more
+
+    def _without_strangers(self, given: PeerProof, other: str, keys: Sequence[VerifierKey]) -> TlogProof:
+        """The peer's proof, verified; what nobody vouches for under its checkpoint would spoil the receipt."""
+        proof = TlogProof.parse(given.proof)
+        signed = SignedCheckpoint.parse(proof.checkpoint)
+        if signed.origin != other:
+            raise Untrusted("receipt.untrusted", "a proof from another log", at="caller")
+        known = list(keys)
+        if given.witnessed:
+            proof.verify(leaf_hash(given.record), self._policy, keys)
+            known += [key for witness in self._policy.witnesses.values() for key in witness.keys]
+        else:
+            proof.verify_signed(leaf_hash(given.record), keys)
+        lines = tuple(line for line in signed.note.signatures if any(key.made(line) for key in known))
+        if lines == signed.note.signatures:
+            return proof
+        note = format_note(Note(signed.note.text, lines))
+        return TlogProof(index=proof.index, hashes=proof.hashes, checkpoint=note)
 
     def _missing(self, entries: list[Entry], other: str, wait: str) -> str:
         """What is not there yet, in words; empty when all is."""
@@ -434,6 +474,19 @@ def _examine(entries: list[Entry]) -> tuple[Exchange | None, Check]:
     """Whether these records are one exchange, as whoever checks the receipt will ask."""
     found = [Examined(e.record.kind, e.record, leaf_hash(e.record.data), e.proofs) for e in entries]
     return check_exchange(entries[0].record["message"], found)
+
+
+def _adds(record: Record, own: Sequence[Record]) -> bool:
+    """Whether a record that only the peer has tells what ours do not, and can have been made when it says."""
+    request = next((r for r in own if r.kind == "request"), None)
+    if request is not None and not -CLOCK_SKEW <= record.number("time") - request.number("time") <= MAX_LATER:
+        return False
+    heads, kinds = {r.kind: r for r in own}, {r.kind for r in own}
+    if record.kind in {"no-answer", "aborted"}:
+        response = heads.get("response")
+        ended = response is not None and (response["size"] != STREAMED or "response-tail" in kinds)
+        return not ended and "refused" not in kinds
+    return record.kind not in kinds
 
 
 def _listed(excerpt: dict[str, Any]) -> dict[str, dict[str, Any]]:

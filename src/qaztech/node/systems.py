@@ -77,7 +77,7 @@ class Systems:
         system = self.systems.get(service)
         if system is None or service.code in METASERVICES:
             return self._describe(exchange, service, facts, frame)
-        call = _SystemCall(exchange, system, facts, frame, headers)
+        call = _SystemCall(exchange, system, facts, frame)
         if body is None:
             return _WholeWork(call).start()
         if system.early:
@@ -154,7 +154,6 @@ class _SystemCall(NamedTuple):
     system: System
     facts: _Facts
     frame: Request
-    headers: rest.Headers
 
 
 class _NoWork:
@@ -194,7 +193,7 @@ class _WholeWork(_NoWork):
         of = self._of
         target = rest.service_target(of.system.client.url.path, of.frame.path.encode(), of.frame.query)
         call = of.system.client.send(
-            of.facts.method, target, of.headers, body, on_response=self._answered, on_error=self._failed,
+            of.facts.method, target, of.frame.headers, body, on_response=self._answered, on_error=self._failed,
             content_length=content_length, timeout=of.system.timeout,
         )  # fmt: skip
         self._call = call
@@ -210,6 +209,7 @@ class _WholeWork(_NoWork):
                 self._call.abort()
             return
         if response.body is not None:
+            self._call = None
             exchange.answer(response.status, lines, response.body)
             return
         self._source = _ResponseSource(response)
