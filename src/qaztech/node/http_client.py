@@ -401,8 +401,9 @@ class HttpClient:
         """Send a request; `body` None means that it follows in `Call.write`, of `content_length` if that is known.
 
         `headers` may be lines already (`name:value` CRLF each). `target` is the whole request target
-        (`rest.service_target`). `timeout` is for the first byte of the answer. `on_error` gives `service.unreachable` or `limit.service` when nothing was sent, and
-        `service.timeout`, `service.closed` or `service.malformed` when the system may have acted.
+        (`rest.service_target`). `timeout` is for the first byte of the answer. `on_error` gives `service.unreachable`
+        or `limit.service` when nothing was sent, and `service.timeout`, `service.closed` or `service.malformed` when
+        the system may have acted.
         """
         lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), self._host]
         lines += [headers] if isinstance(headers, bytes) else [b"%b: %b\r\n" % header for header in headers]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import ssl
 from collections.abc import Callable
@@ -273,6 +274,7 @@ class Node:
             "exchanges_in_progress": len(parts.consumer.exchanges) + len(parts.provider.exchanges),
             "incidents": parts.incidents.count,
             "edge_connections": parts.edge_server.connections,
+            "gc_objects_collected": sum(generation["collected"] for generation in gc.get_stats()),
         }
 
     def render_metrics(self) -> bytes:

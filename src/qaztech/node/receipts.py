@@ -156,7 +156,7 @@ class ReceiptMaker:
 
     def answer_proofs(self, message: bytes, peer: str, *, timestamped: bool) -> bytes:
         """Our proofs for the records of a message that the peer is a party to."""
-        found = []
+        found: list[PeerProof] = []
         for index in self._log.find(message):
             record = parse_record(self._log.read(index).data)
             if peer in {record["from"], record["to"]} and len(found) < MAX_MESSAGES:
