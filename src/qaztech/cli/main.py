@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from qaztech.cli import country, log, node, receipt, verify
+from qaztech.cli import country, log, member, node, receipt, registry, running, verify, witness
 from qaztech.core.errors import Error
 
 
@@ -22,7 +22,11 @@ def parser() -> argparse.ArgumentParser:
     receipt.add_parser(verbs)
     verify.add_parser(verbs)
     log.add_parser(verbs)
-    node.add_parsers(verbs)
+    member.add_parser(verbs)
+    node.add_parser(verbs)
+    registry.add_parser(verbs)
+    witness.add_parser(verbs)
+    running.add_portal(verbs)
     return top
 
 
@@ -34,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Error as exc:
         sys.stderr.write(f"qaztech: {exc.detail} ({exc.code})\n")
         return 1
+    except OSError as exc:
+        if isinstance(exc, BrokenPipeError):
+            return 141
+        sys.stderr.write(f"qaztech: {exc.filename or 'the system'}: {exc.strerror or exc}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 141
 
 
 if __name__ == "__main__":

@@ -1,83 +1,260 @@
-"""`qaztech node|registry|witness|portal run`: the processes of an instance, in the foreground until told to stop."""
+"""`qaztech node`: make a node's keys and settings, check them, run it, renew its log."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
+import json
 import sys
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qaztech.cli.country import add_home
-from qaztech.runtime.telemetry import set_up_logging
+from qaztech.cli.options import add_action, add_json, add_registry, add_yes, confirm, registry_of, tell
+from qaztech.cli.running import add_run, serve
+from qaztech.core.errors import Conflict, Malformed
+from qaztech.core.ids import NodeId
+from qaztech.core.time import SystemClock
 
 if TYPE_CHECKING:
     from qaztech.cli.verbs import Verbs
-
-Serve = Callable[[asyncio.Event], Awaitable[None]]
-
-
-def add_parsers(verbs: Verbs) -> None:
-    """Add the four verbs."""
-    _runnable(verbs, "node", "run a node", "node.toml", _node)
-    _runnable(verbs, "registry", "run the registry", "registry.toml", _registry)
-    _runnable(verbs, "witness", "run a witness that is a process of its own", "witness.toml", _witness)
-    _runnable(verbs, "portal", "run the page", "country.json", _portal)
+    from qaztech.node.renewal import Need, Renewal
+    from qaztech.registry.node_identity import NodeIdentity
 
 
-def _runnable(verbs: Verbs, name: str, help_: str, file: str, run: Callable[[argparse.Namespace], int]) -> None:
-    actions = verbs.add_parser(name, help=help_).add_subparsers(title="actions", metavar="ACTION", required=True)
-    parser = actions.add_parser("run", help=f"{help_} in the foreground")
-    add_home(parser)
-    parser.add_argument("--settings", type=Path, required=True, metavar="FILE", help=f"its {file}")
-    parser.set_defaults(run=run)
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb and what it does."""
+    parser = verbs.add_parser("node", help="make, check or run a node; renew its log")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    add_run(actions, "a node", "node.toml", _run)
+    _add_new(actions)
+    check = add_action(
+        actions, "check-config", "say what is wrong with a node's settings, before it is started", _check,
+        more="Exits 0 if it would start.",
+    )  # fmt: skip
+    check.add_argument("file", type=Path, metavar="FILE", help="its node.toml")
+    add_json(check)
+    _add_renew_log(actions)
 
 
-def _node(args: argparse.Namespace) -> int:
+def _add_new(actions: Verbs) -> None:
+    new = add_action(
+        actions, "new", "make a node's keys, the request for its certificate, and its settings", _new,
+        more="What is there stays, so it can be run again.",
+    )  # fmt: skip
+    new.add_argument("directory", type=Path, metavar="DIR", help="its folder")
+    new.add_argument("--id", required=True, metavar="NODE", help="its identifier, such as KZ/GOV/991340000017/node1")
+    new.add_argument("--address", required=True, metavar="HOST:PORT", help="where peers reach it")
+    new.add_argument("--lineage", required=True, metavar="HEX", help="the lineage of its member")
+    new.add_argument("--anchor", type=Path, required=True, metavar="FILE", help="the instance's anchor")
+    new.add_argument("--registry", required=True, metavar="URL", help="the registry's address")
+    new.add_argument(
+        "--edge-port", type=int, default=8080, metavar="N", help="where systems call, on this machine (8080)"
+    )
+    new.add_argument("--management-port", type=int, default=4000, metavar="N", help="its management API (4000)")
+    new.add_argument("--no-hybrid", action="store_true", help="no ML-DSA-44 key for the log")
+    add_json(new)
+
+
+def _add_renew_log(actions: Verbs) -> None:
+    renew = add_action(
+        actions, "renew-log", "close a node's log for good and begin another that continues it", _renew_log,
+        more="For a log that was restored from a backup or copied, is damaged, or whose key is known to others. "
+        "The node does not run meanwhile. Cut short, it is run again. See docs/howto/restore-a-log.md.",
+    )  # fmt: skip
+    renew.add_argument("--settings", type=Path, required=True, metavar="FILE", help="its node.toml")
+    renew.add_argument(
+        "--desk", type=Path, action="append", required=True, metavar="DIR",
+        help="the member's folder; where the node serves several members, of each, the node's owner first",
+    )  # fmt: skip
+    renew.add_argument("--reason", metavar="TEXT", help="why; needed where witnesses see no reason themselves")
+    renew.add_argument(
+        "--witnessed", nargs=2, metavar=("SIZE", "ROOT"), help="what witnesses saw last, where they cannot be asked"
+    )
+    add_registry(renew)
+    renew.add_argument("--no-submit", action="store_true", help="change the member file, but do not submit it")
+    add_yes(renew)
+    add_json(renew)
+
+
+def _run(args: argparse.Namespace) -> int:
     from qaztech.compose.node import run_node  # noqa: PLC0415  # each process imports only what it runs
 
-    return _serve(lambda stop: run_node(args.settings, stop), fast=True)
+    return serve(lambda stop: run_node(args.settings, stop), fast=True)
 
 
-def _registry(args: argparse.Namespace) -> int:
-    from qaztech.compose.registry import run_registry  # noqa: PLC0415
-
-    return _serve(lambda stop: run_registry(args.settings, stop))
+# A new node --------------------------------------------------------------------------------------------------------
 
 
-def _witness(args: argparse.Namespace) -> int:
-    from qaztech.compose.witness import run_witness  # noqa: PLC0415
+def _new(args: argparse.Namespace) -> int:
+    from qaztech.registry.anchor import parse_anchor  # noqa: PLC0415  # imports that other verbs need not pay
+    from qaztech.registry.files import write_file  # noqa: PLC0415
+    from qaztech.registry.forms import base64, check_hex  # noqa: PLC0415
+    from qaztech.registry.node_identity import NODE_FILE, NodeIdentity  # noqa: PLC0415
 
-    return _serve(lambda stop: run_witness(args.settings, stop))
+    node, directory = NodeId.parse(args.id), args.directory
+    check_hex(args.lineage, "command.lineage", "lineage")
+    anchor = parse_anchor(args.anchor.read_bytes())
+    if anchor.instance != node.member.instance:
+        raise Conflict("registry.instance", f"the anchor is of the instance {anchor.instance}, not of {node}")
+    host, _, port = args.address.rpartition(":")
+    if not host or not port.isdigit():
+        raise Malformed("command.address", f"not HOST:PORT: {args.address!r}")
+    identity = NodeIdentity.create(directory, node, args.address, hybrid=not args.no_hybrid)
+    write_file(directory / NODE_FILE, identity.format())
+    write_file(directory / "anchor.json", anchor.data)
+    settings = directory / "node.toml"
+    if not settings.exists():
+        write_file(settings, _settings(args, identity).encode())
+    return tell(
+        args,
+        {
+            "node": str(node), "origin": identity.log[0].name, "tls": base64(identity.tls), "settings": str(settings),
+            "request": str(directory / "tls.csr"), "identity": str(directory / NODE_FILE), "anchor": anchor.fingerprint,
+        },
+        [
+            f"node     {node}",
+            f"log      {identity.log[0].name}",
+            f"anchor   {anchor.fingerprint}  (compare it with what the registry told you)",
+            f"1. Have {directory / 'tls.csr'} certified by the registry, and put the answer beside it as tls.pem:",
+            f"     qaztech registry certificate --node {node} --request tls.csr --out tls.pem",
+            f"2. Let it speak for its member, with {directory / NODE_FILE} at the member's desk:",
+            "     qaztech member add-node --desk DIR --node node.json",
+            f"3. Say in {settings} who may call and what is offered, then",
+            f"     qaztech node check-config {settings}",
+            f"     qaztech node run --settings {settings}",
+        ],
+    )  # fmt: skip
 
 
-def _portal(args: argparse.Namespace) -> int:
-    from qaztech.compose.portal import run_portal  # noqa: PLC0415
+def _settings(args: argparse.Namespace, node: NodeIdentity) -> str:
+    host, _, port = args.address.rpartition(":")
+    listen = host if host.replace(".", "").isdigit() else "0.0.0.0"  # peers come from elsewhere
+    return f"""# A node. Paths are relative to this file; `qaztech node check-config` says what is wrong with it.
+# Changes of clients and services are taken up by POST /reload at the management API, others at the next start.
+id = {json.dumps(str(node.id))}
+directory = "."
+anchor = "anchor.json"
+registry = {json.dumps(args.registry)}
 
-    return _serve(lambda stop: run_portal(args.settings, stop))
+[[members]]
+id = {json.dumps(str(node.id.member))}
+lineage = {json.dumps(args.lineage)}
+
+# The members' own systems that may call others through this node.
+# [[clients]]
+# id = "{node.id.member}/SUBSYSTEM"
+# # printf %s "$TOKEN" | sha256sum
+# token_hashes = []
+
+# The services that the members offer, and where their systems are.
+# [[services]]
+# id = "{node.id.member}/SUBSYSTEM/SERVICE"
+# url = "http://127.0.0.1:9000"
+
+[edge]
+host = "127.0.0.1"
+port = {args.edge_port}
+
+[link]
+host = {json.dumps(listen)}
+port = {port}
+
+[management]
+host = "127.0.0.1"
+port = {args.management_port}
+"""
 
 
-def _serve(serve: Serve, *, fast: bool = False) -> int:
-    """Run until SIGTERM or SIGINT."""
-    set_up_logging()
+# Checking ----------------------------------------------------------------------------------------------------------
 
-    async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        await serve(stop)
 
-    if fast:
-        import uvloop  # noqa: PLC0415
+def _check(args: argparse.Namespace) -> int:
+    from qaztech.compose.node_check import check_node  # noqa: PLC0415
 
-        # The other threads of a node wait for disks and the network; when they come back they must not wait five
-        # milliseconds, the default, for the data plane to let go of the interpreter.
-        sys.setswitchinterval(0.0005)
+    findings = check_node(args.file, SystemClock())
+    ok = all(finding.level != "error" for finding in findings)
+    lines = [f"{finding.level:8} {finding.what}" for finding in findings]
+    lines.append("the node would start" if ok else "the node would not start, or not work")
+    tell(args, {"ok": ok, "findings": [{"level": f.level, "what": f.what} for f in findings]}, lines)
+    return 0 if ok else 1
 
-        uvloop.run(main())
-    else:
-        asyncio.run(main())
-    return 0
+
+# Renewing the log --------------------------------------------------------------------------------------------------
+
+
+def _renew_log(args: argparse.Namespace) -> int:
+    from qaztech.evidence.last_seen import LastSeen, last_seen  # noqa: PLC0415
+    from qaztech.evidence.note import VerifierKey  # noqa: PLC0415
+    from qaztech.node.renewal import Renewal  # noqa: PLC0415
+    from qaztech.node.settings import NodeSettings  # noqa: PLC0415
+    from qaztech.registry.anchor import parse_anchor  # noqa: PLC0415
+    from qaztech.runtime.outbound import get  # noqa: PLC0415
+    from qaztech.runtime.settings import read_settings  # noqa: PLC0415
+
+    settings, base = read_settings(args.settings, NodeSettings), args.settings.parent
+    node = NodeId.parse(settings.id)
+    policy = parse_anchor((base / settings.anchor).read_bytes()).policy
+
+    def ask(key: VerifierKey) -> LastSeen:
+        return last_seen(key.name, key, policy, get)
+
+    args.registry = args.registry or settings.registry
+    registry = None if args.no_submit else registry_of(args)
+    renewal = Renewal((base / settings.directory).resolve(), node, SystemClock(), tell=_progress)
+    with renewal.locked():
+        need = renewal.need(ask)
+        _agree(args, need)
+        closed = renewal.run(need, args.reason or need.why, _witnessed(args))
+        _tell_members(args.desk, registry, node, renewal)
+        origin = renewal.keys().origin
+    root = b64encode(closed.root).decode()
+    return tell(
+        args,
+        {
+            "node": str(node),
+            "closed": {"origin": closed.origin, "size": closed.size, "root": root, "reason": closed.reason},
+            "origin": origin,
+            "submitted": not args.no_submit,
+        },
+        [
+            f"closed   {closed.origin} at {closed.size} entries: {closed.reason}",
+            f"open     {origin}",
+            *(_left(args) if args.no_submit else ["the registry has the member file; start the node"]),
+        ],
+    )
+
+
+def _progress(what: str) -> None:
+    sys.stderr.write(f"  {what}\n")
+
+
+def _agree(args: argparse.Namespace, need: Need) -> None:
+    """Raise `Conflict` where there is no reason, or nobody who wants it."""
+    if need.state == "may" and not args.reason:
+        raise Conflict("log.healthy", f"there is no need: {need.why}. Say with --reason why it must end all the same")
+    if need.state in {"may", "must"}:
+        confirm(args, f"The log {need.origin} will be closed for good ({args.reason or need.why}).")
+
+
+def _witnessed(args: argparse.Namespace) -> tuple[int, bytes] | None:
+    from qaztech.cli.log import size_and_root  # noqa: PLC0415
+
+    return size_and_root(args.witnessed) if args.witnessed else None
+
+
+def _tell_members(desks: list[Path], registry: tuple[str, str] | None, node: NodeId, renewal: Renewal) -> None:
+    """Say it in the member files, and bring them to the registry."""
+    from qaztech.registry.desk import Desk  # noqa: PLC0415
+    from qaztech.registry.submitting import submit  # noqa: PLC0415
+
+    closed, vkeys = renewal.before(), renewal.keys().vkeys
+    for directory in desks:
+        with Desk.locked(directory, SystemClock()) as desk:
+            submission = desk.continue_log(node, closed, vkeys)
+            if registry is not None:
+                submit(*registry, submission)
+
+
+def _left(args: argparse.Namespace) -> list[str]:
+    desks = [f"  qaztech member submit --desk {desk} --registry URL --token-file FILE" for desk in args.desk]
+    return ["bring the member file to the registry, then start the node:", *desks]

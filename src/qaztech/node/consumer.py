@@ -98,10 +98,14 @@ class Consumer:
 
     def _dispatch(self, outgoing: Outgoing, allowed: Allowed, caller: Caller) -> None:
         peer = self._choose(outgoing.call, allowed)
-        self.exchanges.add(outgoing)
         if peer.link is not None and peer.link.open:
+            self.exchanges.add(outgoing)
             self._send(outgoing, allowed, peer.link)
             return
+        halted = self._place.journal.halted
+        if halted is not None:  # nobody is dialled for a call that cannot be recorded
+            raise halted.with_traceback(None)
+        self.exchanges.add(outgoing)
 
         def ready(link: Link | Error) -> None:
             if isinstance(link, Link):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from qaztech.core.errors import Error, Forbidden, Limited, NotFound, Unavailable
+from qaztech.core.errors import Error, Forbidden, Halt, Limited, NotFound, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Commit, Entry
@@ -25,6 +25,11 @@ class Journal(Protocol):
     """The own log, as the exchange uses it (evidence.sequencer)."""
 
     origin: str
+
+    @property
+    def halted(self) -> Halt | None:
+        """Why nothing is appended any more, None while all is well."""
+        ...
 
     def append(self, entry: Entry, callback: Callable[[int, Commit | None, Error | None], None]) -> None:
         """Append; called back when durable and signed. Raises `Limited` or `Halt` at once."""

@@ -105,6 +105,10 @@ class Desk:
         pages = tuple(self._page(r.sha256) for s in self.statement.services for r in s.rights)
         return Submission(pages=pages, envelope=(self._directory / "member-file.json").read_bytes())
 
+    def rights(self, service: ServiceId) -> ServiceRights:
+        """Everyone's rights to one of the member's services."""
+        return ServiceRights.of(service, self._rights_pages(service).values())
+
     # Changes ------------------------------------------------------------------------------------------------------
 
     def change(self, *changes: Change) -> Submission:
@@ -186,16 +190,19 @@ class Desk:
         return any(line.origin == origin for line in self.statement.logs)
 
     def _with_rights(self, service: ServiceId, change: Callable[[ServiceRights], ServiceRights]) -> Submission:
-        line = next((line for line in self.statement.services if line.id == str(service)), None)
-        if line is None:
-            raise NotFound("service.unknown", f"the member file names no service {service}", at="caller")
-        before: dict[str, RightsPage] = {r.first: parse_rights_page(self._page(r.sha256)) for r in line.rights}
+        before = self._rights_pages(service)
         rights = change(ServiceRights.of(service, before.values()))
         cut = rights.pages(self.statement.version + 1, before)
         (self._directory / "rights").mkdir(exist_ok=True)
         for page in cut:
             write_file(self._directory / "rights" / f"{page.reference.sha256}.json", page.data)
         return self.change(lambda s: authoring.with_rights(s, service, [page.reference for page in cut]))
+
+    def _rights_pages(self, service: ServiceId) -> dict[str, RightsPage]:
+        line = next((line for line in self.statement.services if line.id == str(service)), None)
+        if line is None:
+            raise NotFound("service.unknown", f"the member file names no service {service}", at="caller")
+        return {r.first: parse_rights_page(self._page(r.sha256)) for r in line.rights}
 
     def _page(self, digest: str) -> bytes:
         data = (self._directory / "rights" / f"{digest}.json").read_bytes()

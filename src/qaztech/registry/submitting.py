@@ -1,4 +1,4 @@
-"""Bringing a member's changes to the registry's management API."""
+"""Speaking to the registry's management API, as its operator does; and bringing it a member's changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def submit(registry: str, token: str, submission: Submission) -> None:
     manage(registry, token, "member-files", submission.envelope)
 
 
-def manage(registry: str, token: str, what: str, body: bytes) -> Any:
-    """One management request; gives the answer's JSON."""
+def manage(registry: str, token: str, what: str, body: bytes | None = None) -> Any:
+    """One management request, GET where there is no body; gives the answer's JSON."""
     parts = urlsplit(registry)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise Malformed("registry.url", f"not an http(s) URL: {registry[:200]!r}")
@@ -27,7 +27,8 @@ def manage(registry: str, token: str, what: str, body: bytes) -> Any:
     connection = kind(parts.hostname, parts.port, timeout=30)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
-        connection.request("POST", f"{parts.path.rstrip('/')}/manage/{what}", body, headers)
+        target = f"{parts.path.rstrip('/')}/manage/{what}"
+        connection.request("GET" if body is None else "POST", target, body, headers)
         answer = connection.getresponse()
         data = json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as exc:
