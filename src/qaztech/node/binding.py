@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from qaztech.core.commitment import BODY, HEADERS, PATH, QUERY, commit
 from qaztech.core.errors import Limited, Malformed, Untrusted
+from qaztech.core.exchange import CLOCK_SKEW, MAX_LIFETIME
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.core.record import STREAMED, Kind, Record, format_record, hash_text, parse_record
+from qaztech.core.record import STREAMED, Kind, Record, format_record, hash_text, message_bytes, parse_record
 from qaztech.node import rest
 from qaztech.node.frames import Request, Response
 from qaztech.node.place import Allowed, Call
@@ -73,6 +74,10 @@ def check_parties(
     record = _parsed(data, "request", "request.untrusted")
     if record["from"] != peer or record["to"] != own:
         raise Untrusted("request.audience", "a request for another node, or from another log", at="caller")
+    # A log finds a message around the time in its id (UUID version 7): under another time nobody would find it again.
+    made = int.from_bytes(message_bytes(record["message"])[:6])
+    if not -MAX_LIFETIME - CLOCK_SKEW <= made - now <= CLOCK_SKEW:
+        raise Untrusted("request.untrusted", "the message id is of another time", at="caller")
     version, _, digest = record["snapshot"].partition(" ")
     if int(version) == configuration.snapshot_version and digest != configuration.snapshot_hash:
         raise Untrusted("request.untrusted", "the request names a snapshot that never was", at="caller")

@@ -208,7 +208,7 @@ class ReceiptMaker:
 
         An exchange of our own making goes before, for no one else makes such ids; else the one that was here first.
         """
-        found = []
+        found: list[tuple[int, Record, Kept]] = []
         for index in indexes:
             stored = self._log.read(index)
             found.append((index, parse_record(stored.data), open_kept(stored.private)))
@@ -290,13 +290,11 @@ class ReceiptMaker:
 
     def _add_peer_proof(self, given: PeerProof, entries: list[Entry], other: str, keys: Sequence[VerifierKey]) -> None:
         proof = self._without_strangers(given, other, keys)
-        for number, entry in enumerate(entries):
+        for entry in entries:
             if entry.record.data == given.record:
-                changed = [*entries]
-                changed[number] = Entry(entry.record, entry.kept, {**entry.proofs, other: proof}, entry.tokens)
-                if _examine(changed)[1].verdict == BAD and _examine(entries)[1].verdict != BAD:
-                    raise Untrusted("receipt.untrusted", "a proof for another place in the log", at="caller")
-                entries[:] = changed
+                if entry.kept.peer_index not in {-1, proof.index}:
+                    raise Untrusted("receipt.untrusted", "a proof for another place than it came from", at="caller")
+                entry.proofs[other] = proof
                 if (
                     given.token
                     and self._timestamps is not None
@@ -305,7 +303,7 @@ class ReceiptMaker:
                     entry.tokens[proof.checkpoint] = given.token
                 return
         # The peer knows more of this exchange than we do (an answer that came too late): it belongs in, unless it
-        # contradicts what is here or adds nothing. A peer cannot spoil our receipt by what it alone has on record.
+        # contradicts what is here or adds nothing. A peer cannot spoil a receipt by what it alone has on record.
         record = parse_record(given.record)
         more = [*entries, Entry(record, Kept(), {other: proof}, {})]
         if _adds(record, [entry.record for entry in entries]) and _examine(more)[1].verdict != BAD:
