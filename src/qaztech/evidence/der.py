@@ -24,8 +24,9 @@ def set_of(*parts: bytes) -> bytes:
 
 
 def integer(value: int) -> bytes:
-    """INTEGER, not negative."""
-    return der(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+    """INTEGER, in as few bytes of two's complement as hold it."""
+    bits = (value if value >= 0 else ~value).bit_length()
+    return der(0x02, value.to_bytes(bits // 8 + 1, "big", signed=True))
 
 
 def octets(value: bytes) -> bytes:
