@@ -52,7 +52,7 @@ class Restored:
         return self.country.call()
 
     def receipt(self, name: str) -> Path:
-        """Call until it is answered, and take the receipt from the caller's side."""
+        """Call until it is answered; its receipt, taken from the caller's side, in a file."""
         answers: list[Answer] = []
 
         def answered() -> bool:
@@ -60,8 +60,12 @@ class Restored:
             return answers[-1].status == 200
 
         self.country.until(answered)
+        return self.take(answers[-1].message, name)
+
+    def take(self, message: str, name: str, node: str = "ministry") -> Path:
+        """The receipt of a message as a node gives it now, in a file."""
         path = self.country.home / name
-        path.write_text(json.dumps(self.country.receipt(answers[-1].message)))
+        path.write_text(json.dumps(self.country.receipt(message, node=node)))
         return path
 
     def verifies(self, receipt: Path) -> bool:
@@ -130,6 +134,16 @@ def test_renewed_it_works_under_another_origin(restored: Restored, capsys: pytes
         assert restored.verifies(receipt), receipt
     assert facts["origin"] in now.read_text()
     assert country_member(restored)["continues"] == restored.origin
+
+
+def test_what_the_closed_log_holds_can_still_be_proven(restored: Restored) -> None:
+    """From either side: the node reads its closed logs for receipts, its own and its peers'."""
+    early = json.loads(restored.early.read_text())["message"]
+    for node in ("registers", "ministry"):
+        receipt = restored.take(early, f"again-{node}.json", node)
+        assert restored.verifies(receipt)
+        assert restored.origin in receipt.read_text()
+    assert restored.country.manage("registers", f"/exchanges/{early}")["outcome"] == "answered"
 
 
 def test_renewing_again_changes_nothing(restored: Restored, capsys: pytest.CaptureFixture[str]) -> None:

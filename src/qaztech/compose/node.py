@@ -21,6 +21,7 @@ from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.timestamp import Authorities
 from qaztech.evidence.witness import SqliteWitnessStore, Witness
 from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.closed_logs import PastTimestamps, Receipts, ReceiptsOfAllLogs, open_closed_logs
 from qaztech.node.consumer import Consumer
 from qaztech.node.crosscheck import CrossCheck
 from qaztech.node.edge import ClientAccess, Edge, EdgeRules
@@ -36,7 +37,8 @@ from qaztech.node.peers import AcceptedHeads
 from qaztech.node.place import Limits, Place
 from qaztech.node.provider import Provider
 from qaztech.node.questions import Questions
-from qaztech.node.receipts import ReceiptMaker
+from qaztech.node.receipts import ReadableLog, ReceiptMaker, Timestamps
+from qaztech.node.renewal import CLOSED_LOGS
 from qaztech.node.replay import ReplayGuard
 from qaztech.node.settings import NodeSettings, ServiceSettings
 from qaztech.node.systems import System, Systems
@@ -101,7 +103,7 @@ class NodeBuilder:
         )
         excerpts = ExcerptMaker(anchor=anchor, archive=client.archive, source=HttpFetcher(settings.registry))
         timestamping = self._timestamping(own, witnessing, outbound, anchor.tsas)
-        receipts: list[ReceiptMaker] = []
+        receipts: list[Receipts] = []
         questions = Questions(log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing)
 
         link_throttle = Throttle()
@@ -120,14 +122,22 @@ class NodeBuilder:
             place=place, systems=systems, answer_question=questions.answer,
             count=lambda code: self._metrics.count_label("refused_total", "code", code), incidents=incidents,
         )  # fmt: skip
-        receipts.append(
-            ReceiptMaker(
-                log=own, configuration=client.configuration, policy=anchor.policy,
+        asker = _Asker(provider, consumer)
+
+        def maker(log: ReadableLog, timestamps: Timestamps | None, witness_soon: Callable[[], None]) -> ReceiptMaker:
+            return ReceiptMaker(
+                log=log, configuration=client.configuration, policy=anchor.policy,
                 excerpt=lambda snapshots, records: asyncio.to_thread(excerpts.make, snapshots, records),
-                asker=_Asker(provider, consumer), timestamps=timestamping,
-                witness_soon=witnessing.want,
-            )
-        )  # fmt: skip
+                asker=asker, timestamps=timestamps, witness_soon=witness_soon,
+            )  # fmt: skip
+
+        past = PastTimestamps(timestamping) if timestamping is not None else None
+        closed = open_closed_logs(self._directory / CLOSED_LOGS, OsStorage())
+        makers: list[tuple[ReadableLog, ReceiptMaker]] = [
+            (own, maker(own, timestamping, witnessing.want)),
+            *((log, maker(log, past, lambda: None)) for log in closed),
+        ]
+        receipts.append(ReceiptsOfAllLogs(makers, client.configuration))
         rules = [self._rules()]
         nodes: list[Node] = []
         edge = Edge(
@@ -323,7 +333,7 @@ def _node_of(client: ConfigurationClient, origin: str) -> NodeId | None:
 
 def _reconcile(
     loop: asyncio.AbstractEventLoop,
-    receipts: ReceiptMaker,
+    receipts: Receipts,
     message: Any,
     subsystem: SubsystemId,
     answer: Callable[[bytes | Error], None],

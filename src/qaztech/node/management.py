@@ -20,10 +20,10 @@ from uuid import UUID
 from qaztech.core.errors import Error, Internal, Malformed, NotFound, Unauthenticated
 from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
+from qaztech.node.closed_logs import Receipts
 from qaztech.node.events import Events
 from qaztech.node.http_request import Request
 from qaztech.node.incidents import Incidents
-from qaztech.node.receipts import ReceiptMaker
 
 JSON = b"application/json; charset=utf-8"
 COMMENT_EVERY = 10.0
@@ -76,7 +76,7 @@ class Management:
         self,
         *,
         node: NodeView,
-        receipts: ReceiptMaker,
+        receipts: Receipts,
         events: Events,
         incidents: Incidents,
         log: TiledLog,

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.closed_logs import Receipts
 from qaztech.node.crosscheck import WITNESSED, answer_witnessed
 from qaztech.node.frames import Answer, Question
 from qaztech.node.link import Link
 from qaztech.node.own_log import OwnLog
-from qaztech.node.receipts import PROOFS, ReceiptMaker
+from qaztech.node.receipts import PROOFS
 
 logger = logging.getLogger("qaztech.questions")
 
@@ -19,9 +20,7 @@ logger = logging.getLogger("qaztech.questions")
 class Questions:
     """Answers the questions of peers. Only a party to an exchange is told of it."""
 
-    def __init__(
-        self, *, log: OwnLog, receipts: Callable[[], ReceiptMaker], witnessing: Callable[[], Witnessing]
-    ) -> None:
+    def __init__(self, *, log: OwnLog, receipts: Callable[[], Receipts], witnessing: Callable[[], Witnessing]) -> None:
         self._log = log
         self._receipts = receipts
         self._witnessing = witnessing
