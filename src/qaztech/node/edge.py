@@ -150,7 +150,7 @@ class Edge:
             for header in kept:
                 if header[0].lower() == _AUTHORIZATION and _is_token(header[1], access.tokens):
                     return client, [other for other in kept if other is not header]
-        if _has_certificate(request.peer, access.certificates) or (access.loopback and request.peer.is_loopback):
+        if _has_certificate(request.peer, access.certificates) or (access.loopback and request.is_local):
             return client, kept
         self._throttle.failed(request.peer.address, self._place.loop.time())
         raise Unauthenticated(

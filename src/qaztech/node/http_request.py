@@ -5,6 +5,7 @@ Framing only: no X-Road rules, no sockets of its own. A request and its connecti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ Headers = list[tuple[bytes, bytes]]
 
 BODILESS = frozenset({204, 304})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_HERE = re.compile(rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,24 @@ class Request:
         self.peer = peer
         self.keep_alive = keep_alive
         self.carrier: Carrier | None = carrier
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a program on this machine asks, and not a page from elsewhere in a browser on this machine.
+
+        Such a page names a host of its own (DNS rebinding), or the browser says that it comes from another site.
+        """
+        found: dict[bytes, list[bytes]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
+        for name, value in self.headers:
+            if (values := found.get(name.lower())) is not None:
+                values.append(value)
+        hosts, origins, sites = found.values()
+        return (
+            self.peer.is_loopback
+            and all(_HERE.fullmatch(host) for host in hosts)
+            and all(origin.partition(b"://")[2] in hosts for origin in origins)
+            and all(site in {b"same-origin", b"none"} for site in sites)
+        )
 
     @property
     def is_answered(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 from uuid import UUID
 
-from qaztech.core.errors import Error, Internal, Malformed, NotFound, Unauthenticated
+from qaztech.core.errors import Error, Forbidden, Internal, Malformed, NotFound, Unauthenticated
 from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
 from qaztech.node.closed_logs import Receipts
@@ -125,8 +125,8 @@ class Management:
         try:
             path, _, query = request.target.decode("ascii", "replace").partition("?")
             protected, handler, rest = self._find(request.method, path)
-            if protected and self._token_hash and not _has_token(request, self._token_hash):
-                raise Unauthenticated("management.unauthenticated", "this needs the node's management token")
+            if protected:
+                self._authenticate(request)
             if request.body is None:
                 raise Malformed("request.malformed", "a management request has a small body or none")
             await handler(request, rest, parse_qs(query, max_num_fields=20))
@@ -137,6 +137,13 @@ class Management:
         except Exception:  # the shell of this API: whatever failed, the caller gets an answer
             logger.exception("a management request failed")
             _problem(request, Internal("internal.failed", "the node failed to answer; its log says why"))
+
+    def _authenticate(self, request: Request) -> None:
+        if self._token_hash:
+            if not _has_token(request, self._token_hash):
+                raise Unauthenticated("management.unauthenticated", "this needs the node's management token")
+        elif not request.is_local:
+            raise Forbidden("management.remote", "without a token only programs on the node's own machine may ask this")
 
     def _find(self, method: str, path: str) -> tuple[bool, Handler, str]:
         exact = self._handlers.get((method, path))
