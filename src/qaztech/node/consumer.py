@@ -71,6 +71,8 @@ class Consumer:
         now = self._place.loop.time()
         for exchange in [e for e in self.exchanges if e.deadline <= now]:
             exchange.timed_out()
+        for exchange in [e for e in self.exchanges if e.is_stalled(now)]:
+            exchange.stalled()
         self._sweeper = self._place.loop.call_later(SWEEP_EVERY, self._sweep)
 
     def call(self, call: Call, caller: Caller) -> Outgoing:

@@ -138,13 +138,9 @@ class Edge:
         client = rest.parse_client(rest.header_values(kept, rest.CLIENT))
         if not isinstance(client, SubsystemId):
             raise Forbidden("client.member", "The client must be a subsystem", at="consumer-node")
-        if not self._throttle.allows(request.peer.address, self._place.loop.time()):
-            raise Limited(
-                "limit.authentication", "Too many failed authentications from this address", at="caller", retry_after=1
-            )
         access = rules.clients.get(client)
         if access is None:
-            self._throttle.failed(request.peer.address, self._place.loop.time())
+            self._failed(request)
             raise Forbidden("client.unknown", f"Client 'SUBSYSTEM:{client}' not found", at="consumer-node")
         if access.tokens:
             for header in kept:
@@ -152,10 +148,19 @@ class Edge:
                     return client, [other for other in kept if other is not header]
         if _has_certificate(request.peer, access.certificates) or (access.loopback and request.is_local):
             return client, kept
-        self._throttle.failed(request.peer.address, self._place.loop.time())
+        self._failed(request)
         raise Unauthenticated(
             "client.unauthenticated", f"Client 'SUBSYSTEM:{client}' did not authenticate", at="consumer-node"
         )
+
+    def _failed(self, request: Request) -> None:
+        """Count a failure to authenticate; raise `Limited` for an address that has had too many of them."""
+        address, now = request.peer.address, self._place.loop.time()
+        if not self._throttle.allows(address, now):
+            raise Limited(
+                "limit.authentication", "Too many failed authentications from this address", at="caller", retry_after=1
+            )
+        self._throttle.failed(address, now)
 
     def _list_clients(self, request: Request) -> None:
         configuration = self._place.configuration()

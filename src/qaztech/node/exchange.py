@@ -20,26 +20,27 @@ from qaztech.core.rights import Endpoint
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
 from qaztech.node import binding
-from qaztech.node.frames import Ack, Cancel, Data, Dropped, Refused, Request, Response, Tail, Window
+from qaztech.node.frames import Ack, Cancel, Dropped, Refused, Request, Response, Tail
 from qaztech.node.journal import Kept, seal_kept
 from qaztech.node.link import Link
 from qaztech.node.place import Allowed, Call, Caller, Finished, Place, Source, Systems, Work, refusal
-from qaztech.node.streams import BodyReceiver, BodySender
+from qaztech.node.streams import BodyReceiver, BodySender, Streaming
 from qaztech.registry.configuration import Configuration
 
 METASERVICES = frozenset({"listMethods", "allowedMethods", "getOpenAPI"})
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
-class Outgoing:
+class Outgoing(Streaming):
     """The consumer node's side of one exchange."""
 
     __slots__ = (
-        "_answered", "_began", "_caller", "_index", "_leaf", "_on_end", "_place", "_receiver",
-        "_record", "_response", "_secret", "_sender", "_sent", "_stream", "call", "deadline", "link",
+        "_answered", "_began", "_caller", "_index", "_leaf", "_on_end", "_place", "_record", "_response", "_secret",
+        "_sent", "_stream", "call", "deadline", "link",
     )  # fmt: skip
 
     def __init__(self, *, place: Place, call: Call, caller: Caller, on_end: Callable[[Outgoing], None]) -> None:
+        super().__init__()
         self._place = place
         self.call = call
         self._caller = caller
@@ -53,8 +54,6 @@ class Outgoing:
         self._sent = self._answered = False
         # Until when the answer is waited for (loop time); the consumer looks at all of them together.
         self.deadline = math.inf
-        self._sender: BodySender | None = None
-        self._receiver: BodyReceiver | None = None
 
     def authorise(self) -> Allowed:
         """Steps 1 to 3: who calls what, where it lives, and by which right. Raises what the caller is told."""
@@ -180,22 +179,11 @@ class Outgoing:
         """The provider node did not take the request; it has recorded nothing and called nobody."""
         self._no_answer(frame.code if is_code(frame.code) else "peer.dropped", sent=False, detail=frame.detail)
 
-    def on_data(self, frame: Data) -> None:
-        """A piece of the response's body."""
-        if self._receiver is None:
-            raise Untrusted("response.untrusted", "body data before its head", at="provider-node")
-        self._receiver.on_data(frame.data)
-
     def on_tail(self, frame: Tail) -> None:
         """The end of the response's body."""
         if self._receiver is None:
             raise Untrusted("response.untrusted", "a tail before its head", at="provider-node")
         self._receiver.on_tail(frame, self._streamed)
-
-    def on_window(self, frame: Window) -> None:
-        """The provider node has room for more of the request's body."""
-        if self._sender is not None:
-            self._sender.on_window(frame.credit)
 
     def on_cancel(self, frame: Cancel) -> None:  # noqa: ARG002  # why is for the peer's log of itself
         """The provider node wants no more of the request's body."""
@@ -210,6 +198,12 @@ class Outgoing:
             self._no_answer("peer.lost", sent=self._sent)
         elif self._receiver is not None and self._receiver.lost():
             self._aborted("peer.lost")
+
+    def stalled(self) -> None:
+        """Give an answer up that has stopped on its way."""
+        self._link.send(Cancel(self._stream, "peer.stalled"))
+        if self._receiver is not None and self._receiver.lost():
+            self._aborted("peer.stalled")
 
     def caller_gone(self) -> None:
         """The calling system no longer waits: a stream is cut, an answer on its way is still recorded."""
@@ -359,17 +353,18 @@ class Outgoing:
         return self.link
 
 
-class Incoming:
+class Incoming(Streaming):
     """The provider node's side of one exchange."""
 
     __slots__ = (
-        "_began", "_frame", "_index", "_leaf", "_link", "_on_end", "_place", "_receiver", "_record", "_sender",
-        "_service", "_systems", "_work", "over",
+        "_began", "_frame", "_index", "_leaf", "_link", "_on_end", "_place", "_record", "_service", "_systems",
+        "_work", "over",
     )  # fmt: skip
 
     def __init__(
         self, *, place: Place, link: Link, frame: Request, systems: Systems, on_end: Callable[[Incoming], None]
     ) -> None:
+        super().__init__()
         self._place = place
         self._link = link
         self._frame = frame
@@ -379,8 +374,6 @@ class Incoming:
         self._leaf = leaf_hash(frame.record)
         self._index = -1
         self._record: Record | None = None
-        self._receiver: BodyReceiver | None = None
-        self._sender: BodySender | None = None
         self._work: Work | None = None
         self.over = False
 
@@ -466,7 +459,7 @@ class Incoming:
         record = self._response(secret, status, headers, str(len(body)), hash_text(commit(secret, BODY, body)))
         self._append(record, Kept(secret, headers=headers), lambda index, commit_: self._send(
             Response(self._frame.stream, index, self._index, record.data, secret, headers, body),
-            commit_, f"answered {status}", status,
+            index, commit_, f"answered {status}", status,
         ))  # fmt: skip
 
     def start(self, status: int, headers: bytes, source: Source) -> None:
@@ -478,6 +471,7 @@ class Incoming:
 
         def durable(index: int, commit_: Commit) -> None:
             frame = Response(self._frame.stream, index, self._index, record.data, secret, headers, None)
+            self._link.expect_ack(index)
             self._link.send_proven(frame, self._index, commit_.head.size, commit_.head.signature)
             self._sender = BodySender(
                 place=self._place, link=self._link, stream=self._frame.stream, record=record,
@@ -505,7 +499,7 @@ class Incoming:
         )  # fmt: skip
         self._append(record, Kept(), lambda index, commit_: self._send(
             Refused(self._frame.stream, index, self._index, record.data, error.detail),
-            commit_, f"refused {error.code}", error.status,
+            index, commit_, f"refused {error.code}", error.status,
         ))  # fmt: skip
 
     def _response(self, secret: bytes, status: int, headers: bytes, size: str, body: str) -> Record:
@@ -535,18 +529,13 @@ class Incoming:
         except Error as exc:
             self._end(exc.code, 0)
 
-    def _send(self, frame: Response | Refused, commit_: Commit, state: str, status: int) -> None:
+    def _send(self, frame: Response | Refused, index: int, commit_: Commit, state: str, status: int) -> None:
+        self._link.expect_ack(index)
         # From the request on: the consumer sees that it stands here.
         self._link.send_proven(frame, self._index, commit_.head.size, commit_.head.signature)
         self._end(state, status)
 
     # The peer goes on speaking -----------------------------------------------------------------------------------
-
-    def on_data(self, frame: Data) -> None:
-        """A piece of the request's body."""
-        if self._receiver is None:
-            raise Untrusted("request.untrusted", "body data of a request that does not stream", at="caller")
-        self._receiver.on_data(frame.data)
 
     def on_tail(self, frame: Tail) -> None:
         """The end of the request's body."""
@@ -556,17 +545,19 @@ class Incoming:
         if self.over:
             self._link.streams.pop(self._frame.stream, None)
 
-    def on_window(self, frame: Window) -> None:
-        """The consumer node has room for more of the response's body."""
-        if self._sender is not None:
-            self._sender.on_window(frame.credit)
-
     def on_cancel(self, frame: Cancel) -> None:
         """The consumer node no longer waits."""
         if self._sender is not None:
             self._sender.abort()
         elif self._work is not None:
             self._work.cancel(frame.code)
+
+    def stalled(self) -> None:
+        """Give a request up that has stopped on its way."""
+        self._link.send(Cancel(self._frame.stream, "request.stalled"))
+        if self._receiver is not None:
+            self._receiver.lost()
+        self.refuse(Unavailable("request.stalled", "the request's body stopped on its way", at="caller"))
 
     def on_lost(self) -> None:
         """The link is gone. What the system answers is still recorded here; the peer may ask for it later."""

@@ -29,8 +29,8 @@ from qaztech.node.frames import (
     Question,
     encode_frame,
 )
-from qaztech.node.heads import HeadReceiver, HeadSender
-from qaztech.node.journal import PEER_HEAD, PeerHead, format_note
+from qaztech.node.heads import REMEMBERED, HeadReceiver, HeadSender
+from qaztech.node.journal import PEER_HEAD, PeerHead, Remembered, format_note
 from qaztech.node.peers import AcceptedHeads
 from qaztech.node.throttle import Throttle
 from qaztech.registry.configuration import Configuration, NodeEntry
@@ -135,8 +135,12 @@ class Link(asyncio.Protocol):
         self._numbers = itertools.count(1)
         self._heads_out: HeadSender | None = None
         self._heads_in: HeadReceiver | None = None
-        # Ordinal of the note that holds the newest accepted head of the peer.
-        self.head_note = -1
+        # The peer's newest accepted head, until a record needs it; then the ordinal of its note, and what it says.
+        self._head: PeerHead | None = None
+        self._head_note = -1
+        self._noted: Remembered | None = None
+        # Own records sent on this link whose acknowledgement is still to come, oldest first.
+        self._unacked: dict[int, None] = {}
         self.peer: NodeEntry | None = None
         self.origin = ""
         # Whether the peer still takes new streams, and whether the socket does.
@@ -365,17 +369,34 @@ class Link(asyncio.Protocol):
         except Untrusted as exc:
             self._incidents.report(exc, peer=self.origin)
             raise
-        note = PeerHead(self.origin, start, tuple(frontier), head.leaves, head.size, head.signature)
-        self.head_note = self._log.note(PEER_HEAD, head.size, format_note(note))
+        self._head = PeerHead(self.origin, start, tuple(frontier), head.leaves, head.size, head.signature)
 
     def proven_leaf(self, index: int) -> bytes | None:
         """The leaf hash the peer has proven at an index of its log, if this link has seen it lately."""
         return self._heads_in.leaf(index) if self._heads_in is not None else None
 
+    @property
+    def head_note(self) -> int:
+        """Ordinal of the note that holds the newest accepted head; a head no record needs is not written."""
+        if self._head is not None and self._heads_in is not None:
+            self._head_note = self._log.note(PEER_HEAD, self._head.size, format_note(self._head))
+            self._head, self._noted = None, self._heads_in.last
+        return self._head_note
+
+    def expect_ack(self, index: int) -> None:
+        """A record of ours at this index is on its way; the peer may acknowledge it, once."""
+        self._unacked[index] = None
+        if len(self._unacked) > REMEMBERED:
+            del self._unacked[next(iter(self._unacked))]
+
+    def take_ack(self, index: int) -> bool:
+        """Whether an acknowledgement of that record was still to come."""
+        return self._unacked.pop(index, False) is None
+
     def head_is_durable(self) -> None:
         """An entry noted after the newest head is durable, so that head is too: a later link continues from it."""
-        if self._heads_in is not None and self.peer is not None and self._heads_in.last is not None:
-            self._accepted.remember(self.origin, self._heads_in.last)
+        if self._noted is not None:
+            self._accepted.remember(self.origin, self._noted)
 
     # Timers and the end ----------------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ class Node:
         parts, settings = self._parts, self._parts.settings
         parts.sequencer.start()
         parts.consumer.start()
+        parts.provider.start()
         management = settings.management
         await parts.management_server.listen(management.host, management.port)
         with contextlib.suppress(Error):

@@ -33,6 +33,7 @@ class OwnLog:
         self.inclusion_proof = log.inclusion_proof
         self.read_note = log.read_note
         self.note_count = log.note_count
+        self.first_note_ordinal = log.first_note_at_or_above
 
     @property
     def size(self) -> int:

@@ -5,6 +5,7 @@ What cannot be authenticated is counted and cut off, never appended; what is aut
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from qaztech.core.errors import Error, Forbidden, Limited, Unavailable, Untrusted
@@ -15,6 +16,9 @@ from qaztech.node.link import IncidentReporter, Link
 from qaztech.node.place import Place, Systems
 
 # What an operator must see though the caller is only refused: clocks that are apart, and records sent again.
+# One peer may take so large a part (1/n) of the places for exchanges.
+PEER_SHARE = 4
+SWEEP_EVERY = 1.0
 ALARMING = frozenset({"request.stale", "request.replayed"})
 
 
@@ -38,6 +42,14 @@ class Provider:
         self.exchanges: set[Incoming] = set()
         self._links: set[Link] = set()
         self._draining = False
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look for requests that have stopped on their way."""
+        now = self._place.loop.time()
+        for exchange in [e for e in self.exchanges if e.is_stalled(now)]:
+            exchange.stalled()
+        self._sweeper = self._place.loop.call_later(SWEEP_EVERY, self.start)
 
     def links(self) -> list[Link]:
         """The links that are up."""
@@ -87,6 +99,8 @@ class Provider:
                 raise Unavailable("node.draining", "the provider node is shutting down", at="provider-node")
             if len(self.exchanges) >= self._place.limits.exchanges:
                 raise Limited("limit.exchanges", "too many exchanges in progress", at="provider-node")
+            if len(link.streams) >= max(1, self._place.limits.exchanges // PEER_SHARE):
+                raise Limited("limit.peer", "too many exchanges of this peer in progress", at="provider-node")
             self.exchanges.add(exchange)
             link.streams[frame.stream] = exchange
             exchange.receive()
@@ -113,7 +127,7 @@ class Provider:
     def _on_ack(self, link: Link, frame: Ack) -> None:
         """The consumer has our answer durable: keep where, with the head that proves it."""
         ours = self._place.journal.leaf_hashes(frame.response_index, frame.response_index + 1)
-        if not ours or link.proven_leaf(frame.index) != ours[0]:
+        if not ours or link.proven_leaf(frame.index) != ours[0] or not link.take_ack(frame.response_index):
             raise Untrusted("ack.untrusted", "an acknowledgement is not of what was sent", at="caller")
         note = AckNote(frame.message, frame.index, link.head_note)
         self._place.journal.note(ACK, frame.response_index, format_note(note))
@@ -140,5 +154,7 @@ class Provider:
 
     def close(self) -> None:
         """End all links."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for link in self.links():
             link.close(Unavailable("node.draining", "this node is shutting down"))

@@ -46,6 +46,8 @@ PROOFS = "proofs"
 OUTCOME = "outcome"
 RECORDED, WITNESSED_STATE, TIMESTAMPED = "recorded", "witnessed", "timestamped"
 ASK_AGAIN = 0.25
+# How far from its place an acknowledgement may stand.
+NEAR = 256
 # How long after the request what only the peer has on record may have been made, in milliseconds.
 MAX_LATER = 3_600_000
 
@@ -78,6 +80,10 @@ class ReadableLog(Protocol):
 
     def first_note_at_or_above(self, kind: int, key: int) -> tuple[int, bytes] | None:
         """Key and payload of the first note of a kind whose key is not smaller."""
+        ...
+
+    def first_note_ordinal(self, kind: int, key: int) -> int:
+        """Ordinal of the first note of a kind whose key is not smaller."""
         ...
 
     def note_count(self, kind: int) -> int:
@@ -249,14 +255,18 @@ class ReceiptMaker:
                 parse_peer_head(self._log.read_note(PEER_HEAD, kept.head)[1]), kept.peer_index, self._key
             )
         if record.kind in {"response", "refused", "response-tail"} and record["from"] == self._log.origin:
-            for ordinal in range(self._log.note_count(ACK) - 1, -1, -1):
-                key, payload = self._log.read_note(ACK, ordinal)
-                if key == index:
-                    ack = parse_ack(payload)
-                    acked = parse_peer_head(self._log.read_note(PEER_HEAD, ack.head)[1])
-                    return derive_proof(acked, ack.peer_index, self._key)
-                if key + 4096 < index:
-                    break
+            return self._acknowledged(index)
+        return None
+
+    def _acknowledged(self, index: int) -> TlogProof | None:
+        """The peer's proof in its acknowledgement of an own record. They come nearly in the order of the records."""
+        near = self._log.first_note_ordinal(ACK, index)
+        for ordinal in range(max(0, near - NEAR), min(self._log.note_count(ACK), near + NEAR)):
+            key, payload = self._log.read_note(ACK, ordinal)
+            if key == index:
+                ack = parse_ack(payload)
+                head = parse_peer_head(self._log.read_note(PEER_HEAD, ack.head)[1])
+                return derive_proof(head, ack.peer_index, self._key)
         return None
 
     def _key(self, origin: str) -> VerifierKey | None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from qaztech.core.commitment import BODY, commit_digest, salt
 from qaztech.core.errors import Error, Malformed, Unavailable, Untrusted
+from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.record import Record, format_record, hash_text, message_bytes, parse_record
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
@@ -122,6 +123,7 @@ class BodySender:
         def durable(index: int, commit_: Commit | None, error: Error | None) -> None:
             if error is None and commit_ is not None and self._link.alive:
                 frame = Tail(self._stream, index, tail.data)
+                self._link.expect_ack(index)
                 self._link.send_proven(frame, index, commit_.head.size, commit_.head.signature)
             if self._ended is not None:
                 self._ended(outcome == "complete" and error is None)
@@ -167,6 +169,13 @@ class BodyReceiver:
         self._discarding = False
         self._tailed = False
         self._over = False
+        # When the peer last did its part (loop time).
+        self._heard = place.loop.time()
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the peer has room to send, and has sent nothing for as long as an answer may take."""
+        waits = not self.over and self._room > 0
+        return waits and now - self._heard > self._place.limits.answer_timeout
 
     @property
     def over(self) -> bool:
@@ -190,6 +199,7 @@ class BodyReceiver:
             return
         if self._tailed:
             raise Untrusted("link.unexpected", "body data after its tail", at="caller")
+        self._heard = self._place.loop.time()
         self._room -= len(data)
         if self._room < 0 or not data:
             raise Untrusted("link.window", "the peer sent more than there was room for", at="caller")
@@ -208,6 +218,7 @@ class BodyReceiver:
     def consumed(self, size: int) -> None:
         """So many bytes have gone on: the peer may send as many more."""
         self._room += size
+        self._heard = self._place.loop.time()
         if not self._over and self._tail is None and self._link.alive:
             self._link.send(Window(self._stream, size))
 
@@ -264,6 +275,7 @@ class BodyReceiver:
             or any(tail[name] != self._head[name] for name in ("message", "from", "to"))
             or tail["head"] != self._bound
             or self._link.proven_leaf(frame.index) != leaf_hash(frame.record)
+            or abs(tail.number("time") - self._place.clock.now()) > CLOCK_SKEW
         ):
             raise Untrusted("tail.untrusted", "a tail does not end its head", at="caller")
         return tail
@@ -280,3 +292,28 @@ class BodyReceiver:
         self._over = True
         if self._sink is not None:
             self._sink.abort(error)
+
+
+class Streaming:
+    """What both sides of an exchange do with bodies that stream: one may come, one may go."""
+
+    __slots__ = ("_receiver", "_sender")
+
+    def __init__(self) -> None:
+        self._receiver: BodyReceiver | None = None
+        self._sender: BodySender | None = None
+
+    def on_data(self, frame: Data) -> None:
+        """A piece of the body that comes."""
+        if self._receiver is None:
+            raise Untrusted("link.unexpected", "a body that no head announced", at="caller")
+        self._receiver.on_data(frame.data)
+
+    def on_window(self, frame: Window) -> None:
+        """The peer has room for more of the body that goes."""
+        if self._sender is not None:
+            self._sender.on_window(frame.credit)
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether the body that comes has stopped on its way."""
+        return self._receiver is not None and self._receiver.is_stalled(now)
