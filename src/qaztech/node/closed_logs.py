@@ -54,6 +54,10 @@ class ClosedLogReader:
         """One entry."""
         return self._view.read(index)
 
+    def first_note_ordinal(self, kind: int, key: int) -> int:
+        """Ordinal of the first note of a kind whose key is not smaller."""
+        return self._view.first_note_at_or_above(kind, key)
+
     def first_note_at_or_above(self, kind: int, key: int) -> tuple[int, bytes] | None:
         """Key and payload of the first note of a kind whose key is not smaller."""
         ordinal = self._view.first_note_at_or_above(kind, key)
