@@ -2,7 +2,9 @@
 
 In a path pattern `*` stands for one segment (possibly empty) and a final or inner `**` for any number of segments,
 none included. Everything else is compared as it stands after percent-decoding of unreserved characters only, so that
-`/a%2Fb` never passes for `/a/b`. A path with `.` or `..` segments, in whatever reading, matches nothing.
+`/a%2Fb` never passes for `/a/b`; and a path must be covered, too, as a system reads it that decodes escaped separators,
+so that `/a/*` does not give it `/a/b/c` by way of `/a/b%2Fc`. A path with `.` or `..` segments, in whatever reading,
+matches nothing.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ def normal_path(path: str) -> str:
 
 # What some system behind may yet read as a separator, once it has decoded the path its own way.
 _SEPARATOR = re.compile(r"/|%2F|%5C|\\", re.IGNORECASE)
+_SEPARATORS = re.compile(rf"(?:{_SEPARATOR.pattern})+", re.IGNORECASE)
 
 
 def climbs(path: str) -> bool:
@@ -40,6 +43,13 @@ def climbs(path: str) -> bool:
         return False
     plain = path.replace("%25", "%").replace("%2E", ".").replace("%2e", ".")
     return any(segment.partition(";")[0] in {".", ".."} for segment in _SEPARATOR.split(plain))
+
+
+def merged(path: str) -> str:
+    """The path as a system may read it that decodes escaped separators and takes several in a row for one."""
+    if "//" not in path and "%" not in path and "\\" not in path:
+        return path
+    return _SEPARATORS.sub("/", path.replace("%25", "%"))
 
 
 @lru_cache(maxsize=4096)
@@ -95,4 +105,7 @@ class Endpoint:
         if self.method not in {"*", method}:
             return False
         path = normal_path(path)
-        return not climbs(path) and _matches(_segments(self.path), path.split("/")[1:])
+        if climbs(path) or not _matches(_segments(self.path), path.split("/")[1:]):
+            return False
+        other = merged(path)
+        return other == path or _matches(_segments(merged(normal_path(self.path))), other.split("/")[1:])

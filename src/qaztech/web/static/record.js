@@ -107,13 +107,19 @@ function climbs(path) {
   return plain.split(/\/|%2F|%5C|\\/i).some((segment) => [".", ".."].includes(segment.split(";")[0]));
 }
 
-/** Whether a call of `method` on `path` falls under an endpoint. */
+/** The path as a system may read it that decodes escaped separators and takes several in a row for one. */
+const merged = (path) => path.replaceAll("%25", "%").replace(/(?:\/|%2F|%5C|\\)+/gi, "/");
+
+/** Whether a call of `method` on `path` falls under an endpoint, in either reading of the path. */
 export function covers(endpoint, method, path) {
   const [wanted, pattern] = endpoint.split(" ");
   const called = normal(path);
   if (!["*", method].includes(wanted) || climbs(called)) return false;
-  const segments = pattern.split("/").slice(1).map((segment) => (segment.startsWith("*") ? segment : normal(segment)));
-  return matches(segments, called.split("/").slice(1));
+  const under = (given, whole) => {
+    const segments = given.split("/").slice(1).map((segment) => (segment.startsWith("*") ? segment : normal(segment)));
+    return matches(segments, whole.split("/").slice(1));
+  };
+  return under(pattern, called) && under(merged(normal(pattern)), merged(called));
 }
 
 function matches([first, ...others], path) {
