@@ -1,7 +1,8 @@
 """Heads accepted on links, checked against what witnesses saw: a log that shows two peers two histories is found out.
 
 Each interval the peer is asked for its newest witnessed checkpoint and the proof that joins it to the head accepted
-here. A peer that cannot join the two has forked, or lost its log; both signed heads go into the incident.
+here. A peer that cannot join the two has forked, or lost its log; both signed heads go into the incident. A head is
+checked once a witnessed checkpoint covers it: what was witnessed before a fork says nothing of it.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ class CrossCheck:
         self._policy = policy
         self._incidents = incidents
         self._checked: dict[str, Remembered] = {}
+        # Heads that no witnessed checkpoint covered when they were asked about: the same is asked about again, for the
+        # newest of a busy log is always ahead of the witnesses.
+        self._waiting: dict[str, Remembered] = {}
         self._silent: dict[str, int] = {}
 
     async def run(self, interval: float) -> None:
@@ -87,9 +91,10 @@ class CrossCheck:
 
     async def round(self) -> None:
         """Ask each peer whose accepted head has moved since it was last checked."""
-        for origin, head in self._accepted.all().items():
-            if self._checked.get(origin) == head:
+        for origin, newest in self._accepted.all().items():
+            if self._checked.get(origin) == newest:
                 continue
+            head = self._waiting.setdefault(origin, newest)
             try:
                 await self._check(origin, head)
             except Untrusted as exc:
@@ -103,9 +108,11 @@ class CrossCheck:
                     )
             else:
                 self._checked[origin] = head
+                self._waiting.pop(origin)
                 self._silent.pop(origin, None)
 
     async def _check(self, origin: str, head: Remembered) -> None:
+        """Raise `Untrusted` where the peer contradicts itself, `Unavailable` where nothing covers the head yet."""
         entry = self._configuration().log(origin)
         if entry is None or entry.closed is not None:
             return
@@ -135,6 +142,8 @@ class CrossCheck:
                 verify_consistency(first.size, first.root, second.size, second.root, given.proof)
         except Untrusted as exc:
             raise Fork(origin=origin, first=head, second=seen) from exc
+        if seen.size < head.size:
+            raise Unavailable("peer.unwitnessed", "the peer's witnessed checkpoint does not cover the head yet")
 
 
 def _signature(note: bytes, keys: Sequence[VerifierKey]) -> bytes:
