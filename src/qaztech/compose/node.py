@@ -104,7 +104,9 @@ class NodeBuilder:
         excerpts = ExcerptMaker(anchor=anchor, archive=client.archive, source=HttpFetcher(settings.registry))
         timestamping = self._timestamping(own, witnessing, outbound, anchor.tsas)
         receipts: list[Receipts] = []
-        questions = Questions(log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing)
+        questions = Questions(
+            log=own, receipts=lambda: receipts[0], witnessing=lambda: witnessing, seconds=loop.time
+        )  # fmt: skip
 
         link_throttle = Throttle()
 

@@ -1,0 +1,28 @@
+"""What one peer costs all others by asking."""
+
+from __future__ import annotations
+
+import threading
+import time
+from uuid import UUID
+
+from qaztech.node import frames
+
+FLOOD = 5000
+
+
+def test_a_peer_that_asks_much_is_told_so_and_holds_up_nobody(country, adversary):
+    """Each answer reads the disk and proves on the loop that all share: thousands in one packet get a few of them."""
+    with adversary.dial("registers") as wire:
+        asked = adversary.ask("registers", country.echo)
+        wire.prove(asked.frame)
+        assert wire.expect(frames.Response)
+        message = UUID(asked.message).bytes
+        flood = b"".join(frames.encode_frame(frames.Question(n, "proofs", message)) for n in range(FLOOD))
+        threading.Thread(target=wire.raw, args=(flood,), daemon=True).start()
+        answers = [wire.expect(frames.Answer) for _ in range(FLOOD)]
+        assert {answer.code for answer in answers} == {"", "limit.questions"}
+        assert sum(answer.code == "" for answer in answers) < FLOOD / 10
+        time.sleep(1.5)
+        assert wire.is_alive()
+    assert country.manage("registers", "/health")["alive"]
