@@ -140,8 +140,8 @@ class Publication:
             bins = keys.online("bins").public_key
             roles = SuccinctRoles([bins.keyid], 1, bits, BIN_PREFIX)
             targets = Targets(expires=expires, delegations=Delegations({bins.keyid: bins}, succinct_roles=roles))
-            write_file(metadata / "1.root.json", sign(root, _signers(keys, "root")))
-            write_file(metadata / "1.targets.json", sign(targets, _signers(keys, "targets")))
+            write_file(metadata / "1.root.json", sign(root, _signers(keys, root, "root")))
+            write_file(metadata / "1.targets.json", sign(targets, _signers(keys, root, "targets")))
             sync_directory(metadata)
         return cls(directory=directory, keys=keys, clock=clock)
 
@@ -228,6 +228,12 @@ class Publication:
         sync_directory(self._metadata)
         self._state = replace(state, timestamp=version)
 
+    def check_offline(self) -> None:
+        """Raise `Conflict` unless enough offline keys are at hand for `renew_offline`."""
+        root = read(self._state.root.data, Root).signed
+        for role in ("root", "targets"):
+            _signers(self._keys, root, role)
+
     def renew_offline(self) -> None:
         """Sign root and targets anew with the offline keys at hand, for the online keys at hand.
 
@@ -247,7 +253,9 @@ class Publication:
         rekeyed = roles.keyids != [bins.keyid]
         fresh = SuccinctRoles([bins.keyid], 1, roles.bit_length, roles.name_prefix)
         top.delegations = Delegations({bins.keyid: bins}, succinct_roles=fresh)
-        new_root, new_top = sign(root, _signers(self._keys, "root")), sign(top, _signers(self._keys, "targets"))
+        new_root, new_top = (
+            sign(root, _signers(self._keys, root, "root")), sign(top, _signers(self._keys, root, "targets"))
+        )  # fmt: skip
         write_file(self._metadata / f"{top.version}.targets.json", new_top)
         write_file(self._metadata / f"{root.version}.root.json", new_root)
         sync_directory(self._metadata)
@@ -348,8 +356,11 @@ class Publication:
         return Role(version, data, milliseconds(signed.expires))
 
 
-def _signers(keys: RegistryKeys, role: str) -> list[Signer]:
-    signers = keys.offline(role)
-    if not signers:
-        raise Conflict("registry.key", f"the offline keys of {role} are not at hand", at="registry")
+def _signers(keys: RegistryKeys, root: Root, role: str) -> list[Signer]:
+    """The offline keys of a role. Raises `Conflict` unless as many are at hand as nodes ask for."""
+    needed = root.roles[role]
+    signers = [signer for signer in keys.offline(role) if signer.public_key.keyid in needed.keyids]
+    if len(signers) < needed.threshold:
+        found = f"{len(signers)} of the {needed.threshold} offline keys of {role} that are needed"
+        raise Conflict("registry.key", f"{found} are at hand", at="registry")
     return list(signers)

@@ -30,6 +30,7 @@ def extend(published: Path, keys: RegistryKeys, clock: Clock, *, days: int) -> t
     publication = Publication(directory=published, keys=keys, clock=clock, lifetimes=lifetimes)
     if publication.published is None:
         raise NotFound("registry.empty", f"{published} holds no published snapshot", at="caller")
+    publication.check_offline()
     keys.replace_online()
     publication.renew_offline()
     pending = publication.prepare(publication.targets, _unchanged)
