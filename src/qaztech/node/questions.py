@@ -39,7 +39,9 @@ class Questions:
         self._asked = Throttle(failures=AT_ONCE, per_second=PER_SECOND)
 
     def answer(self, link: Link, question: Question) -> None:
-        """Answer one question, in words the peer may see."""
+        """Answer one question, in words the peer may see; of a peer that does not read, none: answers would pile up."""
+        if not link.writable:
+            return
         try:
             self._take(link.origin)
             payload, code = self._payload(link, question), ""
