@@ -38,6 +38,8 @@ from qaztech.runtime.telemetry import Metrics, log_error
 
 SAVE_PEERS = 5.0
 DRAIN_GRACE = 20.0
+# Who connects and does not show a certificate in so many seconds is not heard; it need not be anyone we know.
+HANDSHAKE_TIMEOUT = 10.0
 EAGER_REFRESH = 1.0
 logger = logging.getLogger("qaztech.node")
 
@@ -114,8 +116,9 @@ class Node:
         if parts.log.halted is None:
             loop = asyncio.get_running_loop()
             self._link_server = await loop.create_server(
-                parts.make_link, settings.link.host, settings.link.port, ssl=parts.server_tls(), backlog=512
-            )
+                parts.make_link, settings.link.host, settings.link.port, ssl=parts.server_tls(), backlog=512,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+            )  # fmt: skip
             self._tasks.append(asyncio.create_task(parts.witnessing.run(settings.witnessing_seconds, self._halted)))
             self._tasks.append(asyncio.create_task(parts.crosscheck.run(settings.witnessing_seconds)))
             if parts.timestamping is not None:
