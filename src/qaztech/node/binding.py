@@ -78,8 +78,7 @@ def check_parties(
     made = int.from_bytes(message_bytes(record["message"])[:6])
     if not -MAX_LIFETIME - CLOCK_SKEW <= made - now <= CLOCK_SKEW:
         raise Untrusted("request.untrusted", "the message id is of another time", at="caller")
-    version, _, digest = record["snapshot"].partition(" ")
-    if int(version) == configuration.snapshot_version and digest != configuration.snapshot_hash:
+    if configuration.contradicts(record["snapshot"]):
         raise Untrusted("request.untrusted", "the request names a snapshot that never was", at="caller")
     client, service = _client(record["client"]), _service(record["service"])
     theirs, ours = configuration.log(peer), configuration.log(own)

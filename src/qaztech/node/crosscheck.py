@@ -90,26 +90,26 @@ class CrossCheck:
             await self.round()
 
     async def round(self) -> None:
-        """Ask each peer whose accepted head has moved since it was last checked."""
-        for origin, newest in self._accepted.all().items():
-            if self._checked.get(origin) == newest:
-                continue
-            head = self._waiting.setdefault(origin, newest)
-            try:
-                await self._check(origin, head)
-            except Untrusted as exc:
-                self._incidents.report(exc, peer=origin)
-            except Error as exc:
-                self._silent[origin] = self._silent.get(origin, 0) + 1
-                if self._silent[origin] == PATIENCE:
-                    self._incidents.report(
-                        Unavailable("peer.unwitnessed", f"the peer does not show its witnessed head ({exc.code})"),
-                        peer=origin,
-                    )
-            else:
-                self._checked[origin] = head
-                self._waiting.pop(origin)
-                self._silent.pop(origin, None)
+        """Ask each peer whose accepted head has moved since it was last checked; a silent one delays no other."""
+        moved = [(o, newest) for o, newest in self._accepted.all().items() if self._checked.get(o) != newest]
+        await asyncio.gather(*(self._judge(o, self._waiting.setdefault(o, newest)) for o, newest in moved))
+
+    async def _judge(self, origin: str, head: Remembered) -> None:
+        try:
+            await self._check(origin, head)
+        except Untrusted as exc:
+            self._incidents.report(exc, peer=origin)
+        except Error as exc:
+            self._silent[origin] = self._silent.get(origin, 0) + 1
+            if self._silent[origin] == PATIENCE:
+                self._incidents.report(
+                    Unavailable("peer.unwitnessed", f"the peer does not show its witnessed head ({exc.code})"),
+                    peer=origin,
+                )
+        else:
+            self._checked[origin] = head
+            self._waiting.pop(origin)
+            self._silent.pop(origin, None)
 
     async def _check(self, origin: str, head: Remembered) -> None:
         """Raise `Untrusted` where the peer contradicts itself, `Unavailable` where nothing covers the head yet."""

@@ -223,6 +223,8 @@ class Outgoing(Streaming):
         record = binding.check_answer(data, kind, request, f"{hash_text(self._leaf)} {self._index}")
         if abs(record.number("time") - self._place.clock.now()) > CLOCK_SKEW + self._place.clock.now() - self._began:
             raise Untrusted("response.stale", "the peer's clock is more than a minute off", at="provider-node")
+        if self._place.configuration().contradicts(record["snapshot"]):
+            raise Untrusted("response.untrusted", "a record names a snapshot that never was", at="provider-node")
         if link.proven_leaf(index) != leaf_hash(data):
             raise Untrusted("response.untrusted", "a record is not proven to stand in its log", at="provider-node")
         if request_index >= index or link.proven_leaf(request_index) not in {self._leaf, None}:

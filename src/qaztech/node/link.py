@@ -322,7 +322,8 @@ class Link(asyncio.Protocol):
                 raise Untrusted("link.no-hello", "a peer says hello first", at="caller")
             self._on_hello(cast("Hello", frame))
         elif kind is Ping:
-            if not cast("Ping", frame).answer:
+            # Who does not read needs no answer: it would only pile up. Who reads hears what is on its way already.
+            if not cast("Ping", frame).answer and self.writable:
                 self.send(Ping(answer=True))
         elif kind is Goaway:
             self.open = False

@@ -167,7 +167,7 @@ class Renewal:
         for name in (LOG, LOG_HYBRID, LOG_KEY):
             self._move(self._renewal / name, self._directory / name)
         self._tell("in its place")
-        self._tidy()
+        self._tidy(closed)
         self._tell("done")
         (self._renewal / CLOSED).unlink()
         self._renewal.rmdir()
@@ -180,11 +180,11 @@ class Renewal:
             sync_directory(target.parent)
             sync_directory(source.parent)
 
-    def _tidy(self) -> None:
+    def _tidy(self, closed: ClosedLog) -> None:
         """What else in the node's folder speaks of the old log."""
         if (self._directory / NODE_FILE).exists():
             node = NodeIdentity.read(self._directory)
-            renewed = NodeIdentity.of(self._directory, node.id, node.address)
+            renewed = NodeIdentity.of(self._directory, node.id, node.address, continues=closed)
             replace_file(self._directory / NODE_FILE, renewed.format())
         # The heads of peers stay known; how many notes they were read from was the old log's.
         peers = self._directory / PEERS

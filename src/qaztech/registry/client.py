@@ -28,6 +28,8 @@ from qaztech.registry.pins import Pins
 from qaztech.registry.snapshot_proof import check_snapshot_proof
 
 _NEVER = 2**62
+# So many snapshots back a record may name one and have its hash compared.
+REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +220,14 @@ class ConfigurationClient:
             pages=work.pages,
             listing=listing,
             instance_file=instance,
+            earlier=self._earlier(version),
         )
         return self._current
+
+    def _earlier(self, version: int) -> dict[int, str]:
+        """Hashes of the latest snapshots before this one, as far as this node took them up."""
+        known = ((v, self.archive.snapshot(v)) for v in range(max(1, version - REMEMBERED), version))
+        return {v: found[0] for v, found in known if found is not None}
 
     def _report(self, refused: Mapping[str, Error], now: int) -> None:
         before = self._refused

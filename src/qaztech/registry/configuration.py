@@ -22,6 +22,8 @@ from qaztech.registry.forms import Names, bytes32
 from qaztech.registry.member_file import Closed, LogLine, MemberFile, NodeLine, ServiceLine
 from qaztech.registry.rights_page import RightsPage, RightsTable
 
+# A peer may have followed the registry further than this node has, by so many publications.
+AHEAD = 1000
 ServiceType = Literal["REST", "OPENAPI"]
 
 
@@ -111,6 +113,8 @@ class Configuration:
     snapshot_hash: str
     expires: int
     settings: InstanceSettings | None = None
+    # Hashes of earlier snapshots that this node verified, by version.
+    earlier: Mapping[int, str] = field(default_factory=dict, repr=False)
     authorities: tuple[str, ...] = ()
     _members: Mapping[MemberId, Member] = field(repr=False)
     _clients: Mapping[SubsystemId, tuple[str, str]] = field(repr=False)
@@ -125,6 +129,13 @@ class Configuration:
     def snapshot_text(self) -> str:
         """The snapshot as records name it: version and hash."""
         return f"{self.snapshot_version} {self.snapshot_hash}"
+
+    def contradicts(self, snapshot: str) -> bool:
+        """Whether no such snapshot can have been, as far as this node knows: a record that names it proves nothing."""
+        version, _, digest = snapshot.partition(" ")
+        number = int(version)
+        known = self.snapshot_hash if number == self.snapshot_version else self.earlier.get(number)
+        return (known is not None and known != digest) or number > self.snapshot_version + AHEAD
 
     def usable(self, now: int) -> bool:
         """Whether it may still be decided by."""
@@ -219,6 +230,7 @@ def build_configuration(
     pages: Mapping[str, RightsPage],
     listing: Listing | None,
     instance_file: InstanceFile | None,
+    earlier: Mapping[int, str] | None = None,
 ) -> Configuration:
     """Put the view together. `files` come in order of trust: where two claim one TLS key or log, the first has it.
 
@@ -244,6 +256,7 @@ def build_configuration(
         snapshot_hash=snapshot[1],
         expires=expires,
         settings=instance_file.settings if instance_file else None,
+        earlier=MappingProxyType(dict(earlier or {})),
         authorities=instance_file.authorities if instance_file else (),
         _members=MappingProxyType(members),
         _clients=MappingProxyType(clients),

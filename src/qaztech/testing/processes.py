@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qaztech.core.errors import Conflict, NotFound, Unavailable
+from qaztech.registry.files import write_file
 from qaztech.runtime.settings import child_environment
 from qaztech.testing.country import COUNTRY_FILE, ORGANISATIONS, Ports, is_founded, lines_to_paste, read_country
 from qaztech.testing.datasette import CodesService
@@ -69,6 +70,7 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
     """Start every process that is not running (of `only`, if given). Raises `Conflict` where a port is taken."""
     run = home / "run"
     run.mkdir(exist_ok=True)
+    _name_command(home)
     for process in plan(home):
         if only and process.name not in only:
             continue
@@ -88,6 +90,14 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
         (run / f"{process.name}.pid").write_text(f"{child.pid}\n{_started(child.pid)}\n")
         child.returncode = 0  # from here on it is known by its id; that it outlives this object is meant
         tell(f"{process.name} started")
+
+
+def _name_command(home: Path) -> None:
+    """Let the page show the three lines with the command as this user would type it."""
+    country = read_country(home)
+    lines = lines_to_paste(home, _command(), Ports(**country["ports"]))
+    if country["try"] != lines:
+        write_file(home / COUNTRY_FILE, json.dumps({**country, "try": lines}, ensure_ascii=False, indent=2).encode())
 
 
 def stop(home: Path, tell: Callable[[str], None] = lambda _: None) -> None:
