@@ -114,7 +114,8 @@ class Desk:
             policy=self.country.country.anchor.policy,
             excerpt=excerpt,
             asker=self.peer,
-            timestamps=None, witness_soon=lambda: None,
+            timestamps=None,
+            witness_soon=lambda: None,
         )
         receipt = await maker.make(ID, wait=wait, seconds=0, disclose=disclose)
         return receipt, Verifier(self.country.country.anchor).verify(json.dumps(receipt).encode())
