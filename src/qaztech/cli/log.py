@@ -46,9 +46,9 @@ def size_and_root(given: list[str]) -> tuple[int, bytes]:
     try:
         decoded = b64decode(root, validate=True)
     except ValueError as exc:
-        raise Malformed("command.root", f"not base64: {root!r}") from exc
+        raise Malformed("command.malformed", f"not base64: {root!r}") from exc
     if not size.isdecimal() or len(size) > 18 or len(decoded) != 32:
-        raise Malformed("command.root", "a size is a whole number, and a root has 32 bytes in base64")
+        raise Malformed("command.malformed", "a size is a whole number, and a root has 32 bytes in base64")
     return int(size), decoded
 
 

@@ -200,7 +200,7 @@ def _add_node(args: argparse.Namespace, desk: Desk) -> str:
 
     node = NodeIdentity.read(args.node)
     address = args.address or node.address
-    desk.add_node(node.id, address, node.tls, node.log)
+    desk.add_node(node.id, address, node.tls, node.log, node.continues)
     return f"node {node.id} at {address}, log {node.log[0].name}"
 
 
@@ -219,7 +219,7 @@ def _add_service(args: argparse.Namespace, desk: Desk) -> str:
     known = next((line for line in desk.statement.services if line.id == str(service)), None)
     names = names_of(args) or (known.names if known is not None else None)
     if names is None:
-        raise Malformed("command.names", "a new service needs --name-kk, --name-ru and --name-en")
+        raise Malformed("command.malformed", "a new service needs --name-kk, --name-ru and --name-en")
     type_ = args.type or (known.type if known is not None else "REST")
     disabled = args.disable or (None if args.enable or known is None else known.disabled)
     desk.add_service(service, names, type_=type_, disabled=disabled)
@@ -231,7 +231,7 @@ def _grant(args: argparse.Namespace, desk: Desk) -> str:
     endpoints = [Endpoint.parse(text) for text in args.endpoint]
     until = _until(args.until) if args.until else None
     if until is not None and until <= SystemClock().now():
-        raise Malformed("command.time", f"{args.until} is past")
+        raise Malformed("command.malformed", f"{args.until} is past")
     desk.grant(service, client, args.lineage, endpoints, until)
     return f"{client} may call {', '.join(map(str, endpoints))} of {service}{f' until {args.until}' if until else ''}"
 
@@ -271,11 +271,11 @@ def _until(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise Malformed("command.time", f"not a time: {text!r}; such as 2031-05-01 or 2031-05-01T12:00+05:00") from exc
+        raise Malformed("command.malformed", f"{text!r} is no time such as 2031-05-01T12:00+05:00") from exc
     if len(text) == len("2031-05-01"):
         moment = moment.replace(tzinfo=_HERE) + _DAY
     elif moment.tzinfo is None:
-        raise Malformed("command.time", f"{text} does not say in which time zone, such as +05:00")
+        raise Malformed("command.malformed", f"{text} does not say in which time zone, such as +05:00")
     return int(moment.timestamp() * 1000)
 
 

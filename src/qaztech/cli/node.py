@@ -63,8 +63,8 @@ def _add_renew_log(actions: Verbs) -> None:
     )  # fmt: skip
     renew.add_argument("--settings", type=Path, required=True, metavar="FILE", help="its node.toml")
     renew.add_argument(
-        "--desk", type=Path, action="append", required=True, metavar="DIR",
-        help="the member's folder; where the node serves several members, of each, the node's owner first",
+        "--desk", type=Path, action="append", default=[], metavar="DIR",
+        help="the member's folder, if it is on this machine; of several members, the node's owner's first",
     )  # fmt: skip
     renew.add_argument("--reason", metavar="TEXT", help="why; needed where witnesses see no reason themselves")
     renew.add_argument(
@@ -92,13 +92,13 @@ def _new(args: argparse.Namespace) -> int:
     from qaztech.registry.node_identity import NODE_FILE, NodeIdentity  # noqa: PLC0415
 
     node, directory = NodeId.parse(args.id), args.directory
-    check_hex(args.lineage, "command.lineage", "lineage")
+    check_hex(args.lineage, "command.malformed", "lineage")
     anchor = parse_anchor(args.anchor.read_bytes())
     if anchor.instance != node.member.instance:
         raise Conflict("registry.instance", f"the anchor is of the instance {anchor.instance}, not of {node}")
     host, _, port = args.address.rpartition(":")
     if not host or not port.isdigit():
-        raise Malformed("command.address", f"not HOST:PORT: {args.address!r}")
+        raise Malformed("command.malformed", f"not HOST:PORT: {args.address!r}")
     identity = NodeIdentity.create(directory, node, args.address, hybrid=not args.no_hybrid)
     write_file(directory / NODE_FILE, identity.format())
     write_file(directory / "anchor.json", anchor.data)
@@ -199,7 +199,8 @@ def _renew_log(args: argparse.Namespace) -> int:
         return last_seen(key.name, key, policy, get)
 
     args.registry = args.registry or settings.registry
-    registry = None if args.no_submit else registry_of(args)
+    submits = bool(args.desk) and not args.no_submit
+    registry = registry_of(args) if submits else None
     renewal = Renewal((base / settings.directory).resolve(), node, SystemClock(), tell=_progress)
     with renewal.locked():
         need = renewal.need(ask)
@@ -214,12 +215,12 @@ def _renew_log(args: argparse.Namespace) -> int:
             "node": str(node),
             "closed": {"origin": closed.origin, "size": closed.size, "root": root, "reason": closed.reason},
             "origin": origin,
-            "submitted": not args.no_submit,
+            "submitted": submits,
         },
         [
             f"closed   {closed.origin} at {closed.size} entries: {closed.reason}",
             f"open     {origin}",
-            *(_left(args) if args.no_submit else ["the registry has the member file; start the node"]),
+            *(["the registry has the member file; start the node"] if submits else _left(args)),
         ],
     )
 
@@ -256,5 +257,9 @@ def _tell_members(desks: list[Path], registry: tuple[str, str] | None, node: Nod
 
 
 def _left(args: argparse.Namespace) -> list[str]:
-    desks = [f"  qaztech member submit --desk {desk} --registry URL --token-file FILE" for desk in args.desk]
-    return ["bring the member file to the registry, then start the node:", *desks]
+    desks = args.desk or ["DIR"]
+    lines = ["bring the member file to the registry, then start the node:"]
+    if not args.desk:
+        lines = ["say so at the desk, with the new node.json, then start the node:"]
+        lines += ["  qaztech member add-node --desk DIR --node node.json"]
+    return lines + [f"  qaztech member submit --desk {desk} --registry URL --token-file FILE" for desk in desks]

@@ -68,7 +68,7 @@ def names_of(args: argparse.Namespace) -> Names | None:
     if not any(given):
         return None
     if not all(given):
-        raise Malformed("command.names", "a name is given in all three languages: --name-kk, --name-ru and --name-en")
+        raise Malformed("command.malformed", "a name has three languages: give --name-kk, --name-ru and --name-en")
     return Names(kk=args.name_kk, ru=args.name_ru, en=args.name_en)
 
 
@@ -81,13 +81,13 @@ def registry_of(args: argparse.Namespace) -> tuple[str, str]:
             url = json.loads((home / "country.json").read_text())["registry"]
         except FileNotFoundError as exc:
             raise NotFound(
-                "command.registry", f"which registry? There is no country in {home}; give --registry"
+                "command.missing", f"which registry? There is no country in {home}; give --registry"
             ) from exc
     file = args.token_file if args.token_file is not None else home / "registry" / "management.token"
     try:
         return url, file.read_text().strip()
     except FileNotFoundError as exc:
-        raise NotFound("command.token", f"there is no token in {file}; give the registry's with --token-file") from exc
+        raise NotFound("command.missing", f"there is no {file}; give the registry's with --token-file") from exc
 
 
 def confirm(args: argparse.Namespace, what: str) -> None:

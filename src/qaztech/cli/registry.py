@@ -48,7 +48,7 @@ def _add_init(actions: Verbs) -> None:
     init.add_argument("--instance", required=True, metavar="CODE", help="the instance's code, such as KZ")
     init.add_argument("--url", required=True, metavar="URL", help="where nodes reach the registry")
     init.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
-    init.add_argument("--port", type=int, help="the port to listen on (that of --url)")
+    init.add_argument("--port", type=int, metavar="N", help="the port to listen on (that of --url)")
     init.add_argument(
         "--witnesses", type=Path, metavar="FILE",
         help="lines `witness`, `group`, `quorum` of a C2SP tlog-policy, from `witness new` (quorum: more than half)",
@@ -65,7 +65,9 @@ def _add_init(actions: Verbs) -> None:
         help="timestamping authority (PEM); repeatable",
     )
     init.add_argument("--no-hybrid", action="store_true", help="no ML-DSA-44 keys beside the Ed25519 ones")
-    init.add_argument("--witnessing-seconds", type=float, default=30.0, help="how often logs are witnessed (30)")
+    init.add_argument(
+        "--witnessing-seconds", type=float, default=30.0, metavar="N", help="how often logs are witnessed (30)"
+    )
     add_json(init)
 
 
@@ -105,7 +107,7 @@ def _add_extend(actions: Verbs) -> None:
     )  # fmt: skip
     extend.add_argument("--published", type=Path, required=True, metavar="DIR", help="the newest copy of its tuf/")
     extend.add_argument("--keys", type=Path, required=True, metavar="DIR", help="folder that holds offline/")
-    extend.add_argument("--days", type=int, default=14, help="for how long (14, at most 90)")
+    extend.add_argument("--days", type=int, default=14, metavar="N", help="for how long (14, at most 90)")
     add_yes(extend)
     add_json(extend)
 
@@ -228,7 +230,7 @@ def _admit(args: argparse.Namespace) -> int:
     else:
         given = names_of(args)
         if args.id is None or given is None:
-            raise Malformed("command.member", "give --file, or --id and the names")
+            raise Malformed("command.malformed", "give --file, or --id and the names")
         id_, names = str(MemberId.parse(args.id)), given
     asked = {"id": id_, "lineage": args.lineage, "names": {"kk": names.kk, "ru": names.ru, "en": names.en}}
     answer = _ask(args, "members", asked)

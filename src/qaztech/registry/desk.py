@@ -118,23 +118,25 @@ class Desk:
             statement = change(statement)
         return self._sign(authoring.revise(statement, self._clock.now()), self.key)
 
-    def add_node(self, node: NodeId, address: str, tls: bytes, logs: Sequence[VerifierKey]) -> Submission:
-        """A node of this member, with its TLS key (SHA-256 of SPKI) and the keys of its log; or a change of one."""
+    def add_node(
+        self, node: NodeId, address: str, tls: bytes, logs: Sequence[VerifierKey], continues: ClosedLog | None = None
+    ) -> Submission:
+        """A node of this member, with its TLS key (SHA-256 of SPKI) and the keys of its log; or a change of one.
+
+        A log that `continues` one the file names closes that one.
+        """
         changes: list[Change] = [lambda s: authoring.with_node(s, node, address, tls)]
-        if not self._names_log(logs[0].name):
+        if continues is not None and self._names_log(continues.origin):
+            changes += self._next_log(node, continues, logs)
+        elif not self._names_log(logs[0].name):
             now = self._clock.now()
             changes.append(lambda s: authoring.with_log(s, node, logs, now))
         return self.change(*changes)
 
     def continue_log(self, node: NodeId, closed: ClosedLog, logs: Sequence[VerifierKey]) -> Submission:
         """Say that a log is closed, and which comes after it. Said before, it changes nothing."""
-        if self._names_log(logs[0].name):
-            return self.submission()
-        now = self._clock.now()
-        return self.change(
-            lambda s: authoring.close_log(s, closed.origin, until=now, closed=(closed.size, closed.root)),
-            lambda s: authoring.with_log(s, node, logs, now, continues=closed.origin),
-        )
+        changes = self._next_log(node, closed, logs)
+        return self.change(*changes) if changes else self.submission()
 
     def add_subsystem(self, subsystem: SubsystemId, names: Names) -> Submission:
         """A subsystem, or new names for one."""
@@ -185,6 +187,15 @@ class Desk:
         write_private(self._directory / f"member.key.until-version-{self.statement.version}", path.read_bytes())
         (self._directory / NEXT_KEY).replace(path)
         sync_directory(self._directory)
+
+    def _next_log(self, node: NodeId, closed: ClosedLog, logs: Sequence[VerifierKey]) -> list[Change]:
+        if self._names_log(logs[0].name):
+            return []
+        now = self._clock.now()
+        return [
+            lambda s: authoring.close_log(s, closed.origin, until=now, closed=(closed.size, closed.root)),
+            lambda s: authoring.with_log(s, node, logs, now, continues=closed.origin),
+        ]
 
     def _names_log(self, origin: str) -> bool:
         return any(line.origin == origin for line in self.statement.logs)

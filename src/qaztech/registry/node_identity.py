@@ -1,12 +1,12 @@
-"""What a member must know of a node to name it in its member file: its id, its TLS key, the keys of its log.
+"""What a member must know of a node to name it in its member file: its id, its TLS key, its log and the one before.
 
-The file `node.json`, which `qaztech node new` writes and whoever keeps the member key reads. Nothing in it is secret;
+The file `node.json`, which the node's commands write and whoever keeps the member key reads. Nothing in it is secret;
 that it is the right one is for people to see to: it travels from the node to the desk by their hands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from qaztech.core.errors import Error, Malformed, NotFound
 from qaztech.core.ids import NodeId
 from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.state import ClosedLog
 from qaztech.registry.forms import Form, base64, bytes32
 from qaztech.registry.key_files import create_log_keys, create_tls_key, load_log_keys, tls_key_hash
 from qaztech.registry.member_file import check_vkeys
@@ -24,12 +25,20 @@ _CODE = "node-identity.malformed"
 _MAX = 64 * 1024
 
 
+class _ClosedForm(Form, frozen=True, forbid_unknown_fields=True):
+    origin: str
+    size: int
+    root: str
+    reason: str
+
+
 class _NodeForm(Form, frozen=True, forbid_unknown_fields=True):
     type: str
     id: str
     address: str
     tls: str
     log: tuple[str, ...]
+    continues: _ClosedForm | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,7 @@ class NodeIdentity:
     address: str
     tls: bytes
     log: tuple[VerifierKey, ...]
+    continues: ClosedLog | None = None
 
     @classmethod
     def create(cls, directory: Path, node: NodeId, address: str, *, hybrid: bool) -> NodeIdentity:
@@ -47,13 +57,18 @@ class NodeIdentity:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         create_tls_key(directory, node)
         create_log_keys(directory, node.member.instance, hybrid=hybrid)
-        return cls.of(directory, node, address)
+        made = cls.of(directory, node, address)
+        if (directory / NODE_FILE).exists():
+            before = cls.read(directory)
+            if before.log == made.log:
+                return replace(made, continues=before.continues)
+        return made
 
     @classmethod
-    def of(cls, directory: Path, node: NodeId, address: str) -> NodeIdentity:
+    def of(cls, directory: Path, node: NodeId, address: str, continues: ClosedLog | None = None) -> NodeIdentity:
         """The node whose keys are in the folder."""
         keys = load_log_keys(directory, node.member.instance)
-        return cls(id=node, address=address, tls=tls_key_hash(directory), log=keys.vkeys)
+        return cls(id=node, address=address, tls=tls_key_hash(directory), log=keys.vkeys, continues=continues)
 
     @classmethod
     def read(cls, path: Path) -> NodeIdentity:
@@ -79,17 +94,26 @@ class NodeIdentity:
                 address=form.address,
                 tls=bytes32(form.tls, _CODE, "TLS key hash"),
                 log=check_vkeys(form.log[0].partition("+")[0], form.log, _CODE),
+                continues=_closed(form.continues),
             )
         except (Error, msgspec.DecodeError, UnicodeError, RecursionError) as exc:
             raise Malformed(_CODE, f"not what describes a node: {str(exc)[:200]}") from exc
 
     def format(self) -> bytes:
         """The bytes of a `node.json`."""
+        before = self.continues
         form = _NodeForm(
             type=TYPE,
             id=str(self.id),
             address=self.address,
             tls=base64(self.tls),
             log=tuple(map(str, self.log)),
+            continues=_ClosedForm(before.origin, before.size, base64(before.root), before.reason) if before else None,
         )
         return msgspec.json.format(msgspec.json.encode(form), indent=2) + b"\n"
+
+
+def _closed(form: _ClosedForm | None) -> ClosedLog | None:
+    if form is None:
+        return None
+    return ClosedLog(origin=form.origin, size=form.size, root=bytes32(form.root, _CODE, "root"), reason=form.reason)

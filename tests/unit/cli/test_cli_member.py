@@ -132,8 +132,8 @@ def test_a_key_is_followed_by_another(member: Member, desk: Path) -> None:
         (("add-subsystem", "--subsystem", "other", *NAMES), "identifier.malformed"),
         (("add-service", "--service", "KZ/GOV/1/other/x", *NAMES), "member.other"),
         (("add-service", "--service", f"{MEMBER}/nowhere/x", *NAMES), "member-file.malformed"),
-        (("add-service", "--service", f"{SYSTEM}/new"), "command.names"),
-        (("add-service", "--service", SERVICE, "--name-en", "one"), "command.names"),
+        (("add-service", "--service", f"{SYSTEM}/new"), "command.malformed"),
+        (("add-service", "--service", SERVICE, "--name-en", "one"), "command.malformed"),
         (("add-service", "--service", SERVICE, "--disable", "a\nb"), "member-file.malformed"),
         (("add-node", "--node", "nowhere"), "node-identity.missing"),
         (("add-node", "--node", __file__), "node-identity.malformed"),
@@ -145,13 +145,13 @@ def test_a_key_is_followed_by_another(member: Member, desk: Path) -> None:
          "endpoint.malformed"),
         *(
             (("grant", "--service", SERVICE, "--client", CLIENT, "--lineage", LINEAGE, "--endpoint", "GET /",
-              "--until", time), "command.time")
+              "--until", time), "command.malformed")
             for time in ("tomorrow", "2099-01-01T00:00", "2001-01-01")
         ),
         (("revoke", "--service", f"{SYSTEM}/none", "--client", CLIENT, "--yes"), "service.unknown"),
-        (("submit", "--registry", "http://127.0.0.1:9", "--token-file", "nowhere"), "command.token"),
+        (("submit", "--registry", "http://127.0.0.1:9", "--token-file", "nowhere"), "command.missing"),
         (("submit", "--registry", "ftp://x", "--token-file", __file__), "registry.url"),
-        (("submit", "--home", "nowhere"), "command.registry"),
+        (("submit", "--home", "nowhere"), "command.missing"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_changes_nothing(member: Member, desk: Path, arguments: tuple[str, ...], code: str) -> None:

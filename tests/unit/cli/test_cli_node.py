@@ -142,8 +142,8 @@ def test_a_node_is_of_its_instance(run: Run, registry: Path, tmp_path: Path) -> 
     """What does not fit together is said before anything is made."""
     for more, id_, code in (
         ((), "UZ/GOV/1/node1", "registry.instance"),
-        (("--address", "nowhere"), NODE, "command.address"),
-        (("--lineage", "ab"), NODE, "command.lineage"),
+        (("--address", "nowhere"), NODE, "command.malformed"),
+        (("--lineage", "ab"), NODE, "command.malformed"),
         (("--anchor", registry / "ca.pem"), NODE, "anchor.malformed"),
         (("--anchor", "nowhere"), NODE, "nowhere: No such file"),
     ):
@@ -273,7 +273,7 @@ def test_a_log_is_closed_for_good(run: Run, node: Path) -> None:
         assert "log.in-use" in run(*close, root, "--yes").said
     assert "command.unconfirmed" in run(*close, root).said
     for wrong in ("x", "AAAA", "AAAA\n"):
-        assert "command.root" in run(*close, wrong, "--yes").said
+        assert "command.malformed" in run(*close, wrong, "--yes").said
     closed = run(*close, root, "--yes").facts
     assert closed == {"origin": keys.origin, "size": 3, "root": root, "reason": "copied"}
     again = run("log", "close", log, "--reason", "other", "--witnessed", 4, root)

@@ -86,7 +86,12 @@ class Place:
         with pytest.raises(Error, match="is closed"):
             Log.open(old / "log", storage=STORAGE, key=self.keys.key, origin=self.keys.origin, clock=self.clock)
         assert not (self.folder / "renewal").exists()
-        assert NodeIdentity.read(self.folder).log == keys.vkeys
+        named = NodeIdentity.read(self.folder)
+        assert named.log == keys.vkeys
+        assert named.continues is not None
+        assert (named.continues.origin, named.continues.size) == (self.keys.origin, size)
+        again = NodeIdentity.create(self.folder, NODE, named.address, hybrid=True)
+        assert NodeIdentity.parse(again.format()) == named
         assert json.loads((self.folder / "peers.json").read_text()) == {"notes": 0, "heads": {"o": [1, "", ""]}}
 
 

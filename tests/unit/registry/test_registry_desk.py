@@ -106,6 +106,23 @@ def test_a_node_is_changed_without_naming_its_log_twice(desk: Desk) -> None:
     assert [log.origin for log in desk.statement.logs] == [keys[0].name]
 
 
+def test_a_node_with_a_renewed_log_says_so_itself(desk: Desk, clock: ManualClock) -> None:
+    """Its `node.json` names the log before, which is closed by it; where the file never named that, there is none."""
+    first, second = vkeys(Ed25519Key.generate()), vkeys(Ed25519Key.generate())
+    closed = ClosedLog(origin=first[0].name, size=7, root=b"\2" * 32, reason="restored")
+    desk.add_node(NODE, "127.0.0.1:5500", b"\1" * 32, first)
+    clock.advance(1)
+    for _ in range(2):
+        desk.add_node(NODE, "127.0.0.1:5500", b"\1" * 32, second, closed)
+        assert [(log.origin, log.closed is None) for log in desk.statement.logs] == [
+            (first[0].name, False), (second[0].name, True),
+        ]  # fmt: skip
+    other = NodeId(MEMBER, "node2")
+    stranger = ClosedLog(origin="kz.qaztech.example/log/00000000000000000000", size=7, root=b"\2" * 32, reason="r")
+    desk.add_node(other, "127.0.0.1:5501", b"\3" * 32, vkeys(Ed25519Key.generate()), stranger)
+    assert len(desk.statement.logs) == 3
+
+
 def test_one_at_a_time(tmp_path: Path, desk: Desk, clock: ManualClock) -> None:
     """Two files of one version would be taken for an attack."""
     with Desk.locked(tmp_path / "desk", clock) as held:
