@@ -229,10 +229,12 @@ class Outgoing(Streaming):
             raise Untrusted("response.untrusted", "a record is not proven to stand in its log", at="provider-node")
         if request_index >= index or link.proven_leaf(request_index) not in {self._leaf, None}:
             raise Untrusted("response.untrusted", "the peer's log does not hold the request", at="provider-node")
-        self._answered = True
         return record
 
     def _append_answer(self, record: Record, kept: Kept, then: Callable[[int], None]) -> None:
+        # Only now is it the answer: what failed a check before leaves the exchange waiting, and its link ends.
+        self._answered = True
+
         def durable(index: int, commit_: Commit | None, error: Error | None) -> None:
             if error is not None or commit_ is None:
                 self._fail(error or Unavailable("log.halted", "the log is halted", at="log"))
