@@ -95,7 +95,6 @@ class Shop:
 
     def until(self, status: int, error: str = "", *, called: bool = False) -> None:
         """Wait until a call by the shop (or of it) ends so: nodes take a change up at their next refresh."""
-
         answers: list[Answer] = []
 
         def so() -> bool:

@@ -20,7 +20,7 @@ STAYING = re.compile(r"qaztech [a-z]+ run ")
 
 @pytest.fixture(scope="module")
 def country(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with Instance(tmp_path_factory.mktemp("person") / ".qaztech", only=("registry", "witness-archive")) as running:
+    with Instance(tmp_path_factory.mktemp("person") / ".qaztech", only=("registry",)) as running:
         yield running
 
 

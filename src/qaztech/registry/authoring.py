@@ -205,6 +205,11 @@ class ServiceRights:
         kept = tuple(r for r in self.rights if r.group != group)
         return replace(self, groups={**self.groups, group: self.groups.get(group, ())}, rights=(*kept, right))
 
+    def revoke_group(self, group: str) -> ServiceRights:
+        """Without the right of a group, and without the group."""
+        groups = {name: members for name, members in self.groups.items() if name != group}
+        return replace(self, groups=groups, rights=tuple(r for r in self.rights if r.group != group))
+
     def join(self, group: str, client: SubsystemId, lineage: str) -> ServiceRights:
         """A client into a group."""
         members = (*self.leave(group, client).groups.get(group, ()), GroupMember(client=str(client), lineage=lineage))

@@ -154,11 +154,21 @@ class Desk:
         self, service: ServiceId, client: SubsystemId, lineage: str, endpoints: Iterable[Endpoint], until: int | None
     ) -> Submission:
         """A right for one client, in place of any it had; `lineage` is its member's."""
-        return self._with_rights(service, lambda rights: rights.grant(client, lineage, endpoints, until))
+        return self.change_rights(service, lambda rights: rights.grant(client, lineage, endpoints, until))
 
     def revoke(self, service: ServiceId, client: SubsystemId) -> Submission:
         """Take a client's right away."""
-        return self._with_rights(service, lambda rights: rights.revoke(client))
+        return self.change_rights(service, lambda rights: rights.revoke(client))
+
+    def change_rights(self, service: ServiceId, change: Callable[[ServiceRights], ServiceRights]) -> Submission:
+        """Other rights to a service: those of clients and of groups of clients."""
+        before = self._rights_pages(service)
+        rights = change(ServiceRights.of(service, before.values()))
+        cut = rights.pages(self.statement.version + 1, before)
+        (self._directory / "rights").mkdir(exist_ok=True)
+        for page in cut:
+            write_file(self._directory / "rights" / f"{page.reference.sha256}.json", page.data)
+        return self.change(lambda s: authoring.with_rights(s, service, [page.reference for page in cut]))
 
     def rotate_key(self) -> Submission:
         """A new member key, introduced by the old one, which is kept beside it until it is carried away."""
@@ -199,15 +209,6 @@ class Desk:
 
     def _names_log(self, origin: str) -> bool:
         return any(line.origin == origin for line in self.statement.logs)
-
-    def _with_rights(self, service: ServiceId, change: Callable[[ServiceRights], ServiceRights]) -> Submission:
-        before = self._rights_pages(service)
-        rights = change(ServiceRights.of(service, before.values()))
-        cut = rights.pages(self.statement.version + 1, before)
-        (self._directory / "rights").mkdir(exist_ok=True)
-        for page in cut:
-            write_file(self._directory / "rights" / f"{page.reference.sha256}.json", page.data)
-        return self.change(lambda s: authoring.with_rights(s, service, [page.reference for page in cut]))
 
     def _rights_pages(self, service: ServiceId) -> dict[str, RightsPage]:
         line = next((line for line in self.statement.services if line.id == str(service)), None)

@@ -125,6 +125,31 @@ def test_a_key_is_followed_by_another(member: Member, desk: Path) -> None:
     assert len(verify_member_file((desk / "member-file.json").read_bytes()).keys) == 3
 
 
+def test_a_group_has_a_right_whoever_is_in_it(member: Member, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Clients come and go; a right of their own is another thing, and revoking that says what is left."""
+    in_group = ("--service", SERVICE, "--group", "universities")
+    member("grant", *in_group, "--endpoint", "GET /**")
+    member("join", *in_group, "--client", CLIENT, "--lineage", LINEAGE)
+    member("grant", "--service", SERVICE, "--client", CLIENT, "--lineage", LINEAGE, "--endpoint", "POST /a")
+    (service,) = member("show")["services"]
+    assert service["groups"] == {"universities": [CLIENT]}
+    assert {(right["client"], right["group"]) for right in service["rights"]} == {
+        (CLIENT, None),
+        (None, "universities"),
+    }
+    assert main(["member", "show", "--desk", str(desk)]) == 0
+    assert f"  group    universities  {CLIENT}\n" in capsys.readouterr().out
+    revoked = member("revoke", "--service", SERVICE, "--client", CLIENT, "--yes")["change"]
+    assert "still has what the groups universities have" in revoked
+    assert "through" not in member("revoke", "--service", SERVICE, "--client", CLIENT, "--yes", status=1)["said"]
+    for action in (("leave", *in_group, "--client", CLIENT), ("revoke", *in_group)):
+        assert "command.unconfirmed" in member(*action, status=1)["said"]
+        member(*action, "--yes")
+        assert "access-right.missing" in member(*action, "--yes", status=1)["said"]
+    (service,) = member("show")["services"]
+    assert (service["groups"], service["rights"]) == ({}, [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -148,6 +173,8 @@ def test_a_key_is_followed_by_another(member: Member, desk: Path) -> None:
               "--until", time), "command.malformed")
             for time in ("tomorrow", "2099-01-01T00:00", "2001-01-01")
         ),
+        (("grant", "--service", SERVICE, "--client", CLIENT, "--endpoint", "GET /"), "command.malformed"),
+        (("join", "--service", SERVICE, "--group", "g", "--client", CLIENT, "--lineage", "x"), "rights-page.malformed"),
         (("revoke", "--service", f"{SYSTEM}/none", "--client", CLIENT, "--yes"), "service.unknown"),
         (("submit", "--registry", "http://127.0.0.1:9", "--token-file", "nowhere"), "command.missing"),
         (("submit", "--registry", "ftp://x", "--token-file", __file__), "registry.url"),
