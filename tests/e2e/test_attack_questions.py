@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
+from contextlib import suppress
 from uuid import UUID
 
+from adversary import Silence
 from qaztech.node import frames
 
 FLOOD = 5000
@@ -20,9 +21,12 @@ def test_a_peer_that_asks_much_is_told_so_and_holds_up_nobody(country, adversary
         message = UUID(asked.message).bytes
         flood = b"".join(frames.encode_frame(frames.Question(n, "proofs", message)) for n in range(FLOOD))
         threading.Thread(target=wire.raw, args=(flood,), daemon=True).start()
-        answers = [wire.expect(frames.Answer) for _ in range(FLOOD)]
+        answers = []
+        # While the peer does not read, questions are passed over: fewer answers than questions is well.
+        with suppress(Silence):
+            while len(answers) < FLOOD and isinstance(frame := wire.receive(2.0), frames.Answer):
+                answers.append(frame)
         assert {answer.code for answer in answers} == {"", "limit.questions"}
         assert sum(answer.code == "" for answer in answers) < FLOOD / 10
-        time.sleep(1.5)
         assert wire.is_alive()
     assert country.manage("registers", "/health")["alive"]
