@@ -7,7 +7,6 @@ import asyncio
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qaztech.runtime.settings import home_directory
@@ -62,16 +61,16 @@ def _up(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(now, ensure_ascii=False))
     else:
-        _say_how_to_try(home, now)
+        _say_how_to_try(now)
     return 0
 
 
-def _say_how_to_try(home: Path, now: dict[str, Any]) -> None:
+def _say_how_to_try(now: dict[str, Any]) -> None:
     print(f"Ready. Look at it:  {now['portal']}")
     print("Call a service of one organisation from another, take the receipt, check it offline:")
     for name in ("curl", "receipt", "verify"):
         print(f"  {now['try'][name]}")
-    sys.stderr.write(f"Stop it with: qaztech down --home {home}\n")
+    sys.stderr.write(f"Stop it with: {now['try']['down']}\n")
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -85,7 +84,9 @@ def _status(args: argparse.Namespace) -> int:
         print("ready" if now["ready"] else "not ready")
         for name, state in now["processes"].items():
             print(f"  {name:18} {state}")
-        print(f"  page               {now['portal']}")
+        print(f"  {'page':18} {now['portal']}")
+        for name in ("curl", "receipt", "verify"):
+            print(f"  {name:18} {now['try'][name]}")
     return 0 if now["ready"] else 1
 
 

@@ -254,5 +254,11 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
 
 
+_COLON = re.compile(rb"^([^:\r\n]+):", re.MULTILINE)
+
+
 def _lines(headers: Headers | bytes) -> list[bytes]:
-    return [headers] if isinstance(headers, bytes) else [b"%b: %b\r\n" % header for header in headers]
+    if isinstance(headers, bytes):
+        # People read what comes back: a space after the colon, as everybody else sends it.
+        return [_COLON.sub(rb"\1: ", headers)]
+    return [b"%b: %b\r\n" % header for header in headers]

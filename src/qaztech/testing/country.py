@@ -364,4 +364,5 @@ def lines_to_paste(home: Path, command: str, ports: Ports) -> dict[str, str]:
         "curl": f"curl -i -H 'X-Road-Client: {MINISTRY.system}' '{target}'",
         "receipt": f"{command} receipt last --node {MINISTRY.name} --wait witnessed{where} > r.json",
         "verify": f"{command} verify r.json --anchor {shlex.quote(str(home / 'anchor.json'))} --require witnessed",
+        "down": f"{command} down{where}",
     }
