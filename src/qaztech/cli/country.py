@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from qaztech.core.errors import Conflict, Malformed
 from qaztech.runtime.settings import home_directory
 
 if TYPE_CHECKING:
@@ -50,19 +51,43 @@ def _up(args: argparse.Namespace) -> int:
         sys.stderr.write(f"  {time.monotonic() - began:5.1f} s  {text}\n")
 
     if not is_founded(home):
-        sys.stderr.write(f"Founding the country KZ in {home}\n")
         base = args.base_port if args.base_port is not None else DEFAULT_BASE_PORT
+        _check_ports(base)
+        sys.stderr.write(f"Founding the country KZ in {home}\n")
         asyncio.run(found(home, CountryOptions(ports=Ports.at(base)), tell))
     elif args.base_port is not None:
         sys.stderr.write("  --base-port is ignored: this country has its ports already\n")
     sys.stderr.write("Starting its processes\n")
-    processes.start(home, tell)
-    now = processes.wait(home, READY_WITHIN, tell)
+    before = any(processes.running(home))
+    try:
+        processes.start(home, tell)
+        now = processes.wait(home, READY_WITHIN, tell)
+    except BaseException:
+        if not before:
+            processes.stop(home)
+            sys.stderr.write("  what had been started is stopped again\n")
+        raise
     if args.json:
         print(json.dumps(now, ensure_ascii=False))
     else:
         _say_how_to_try(now)
     return 0
+
+
+def _check_ports(base: int) -> None:
+    """Before anything is made: the ports must be free, for a country keeps those it was founded with."""
+    from qaztech.testing.country import Ports  # noqa: PLC0415
+
+    if not 1024 <= base <= 65_500:
+        raise Malformed("command.base-port", "--base-port is a number from 1024 to 65500", at="caller")
+    taken = Ports.at(base).taken()
+    if taken:
+        numbers = ", ".join(map(str, taken))
+        raise Conflict(
+            "country.port-taken",
+            f"somebody else listens on port {numbers}; stop that, or take others: qaztech up --base-port {base + 100}",
+            at="caller",
+        )
 
 
 def _say_how_to_try(now: dict[str, Any]) -> None:

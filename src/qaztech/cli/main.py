@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"qaztech: {exc.filename or 'the system'}: {exc.strerror or exc}\n")
         return 1
     except KeyboardInterrupt:
+        sys.stderr.write("\nqaztech: interrupted\n")
         return 130
 
 

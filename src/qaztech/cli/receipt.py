@@ -48,7 +48,9 @@ def _run(args: argparse.Namespace) -> int:
     if message == "last":
         recent = management(home, args.node, "/exchanges?limit=1")
         if not recent:
-            raise NotFound("exchange.none", f"node {args.node} has had no exchange since it started")
+            raise NotFound(
+                "exchange.none", f"node {args.node} has had no exchange since it started; give the MESSAGE_ID"
+            )
         message = recent[0]["message"]
     query = [("wait", args.wait), ("seconds", str(args.seconds))] + [("disclose", field) for field in args.disclose]
     receipt = management(home, args.node, f"/receipts/{message}?{urlencode(query)}", seconds=args.seconds + 30)

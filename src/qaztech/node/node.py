@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,6 +95,8 @@ class Node:
     async def start(self) -> None:
         """Listen and begin; `ready` follows when the configuration is there and the witnesses do not object."""
         parts, settings = self._parts, self._parts.settings
+        for where in (settings.edge, settings.link, settings.management):
+            _check_free(where.host, where.port)
         parts.sequencer.start()
         parts.consumer.start()
         parts.provider.start()
@@ -350,6 +353,16 @@ class Node:
     def _version(self) -> int:
         configuration = self._configuration()
         return configuration.snapshot_version if configuration is not None else 0
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise `Unavailable` where somebody else listens: a node that cannot be reached must not look as if it could."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as exc:
+            raise Unavailable("node.port-taken", f"cannot listen on {host}:{port}: {exc.strerror}") from exc
 
 
 def _disk(exc: Error | OSError) -> Error:

@@ -6,6 +6,7 @@ docs/formats/excerpt.md for what a configuration says.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from qaztech.core.ids import ServiceId, SubsystemId
@@ -48,7 +49,12 @@ def check_time(entry: Entry, exchange: Exchange, configuration: Configuration | 
         why = f"when it was witnessed, {silent}"
     if why or witnessed is None:
         return Check("time", entry.subject, BAD, why)
-    return Check("time", entry.subject, OK, f"witnessed {(witnessed - time) / 1000:+.1f} s after it was made")
+    return Check(
+        "time",
+        entry.subject,
+        OK,
+        f"witnessed within {max(1, math.ceil((witnessed - time) / 1000))} s of when it was made",
+    )
 
 
 def check_right(exchange: Exchange, configuration: Configuration | None, path: Disclosure | None) -> Check:

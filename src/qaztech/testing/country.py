@@ -118,6 +118,23 @@ class Ports:
             sock.close()
         return cls._from(lambda i: int(ports[i]), names)
 
+    def all(self) -> list[int]:
+        """Every port of the country."""
+        ports = [self.portal, self.registry, self.archive, self.codes]
+        return [*ports, *self.edges.values(), *self.links.values(), *self.management.values()]
+
+    def taken(self) -> list[int]:
+        """Those on which somebody listens already."""
+        found = []
+        for port in self.all():
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    sock.bind(("127.0.0.1", port))
+                except OSError:
+                    found.append(port)
+        return found
+
     @classmethod
     def _from(cls, port: Callable[[int], int], names: list[str]) -> Ports:
         count = len(names)

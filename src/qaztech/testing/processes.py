@@ -71,17 +71,19 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
     run = home / "run"
     run.mkdir(exist_ok=True)
     _name_command(home)
+    if not any(running(home)) and (taken := Ports(**read_country(home)["ports"]).taken()):
+        numbers = ", ".join(map(str, taken))
+        raise Conflict(
+            "country.port-taken",
+            f"somebody else listens on port {numbers}; stop that, or found another country elsewhere: "
+            "qaztech up --home DIR --base-port N",
+        )
     for process in plan(home):
         if only and process.name not in only:
             continue
         if pid_of(home, process.name) is not None:
             tell(f"{process.name} runs already")
             continue
-        if _answers(process.health) is not None:
-            raise Conflict(
-                "country.port-taken",
-                f"something else answers at {process.health}; stop it, or use another --base-port with a new --home",
-            )
         with (run / f"{process.name}.log").open("ab") as log:
             child = subprocess.Popen(
                 process.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
@@ -213,6 +215,8 @@ def _command() -> str:
 
 def management(home: Path, node: str, path: str, method: str = "GET", seconds: float = 130.0) -> Any:
     """Ask a node's management API; gives the JSON. Raises `NotFound` and `Unavailable` with its words."""
+    if not is_founded(home):
+        raise NotFound("country.none", f"there is no country in {home}; `qaztech up --home {home}` makes one")
     country = read_country(home)
     found = next((n for n in country["nodes"] if n["name"] == node), None)
     if found is None:

@@ -10,11 +10,12 @@ export function translator(texts) {
 }
 
 /** A moment (milliseconds) on the clocks of Kazakhstan, which show UTC+5 everywhere since March 2024. */
-export function showTime(milliseconds, language, { date = true, fraction = false } = {}) {
-  const options = { timeZone: "Etc/GMT-5", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-  if (date) Object.assign(options, { day: "numeric", month: "short", year: "numeric" });
-  if (fraction) options.fractionalSecondDigits = 3;
-  const text = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, options).format(new Date(milliseconds));
+export function showTime(milliseconds, _language, { date = true, fraction = false } = {}) {
+  // By hand: not every browser has Kazakh months, and DD.MM.YYYY is how all three languages write a date here.
+  const local = new Date(milliseconds + 5 * 3600 * 1000).toISOString();
+  const [year, month, day] = local.slice(0, 10).split("-");
+  const clock = local.slice(11, fraction ? 23 : 19);
+  const text = date ? `${day}.${month}.${year} ${clock}` : clock;
   return date ? `${text} (UTC+5)` : text;
 }
 
