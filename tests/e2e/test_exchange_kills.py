@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from random import Random
+from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,7 +48,7 @@ class Load:
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._calls, args=(Random(seed + i), i)) for i in range(CALLERS)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
