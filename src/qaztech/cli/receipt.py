@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from qaztech.cli.country import add_home
-from qaztech.core.errors import NotFound
+from qaztech.core.errors import Malformed, NotFound
 from qaztech.runtime.settings import home_directory
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def add_parser(verbs: Verbs) -> None:
     )
     add_home(parser)
     parser.add_argument("message", metavar="MESSAGE_ID", help="x-road-request-id of the answer, or `last`")
-    parser.add_argument("--node", required=True, metavar="NAME", help="which party's node to ask")
+    parser.add_argument("--node", default="", metavar="NAME", help="which party's node of the embedded country to ask")
+    parser.add_argument("--management", default="", metavar="URL", help="or any node, at its management API")
+    parser.add_argument("--token-file", type=Path, default=None, metavar="FILE", help="the token that API wants")
+    parser.add_argument(
+        "--anchor", type=Path, default=None, metavar="FILE", help="anchor for --html (HOME/anchor.json)"
+    )
     parser.add_argument(
         "--wait", choices=("recorded", "witnessed", "timestamped"), default="",
         help="ask the peer, and wait until all proofs are so; exit 1 says which side is missing",
@@ -41,25 +47,34 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from qaztech.testing.processes import management  # noqa: PLC0415  # imports that other verbs need not pay
-
     home = home_directory(args.home)
+    if bool(args.node) == bool(args.management):
+        raise Malformed("command.node", "name a node by --node NAME, or its API by --management URL", at="caller")
     message = args.message
     if message == "last":
-        recent = management(home, args.node, "/exchanges?limit=1")
+        recent = _ask(args, home, "/exchanges?limit=1")
         if not recent:
-            raise NotFound(
-                "exchange.none", f"node {args.node} has had no exchange since it started; give the MESSAGE_ID"
-            )
+            why = "the node has had no exchange since it started; give the MESSAGE_ID"
+            raise NotFound("exchange.none", why)
         message = recent[0]["message"]
     query = [("wait", args.wait), ("seconds", str(args.seconds))] + [("disclose", field) for field in args.disclose]
-    receipt = management(home, args.node, f"/receipts/{message}?{urlencode(query)}", seconds=args.seconds + 30)
+    receipt = _ask(args, home, f"/receipts/{message}?{urlencode(query)}")
     if args.html:
         from qaztech.web.receipt_html import render_html  # noqa: PLC0415
 
-        anchor = (home / "anchor.json").read_bytes()
+        anchor = (args.anchor or home / "anchor.json").read_bytes()
         sys.stdout.buffer.write(render_html(receipt, anchor, language=args.language))
     else:
         json.dump(receipt, sys.stdout, ensure_ascii=False, indent=1)
         print()
     return 0
+
+
+def _ask(args: argparse.Namespace, home: Path, path: str) -> Any:
+    from qaztech.testing import processes  # noqa: PLC0415  # imports that other verbs need not pay
+
+    seconds = args.seconds + 30
+    if args.node:
+        return processes.management(home, args.node, path, seconds=seconds)
+    token = args.token_file.read_text().strip() if args.token_file else ""
+    return processes.ask(args.management, path, seconds=seconds, name="there", token=token)

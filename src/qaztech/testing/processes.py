@@ -222,17 +222,22 @@ def management(home: Path, node: str, path: str, method: str = "GET", seconds: f
     if found is None:
         names = ", ".join(n["name"] for n in country["nodes"])
         raise NotFound("node.unknown", f"there is no node {node!r} in {home / COUNTRY_FILE}; it has {names}")
-    parts = urlsplit(found["management"])
+    return ask(found["management"], path, method, seconds=seconds, name=node)
+
+
+def ask(url: str, path: str, method: str = "GET", *, seconds: float = 130.0, name: str = "", token: str = "") -> Any:
+    """Ask the management API at a URL; gives the JSON. Raises `NotFound` and `Unavailable` with its words."""
+    parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers={"Authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
         body = json.loads(answer.read())
     except (OSError, HTTPException, ValueError) as exc:
-        raise Unavailable("node.unreachable", f"node {node} does not answer at {found['management']}") from exc
+        raise Unavailable("node.unreachable", f"node {name} does not answer at {url}") from exc
     finally:
         connection.close()
     if answer.status == 200:
         return body
     kind = NotFound if answer.status == 404 else Unavailable
-    raise kind(body.get("code", "node.error"), body.get("title", f"node {node} answered {answer.status}"))
+    raise kind(body.get("code", "node.error"), body.get("title", f"node {name} answered {answer.status}"))
