@@ -364,6 +364,9 @@ class _Examination:
         outcome = "no outcome on record"
         if answer is not None:
             outcome = answer.record["status"] if answer.kind == "response" else f"{answer.kind} {answer.record['code']}"
+        tail = self.exchange.of("response-tail")
+        if tail is not None and tail.record["outcome"] != "complete":
+            outcome += ", body cut short"
         times = [self._witnessed(number) for number in range(len(self.entries))]
         witnessed = [time for time in times if time is not None]
         return Summary(

@@ -219,7 +219,9 @@ class ReceiptView {
     if (!ending) return this.t("receipt", "none-yet");
     if (ending.kind !== "response") return this.t("receipt", `${ending.kind}-code`, { code: ending.fields.code });
     const milliseconds = Number(ending.fields.time) - Number(request.time);
-    return this.t("receipt", "answered-in", { status: ending.fields.status, milliseconds });
+    const answered = this.t("receipt", "answered-in", { status: ending.fields.status, milliseconds });
+    const tail = this.result.records.find(({ kind }) => kind === "response-tail")?.fields;
+    return tail && tail.outcome !== "complete" ? `${answered}; ${this.t("receipt", "cut-short")}` : answered;
   }
 
   party(side, identifier) {
