@@ -213,10 +213,10 @@ def breakable_country(home: Path, echo, *, answer_timeout: float = 60.0, **optio
     toml.write_text(toml.read_text().replace(f"[link]\nport = {address}\n", f"[link]\nport = {port}\n"))
     with country.settings("ministry").open("a") as settings:
         settings.write(f"\n[exchange]\nanswer_timeout_seconds = {answer_timeout}\n")
-    country.cable = Cable(address, port)
-    try:
-        with country:
+    with country:
+        country.cable = Cable(address, port)  # not before: a country looks whether its ports are free
+        try:
             country.echo = country.add_service("registers", "echo", echo.url)
             yield country
-    finally:
-        country.cable.close()
+        finally:
+            country.cable.close()
