@@ -12,6 +12,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,6 +103,9 @@ class Wire:
         self.log = log
         self._reader = frames.FrameReader()
         self._came: list[frames.Frame] = []
+        self.is_up = True
+        # Whether the test answers the node's questions itself.
+        self.takes_questions = False
         self.hello: frames.Hello | None = None
         # Heads of the node as they came, for answers that must be proven; and what we have sent of ours.
         self.heads: list[frames.Head] = []
@@ -126,15 +130,17 @@ class Wire:
 
     def receive(self, seconds: float = PATIENCE) -> frames.Frame | None:
         """The next frame that is not a head or a ping; None when the node has hung up."""
-        self._sock.settimeout(seconds)
+        deadline = time.monotonic() + seconds
         while not self._came:
+            self._sock.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
                 data = self._sock.recv(256 * 1024)
             except TimeoutError:
                 raise Silence from None
             except OSError:
-                return None
+                data = b""
             if not data:
+                self.is_up = False
                 return None
             for frame in self._reader.feed(data):
                 if isinstance(frame, frames.Head):
@@ -142,6 +148,8 @@ class Wire:
                 elif isinstance(frame, frames.Ping):
                     if not frame.answer:
                         self.send(frames.Ping(answer=True))
+                elif isinstance(frame, frames.Question) and not self.takes_questions:
+                    self.send(frames.Answer(frame.number, "witness.none", b""))
                 else:
                     self._came.append(frame)
         return self._came.pop(0)
@@ -154,8 +162,9 @@ class Wire:
 
     def is_cut(self, seconds: float = PATIENCE) -> bool:
         """Whether the node hangs up; frames that come before are passed over."""
+        deadline = time.monotonic() + seconds
         try:
-            while self.receive(seconds) is not None:
+            while self.receive(deadline - time.monotonic()) is not None:
                 continue
         except Silence:
             return False
@@ -173,6 +182,7 @@ class Wire:
                 return True
 
     def close(self) -> None:
+        self.is_up = False
         self._sock.close()
 
     def __enter__(self) -> Self:
@@ -346,6 +356,7 @@ class Adversary:
     def answer(
         self,
         request: frames.Request,
+        /,
         *,
         kind: str = "response",
         log: Memory | None = None,

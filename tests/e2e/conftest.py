@@ -10,11 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from adversary import Adversary
 from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.record import parse_record
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.log import LogView
 from qaztech.evidence.storage import OsStorage
@@ -72,6 +74,11 @@ class Country(Instance):
     def log(self, node: str) -> LogView:
         """A node's log as it is on the disk."""
         return LogView.open_read_only(self.home / "nodes" / node / "log", storage=OsStorage())
+
+    def records(self, node: str, message: str) -> list[str]:
+        """The kinds of the records a node's log has of a message, in their order."""
+        with self.log(node) as log:
+            return [parse_record(log.read(i).data).kind for i in log.find(UUID(message).bytes)]
 
     def counted(self, node: str, code: str) -> float:
         """How often a node has counted a refusal (`refused_total`) with that code."""

@@ -121,6 +121,9 @@ class TestForks:
         with adversary.listen() as links:
             answered(adversary, country)  # the head the node knows has moved: it asks anew
             link = links.get(timeout=10)
+            while link.hello.node != country.manage("registers", "/status")["node"]:
+                link = links.get(timeout=10)
+            link.takes_questions = True
 
             def again():
                 question = link.expect(frames.Question)

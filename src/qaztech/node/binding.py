@@ -145,7 +145,7 @@ def check_answer_opened(record: Record, frame: Response) -> None:
     except (Malformed, Limited) as exc:
         raise Untrusted("response.untrusted", exc.detail, at="provider-node") from exc
     once = all(len(values.get(name, ())) == 1 for name in _ANSWER_NAMES)
-    if not once or not 200 <= record.number("status") <= 599:
+    if not once or rest.ERROR in values or not 200 <= record.number("status") <= 599:
         raise Untrusted("response.untrusted", "a response is not one that a node gives", at="provider-node")
     if (
         str(named) != record["client"]
