@@ -145,8 +145,8 @@ RULES: dict[str, Rule] = {
     "outcome.unknown": Rule("outcome_unknown", _CONSUMER),
     # this node
     **dict.fromkeys((
-        "log.halted", "log.closed", "log.closing", "log.contradicted", "log.queue-full", "log.batch-too-large",
-        "log.note-too-large",
+        "log.halted", "log.closed", "log.closing", "log.contradicted", "log.damaged", "log.disk-failed",
+        "log.disk-full", "log.failed", "log.queue-full", "log.batch-too-large", "log.note-too-large",
     ), Rule("logging_failed")),
     "node.draining": Rule("maintenance_mode"),
     **dict.fromkeys((

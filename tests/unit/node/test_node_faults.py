@@ -92,6 +92,7 @@ CASES = [
     (Unavailable("service.timeout", "x"), "server.serverproxy.service_failed.io_error", "x", 500),
     (Halt("log.halted", "x"), "server.clientproxy.logging_failed", "x", 500),
     (Halt("log.halted", "x", at="provider-node"), "server.serverproxy.logging_failed", "x", 500),
+    (Unavailable("log.disk-full", "x", at="consumer-node"), "server.clientproxy.logging_failed", "x", 500),
     (Unavailable("outcome.unknown", "id 7"), "server.clientproxy.outcome_unknown", "id 7", 500),
     (Limited("limit.queue", "x"), "server.clientproxy.limit_exceeded", "x", 500),
     (Limited("limit.target", "x", at="caller"), "client.limit_exceeded", "x", 400),
