@@ -47,10 +47,10 @@ class Reply:
         return json.loads(self.body)
 
 
-def connect(url: str, *, tls: ssl.SSLContext | None = None) -> socket.socket:
-    """A connection to a node's edge."""
+def connect(url: str, *, tls: ssl.SSLContext | None = None, source: str = "127.0.0.1") -> socket.socket:
+    """A connection to a node's edge, from an address of this machine."""
     parts = urlsplit(url)
-    plain = socket.create_connection((parts.hostname, parts.port), PATIENCE)
+    plain = socket.create_connection((parts.hostname, parts.port), PATIENCE, (source, 0))
     return plain if tls is None else tls.wrap_socket(plain, server_hostname=parts.hostname)
 
 
@@ -60,9 +60,11 @@ def head_of(method: str, target: str, headers: Headers, *, host: str = "localhos
     return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n".encode("latin-1")
 
 
-def converse(url: str, data: bytes, *, method: str = "GET", tls: ssl.SSLContext | None = None) -> Reply | None:
+def converse(
+    url: str, data: bytes, *, method: str = "GET", tls: ssl.SSLContext | None = None, source: str = "127.0.0.1"
+) -> Reply | None:
     """Send these bytes on a connection of their own; the answer, or None where the other side only hung up."""
-    with connect(url, tls=tls) as sock:
+    with connect(url, tls=tls, source=source) as sock:
         sock.sendall(data)
         return read(sock, method)
 
@@ -80,10 +82,18 @@ def read(sock: socket.socket, method: str = "GET") -> Reply | None:
 
 
 def send(
-    url: str, method: str, target: str, headers: Headers = (), body: bytes = b"", *, tls: ssl.SSLContext | None = None
+    url: str,
+    method: str,
+    target: str,
+    headers: Headers = (),
+    body: bytes = b"",
+    *,
+    tls: ssl.SSLContext | None = None,
+    source: str = "127.0.0.1",
 ) -> Reply:
     """One whole request; Content-Length is added where there is a body."""
     length = [("Content-Length", str(len(body)))] if body else []
-    reply = converse(url, head_of(method, target, [*headers, *length]) + body, method=method, tls=tls)
+    data = head_of(method, target, [*headers, *length]) + body
+    reply = converse(url, data, method=method, tls=tls, source=source)
     assert reply is not None, "the node hung up"
     return reply

@@ -259,12 +259,12 @@ class _Connection(asyncio.Protocol):
                 upgrades = True
             elif self.is_http10():
                 self._keeps = False  # whatever Connection asks for
-        if hosts != 1:
-            version = self._parser.get_http_version()
-            if version not in {"1.0", "1.1"}:
-                self._stop(505, "HTTP version not supported")
-            if hosts or version != "1.0":
-                self._stop(400, "one Host header is needed")
+        # The parser lets 0.9 and 2.0 pass, headers and all.
+        version = self._parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            self._stop(505, "HTTP version not supported")
+        if hosts != 1 and (hosts or version != "1.0"):
+            self._stop(400, "one Host header is needed")
         return length, chunked, continues, upgrades
 
     def _stop(self, status: int, reason: str) -> NoReturn:
