@@ -223,7 +223,6 @@ class TestCut:
         assert MIB // 2 < tail.number("size") < 150 * MIB
         assert recent(country, "ministry", "echo")["state"] == "aborted"
 
-    @pytest.mark.xfail(strict=True, reason="the provider node reads a system's answer on when nobody wants it any more")
     def test_an_answer_without_end_is_not_fetched_for_nobody(self, country, edge, system, endless):
         """When the caller has left, the node hangs up on a system that would go on for ever."""
         with raw_caller.connect(edge) as sock:

@@ -315,3 +315,7 @@ class _RequestSource:
     def resume(self) -> None:
         """Go on reading."""
         self._request.resume()
+
+    def discard(self) -> None:
+        """Take the rest and drop it: the caller still waits for its answer on this connection."""
+        self._request.resume()

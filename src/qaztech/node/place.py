@@ -134,6 +134,10 @@ class Source(Protocol):
         """Go on reading."""
         ...
 
+    def discard(self) -> None:
+        """Nobody wants the rest: it is not fed any more."""
+        ...
+
 
 class Sink(Protocol):
     """Where a streamed body goes."""

@@ -109,7 +109,9 @@ class BodySender:
             return
         self._over = True
         self._waiting.clear()
-        if self._paused:
+        if outcome == "aborted":
+            self._source.discard()
+        elif self._paused:
             self._paused = False
             self._source.resume()
         kind: TailKind = "request-tail" if self._head.kind == "request" else "response-tail"

@@ -356,3 +356,7 @@ class _ResponseSource:
     def resume(self) -> None:
         """Go on reading."""
         self._response.resume()
+
+    def discard(self) -> None:
+        """Hang up on the system: an answer may have no end."""
+        self._response.call.abort()
