@@ -20,10 +20,12 @@ from uuid import UUID
 
 from qaztech.cli.verdict import as_json
 from qaztech.core.record import Record, parse_record
+from qaztech.core.time import SystemClock
 from qaztech.evidence.check import CheckReport, check_log
-from qaztech.evidence.log import LogView
+from qaztech.evidence.log import Log, LogView
 from qaztech.evidence.storage import OsStorage
 from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.key_files import load_log_keys
 from qaztech.registry.submitting import manage
 from qaztech.registry.verification import Verifier
 from qaztech.runtime.settings import child_environment
@@ -129,6 +131,13 @@ class BreakableCountry(Instance):
         for name in names:
             self.begin(name)
 
+    def with_segments(self, node: str, size: int) -> None:
+        """Make the log of a node that has never run: a full disk shows when its next segment begins."""
+        origin, key, *_ = load_log_keys(self.home / "nodes" / node, self.country["instance"])
+        Log.create(
+            self.log_folder(node), storage=OsStorage(), key=key, origin=origin, clock=SystemClock(), segment_size=size
+        ).close()
+
     def suspend(self, node: str, *, suspended: bool) -> None:
         """Take a member out of the configuration, or let it back."""
         token = (self.home / "registry" / "management.token").read_text()
@@ -201,10 +210,14 @@ class BreakableCountry(Instance):
 
 
 @contextmanager
-def breakable_country(home: Path, echo, *, answer_timeout: float = 60.0, **options) -> Iterator[BreakableCountry]:
+def breakable_country(
+    home: Path, echo, *, answer_timeout: float = 60.0, segment_size: int | None = None, **options
+) -> Iterator[BreakableCountry]:
     """A running country of one's own, with the service that echoes, and a cable between the two nodes."""
     country = BreakableCountry(home, only=RUNNING, **options)
     country.found()
+    for node in NODES if segment_size is not None else ():
+        country.with_segments(node, segment_size)
     address = country.country["ports"]["links"]["registers"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
