@@ -153,6 +153,24 @@ class TestForks:
             wire.prove(asked(adversary, country, log=fork).frame)
             assert wire.is_cut()
 
+    @pytest.mark.xfail(strict=True, reason="a head that came with an acknowledgement is forgotten with its link")
+    def test_from_a_head_that_came_with_an_acknowledgement(self, country, adversary):
+        """Every head a log has signed for this node binds it, whatever it came with."""
+        with adversary.dial("registers") as wire:
+            request = asked(adversary, country)
+            wire.prove(request.frame)
+            response = wire.expect(frames.Response)
+            index = adversary.log.append(response.record)
+            wire.prove(frames.Ack(bytes.fromhex(request.message.replace("-", "")), index, response.index))
+            assert wire.is_alive()
+        fork = self.fork_of(adversary)
+        with adversary.dial("registers", log=fork) as wire:
+            wire.prove(asked(adversary, country, log=fork).frame)
+            cut = wire.is_cut(2)
+        if not cut:
+            adversary.log.leaves[:] = fork.leaves  # this is its history now, for the tests after this one
+        assert cut
+
     def test_after_a_restart(self, country, adversary):
         """What was accepted is remembered on the disk and told in the hello; another history is an incident."""
         answered(adversary, country)
