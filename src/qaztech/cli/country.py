@@ -50,7 +50,8 @@ def _up(args: argparse.Namespace) -> int:
     def tell(text: str) -> None:
         sys.stderr.write(f"  {time.monotonic() - began:5.1f} s  {text}\n")
 
-    if not is_founded(home):
+    fresh = not is_founded(home)
+    if fresh:
         base = args.base_port if args.base_port is not None else DEFAULT_BASE_PORT
         _check_ports(base)
         sys.stderr.write(f"Founding the country KZ in {home}\n")
@@ -58,14 +59,16 @@ def _up(args: argparse.Namespace) -> int:
     elif args.base_port is not None:
         sys.stderr.write("  --base-port is ignored: this country has its ports already\n")
     sys.stderr.write("Starting its processes\n")
-    before = any(processes.running(home))
     try:
         processes.start(home, tell)
         now = processes.wait(home, READY_WITHIN, tell)
     except BaseException:
-        if not before:
+        # In a country that has lived, whoever mends one process needs the others: its witnesses, its registry.
+        if fresh:
             processes.stop(home)
             sys.stderr.write("  what had been started is stopped again\n")
+        else:
+            sys.stderr.write("  what did start goes on (qaztech status, qaztech down)\n")
         raise
     if args.json:
         print(json.dumps(now, ensure_ascii=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import shutil
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import Metrics
-from qaztech.trust.certificates import client_context, server_context
+from qaztech.trust.certificates import certificate_end, client_context, server_context
 from qaztech.trust.keys import MlDsa44Key
 
 
@@ -175,7 +176,8 @@ class NodeBuilder:
                     accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
                     incidents=incidents,
                 ),
-                timestamping=timestamping, reload=reload,
+                timestamping=timestamping, reload=reload, certificate_ends=certificate_end(self._directory / "tls.pem"),
+                free=self._free,
                 refreshed=(lambda: want_everyone(client)) if settings.witness.name else (lambda: False),
             )
         )  # fmt: skip
@@ -266,6 +268,12 @@ class NodeBuilder:
     ) -> ssl.SSLContext:
         authorities = client.configuration().authorities
         return make(self._directory / "tls.pem", self._directory / "tls.key", authorities)
+
+    def _free(self) -> int | None:
+        try:
+            return shutil.disk_usage(self._directory / "log").free
+        except OSError:
+            return None
 
     def _edge_tls(self) -> ssl.SSLContext | None:
         edge = self.settings.edge

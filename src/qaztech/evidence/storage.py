@@ -219,5 +219,7 @@ def read_whole(storage: Storage, path: Path) -> bytes | None:
 def failure(error: OSError) -> Halt:
     """The halt that a failed disk means to a log."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Halt("log.disk-full", "the disk is full; nothing is signed until there is room", at="log")
+        return Halt(
+            "log.disk-full", "the disk is full: make room (at least 16 MiB), then start the node again", at="log"
+        )
     return Halt("log.disk-failed", f"the disk failed: {error.strerror}", at="log", context=str(error))

@@ -116,6 +116,8 @@ class Witnessing:
         self._wanted = asyncio.Event()
         self.latest: Witnessed | None = None
         self.latest_note = b""
+        # Since when rounds fail (milliseconds since 1970); None while they do not.
+        self.failing: int | None = None
 
     async def run(self, interval: float, halted: Callable[[Halt], None]) -> None:
         """Witness every `interval` seconds and when wanted, for ever; what contradicts the log ends it, by `halted`.
@@ -127,18 +129,30 @@ class Witnessing:
             self._wanted.clear()
             try:
                 await self.round()
+                if self.failing is not None:
+                    self.failing = None
+                    logger.info("witnessed again", extra={"fields": {}})
                 pause = FIRST_PAUSE
                 wait = interval
             except Halt as exc:
                 halted(exc)
                 return
             except Error as exc:
-                logger.warning("witnessing failed", extra={"fields": {"code": exc.code, "detail": exc.detail}})
+                if self.failing is None:
+                    self.failing = self._clock.now()
+                    logger.warning(
+                        "witnessing failed, and is tried again",
+                        extra={"fields": {"code": exc.code, "detail": exc.detail, "witnesses": list(self.missing())}},
+                    )
                 wait = pause = min(2 * pause, interval)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wanted.wait()
             await asyncio.sleep(min(AT_MOST_EVERY, wait))
+
+    def missing(self) -> tuple[str, ...]:
+        """The witnesses that did not cosign when last asked."""
+        return tuple(name for name, state in self.states.items() if state.failure)
 
     def want(self) -> None:
         """Somebody waits for the newest head to be witnessed: do not wait for the interval."""

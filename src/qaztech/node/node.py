@@ -20,6 +20,7 @@ from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
 from qaztech.evidence.sequencer import Sequencer
 from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.alarms import Health, alarms_of
 from qaztech.node.consumer import Consumer
 from qaztech.node.crosscheck import CrossCheck
 from qaztech.node.edge import Edge
@@ -33,7 +34,7 @@ from qaztech.node.peers import AcceptedHeads
 from qaztech.node.provider import Provider
 from qaztech.node.settings import NodeSettings
 from qaztech.node.timestamping import Timestamping
-from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.client import Alarm, ConfigurationClient
 from qaztech.registry.configuration import Configuration
 from qaztech.runtime.telemetry import Metrics, log_error
 
@@ -73,6 +74,9 @@ class Parts:
     crosscheck: CrossCheck
     timestamping: Timestamping | None
     reload: Callable[[], None]
+    # When the certificate ends that the node shows (milliseconds since 1970), and the bytes left beside its log.
+    certificate_ends: int
+    free: Callable[[], int | None]
     # After each refresh; True when there is more to fetch at once.
     refreshed: Callable[[], bool]
 
@@ -89,6 +93,9 @@ class Node:
         self._refreshing = asyncio.Lock()
         self._seen_witnesses = False
         self._stopping = False
+        self._halted_at: int | None = None
+        self._told_reasons: list[str] | None = None
+        self._told_alarms: frozenset[str] = frozenset()
 
     # Start ---------------------------------------------------------------------------------------------------------
 
@@ -186,12 +193,12 @@ class Node:
         """Tell the page when the log has grown or was witnessed, and people when it has halted, whatever the reason."""
         parts = self._parts
         told: tuple[int, int] = (-1, -1)
-        halted: Halt | None = None
         while True:
             await asyncio.sleep(0.5)
-            if halted is None and parts.log.halted is not None:
-                halted = parts.log.halted
-                parts.incidents.report(halted, peer=parts.log.origin)
+            if self._halted_at is None and parts.log.halted is not None:
+                self._halted_at = parts.clock.now()
+                parts.incidents.report(parts.log.halted, peer=parts.log.origin)
+            self._tell_what_changed()
             latest = parts.witnessing.latest
             now = (parts.log.size, latest.checkpoint.size if latest else 0)
             if now != told:
@@ -210,21 +217,11 @@ class Node:
     # NodeView ------------------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """The state in one object (docs/reference/management.md)."""
+        """The state in one object (`GET /status`)."""
         parts = self._parts
         configuration = self._configuration()
-        reasons = []
-        if configuration is None:
-            reasons.append("no usable configuration")
-        if self._link_server is None:
-            reasons.append("not listening yet")
-        if parts.log.halted is not None:
-            reasons.append(f"the log is halted: {parts.log.halted.detail}")
-        if self._stopping:
-            reasons.append("shutting down")
+        reasons = self._reasons()
         latest = parts.witnessing.latest
-        if latest is None:
-            reasons.append("not witnessed yet")
         links = [(link, "out") for link in parts.consumer.links()] + [(link, "in") for link in parts.provider.links()]
         return {
             "node": str(parts.id),
@@ -256,7 +253,7 @@ class Node:
                 "expires": configuration.expires,
                 "fetched": self._fetched,
             },
-            "alarms": [{"code": a.code, "detail": a.detail, "since": a.since} for a in parts.client.alarms()],
+            "alarms": [{"code": a.code, "detail": a.detail, "since": a.since} for a in self._alarms()],
             "links": [
                 {
                     "peer": str(link.peer.id) if link.peer else "",
@@ -270,12 +267,57 @@ class Node:
             "incidents": parts.incidents.count,
         }
 
+    def _reasons(self) -> list[str]:
+        """Why the node is not ready; nothing when it is."""
+        parts = self._parts
+        reasons = []
+        if self._configuration() is None:
+            reasons.append("no usable configuration")
+        if self._link_server is None:
+            reasons.append("not listening yet")
+        if parts.log.halted is not None:
+            reasons.append(f"the log is halted: {parts.log.halted.detail}")
+        if parts.certificate_ends <= parts.clock.now():
+            reasons.append("tls.pem has expired")
+        if self._stopping:
+            reasons.append("shutting down")
+        if parts.witnessing.latest is None:
+            reasons.append("not witnessed yet")
+        return reasons
+
+    def _alarms(self) -> list[Alarm]:
+        parts = self._parts
+        now, witnessing, halted = parts.clock.now(), parts.witnessing, parts.log.halted
+        health = Health(
+            now=now,
+            certificate_ends=parts.certificate_ends,
+            free=parts.free(),
+            halted=None if halted is None else (self._halted_at or now, halted),
+            unwitnessed=None if witnessing.failing is None else (witnessing.failing, witnessing.missing()),
+        )
+        return [*alarms_of(health), *parts.client.alarms()]
+
+    def _tell_what_changed(self) -> None:
+        """One line for each change: ready or why not, an alarm raised or over."""
+        reasons, alarms = self._reasons(), {alarm.code: alarm for alarm in self._alarms()}
+        if reasons != self._told_reasons:
+            self._told_reasons = reasons
+            logger.info("not ready" if reasons else "ready", extra={"fields": {"reasons": reasons}})
+        for code in sorted(alarms.keys() - self._told_alarms):
+            logger.warning("alarm", extra={"fields": {"code": code, "detail": alarms[code].detail}})
+        for code in sorted(self._told_alarms - alarms.keys()):
+            logger.info("alarm over", extra={"fields": {"code": code}})
+        self._told_alarms = frozenset(alarms)
+
     def gauges(self) -> dict[str, float]:
         """Numbers for the metrics."""
         parts = self._parts
         return {
             "log_size": parts.log.size,
             "log_halted": float(parts.log.halted is not None),
+            "ready": float(not self._reasons()),
+            "alarms": float(len(self._alarms())),
+            "certificate_ends_seconds": parts.certificate_ends / 1000,
             "witnessed_size": parts.witnessing.latest.checkpoint.size if parts.witnessing.latest else 0,
             "links": len(parts.consumer.links()) + len(parts.provider.links()),
             "exchanges_in_progress": len(parts.consumer.exchanges) + len(parts.provider.exchanges),

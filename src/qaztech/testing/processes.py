@@ -154,9 +154,20 @@ def wait(
         late = time.monotonic() > deadline
         if ended or late:
             missing = ended or [name for name, state in now["processes"].items() if state != "ready"]
-            logs = ", ".join(str(home / "run" / f"{name}.log") for name in missing)
-            raise Unavailable("country.not-ready", f"not ready: {', '.join(missing)}; see {logs}")
+            paths = [home / "run" / f"{name}.log" for name in missing]
+            said = "".join(f"\n  {path}: {_last_line(path)}" for path in paths)
+            raise Unavailable("country.not-ready", f"not ready: {', '.join(missing)}{said}")
         time.sleep(0.1)
+
+
+def _last_line(path: Path) -> str:
+    """What a process said last."""
+    if not path.exists():
+        return "nothing"
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - 4096))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "nothing"
 
 
 def pid_of(home: Path, name: str) -> int | None:

@@ -62,6 +62,18 @@ def spki_hash(cert_der: bytes) -> bytes:
     return _spki(public)
 
 
+def certificate_end(file: Path) -> int:
+    """When the certificate in a PEM file ends, in milliseconds since 1970. Raises `Malformed`, also for no file."""
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except FileNotFoundError as exc:
+        detail = f"there is no {file}: have the registry certify tls.csr (qaztech registry certificate)"
+        raise Malformed("certificate.malformed", detail) from exc
+    except ValueError as exc:
+        raise Malformed("certificate.malformed", f"{file} is not a certificate in PEM") from exc
+    return int(certificate.not_valid_after_utc.timestamp() * 1000)
+
+
 def key_spki_hash(key: ec.EllipticCurvePrivateKey) -> bytes:
     """The same hash from the private key, for the member file of a node that has no certificate yet."""
     return _spki(key.public_key())
