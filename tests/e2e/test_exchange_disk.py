@@ -233,7 +233,6 @@ def test_an_answer_that_cannot_be_logged_is_not_given(country, echo):
     assert country.kinds("registers", answer.message) == ["request"]
 
 
-@pytest.mark.xfail(strict=True, reason="the provider's node ends the exchange without a word, and its caller times out")
 def test_who_waits_for_an_answer_that_cannot_be_logged_is_told_at_once(country, echo):
     """It need not wait for its own patience to end."""
     began = time.monotonic()

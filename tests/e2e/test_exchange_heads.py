@@ -153,7 +153,6 @@ class TestForks:
             wire.prove(asked(adversary, country, log=fork).frame)
             assert wire.is_cut()
 
-    @pytest.mark.xfail(strict=True, reason="a head that came with an acknowledgement is forgotten with its link")
     def test_from_a_head_that_came_with_an_acknowledgement(self, country, adversary):
         """Every head a log has signed for this node binds it, whatever it came with."""
         with adversary.dial("registers") as wire:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from qaztech.core.commitment import BODY, HEADERS, SECRET_SIZE, commit
-from qaztech.core.errors import Error, Forbidden, NotFound, Unavailable, Untrusted
+from qaztech.core.errors import Error, Forbidden, Halt, NotFound, Unavailable, Untrusted
 from qaztech.core.exchange import CLOCK_SKEW, MAX_LIFETIME
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.record import NO_ENDPOINT, STREAMED, Kind, Record, hash_text, is_code, message_bytes
@@ -200,7 +200,9 @@ class Outgoing(Streaming):
             self._aborted("peer.lost")
 
     def stalled(self) -> None:
-        """Give an answer up that has stopped on its way."""
+        """Give up what has stopped on its way: the request's body, or the answer."""
+        if self.cut_stalled_sender(self._place.loop.time()):
+            return
         self._link.send(Cancel(self._stream, "peer.stalled"))
         if self._receiver is not None and self._receiver.lost():
             self._aborted("peer.stalled")
@@ -239,7 +241,6 @@ class Outgoing(Streaming):
             if error is not None or commit_ is None:
                 self._fail(error or Unavailable("log.halted", "the log is halted", at="log"))
                 return
-            self._link.head_is_durable()
             self._acknowledge(record, index, kept.peer_index, commit_)
             then(index)
 
@@ -444,7 +445,6 @@ class Incoming(Streaming):
             self._end("log.halted", 0)
             return
         self._index = index
-        self._link.head_is_durable()
         if refused is not None or call is None:
             self.refuse(refused or Unavailable("service.unreachable", "no such call"))
             return
@@ -525,13 +525,19 @@ class Incoming(Streaming):
             if error is None and commit_ is not None:
                 then(index, commit_)
             else:
-                self._end("log.halted", 0)
+                self._unrecorded(error or Halt("log.halted", "the log is halted", at="log"))
 
         entry = Entry(message_bytes(record["message"]), self._place.clock.now(), record.data, seal_kept(kept))
         try:
             self._place.journal.append(entry, durable)
         except Error as exc:
-            self._end(exc.code, 0)
+            self._unrecorded(exc)
+
+    def _unrecorded(self, why: Error) -> None:
+        """What came of the request is not on record, so it is not told; whoever waits must not wait in vain."""
+        if isinstance(why, Halt):
+            self._link.close(Unavailable("log.halted", "this node's log is halted", at="log"))
+        self._end(why.code, 0)
 
     def _send(self, frame: Response | Refused, index: int, commit_: Commit, state: str, status: int) -> None:
         self._link.expect_ack(index)
@@ -557,7 +563,9 @@ class Incoming(Streaming):
             self._work.cancel(frame.code)
 
     def stalled(self) -> None:
-        """Give a request up that has stopped on its way."""
+        """Give up what has stopped on its way: the answer's body, or the request."""
+        if self.cut_stalled_sender(self._place.loop.time()):
+            return
         self._link.send(Cancel(self._frame.stream, "request.stalled"))
         if self._receiver is not None:
             self._receiver.lost()

@@ -225,5 +225,5 @@ def _decode(kind: int, payload: memoryview) -> Frame:
         raise Malformed("link.malformed", "no such type of frame", at="caller")
     try:
         return _DECODERS[kind].decode(payload)  # type: ignore[return-value]  # the decoder's type is the frame's
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise Malformed("link.malformed", "a frame does not have its form", at="caller", context=str(exc)) from exc

@@ -30,7 +30,7 @@ from qaztech.node.frames import (
     encode_frame,
 )
 from qaztech.node.heads import REMEMBERED, HeadReceiver, HeadSender
-from qaztech.node.journal import PEER_HEAD, PeerHead, Remembered, format_note
+from qaztech.node.journal import PEER_HEAD, PeerHead, format_note
 from qaztech.node.peers import AcceptedHeads
 from qaztech.node.throttle import Throttle
 from qaztech.registry.configuration import Configuration, NodeEntry
@@ -138,7 +138,6 @@ class Link(asyncio.Protocol):
         # The peer's newest accepted head, until a record needs it; then the ordinal of its note, and what it says.
         self._head: PeerHead | None = None
         self._head_note = -1
-        self._noted: Remembered | None = None
         # Own records sent on this link whose acknowledgement is still to come, oldest first.
         self._unacked: dict[int, None] = {}
         self.peer: NodeEntry | None = None
@@ -370,6 +369,9 @@ class Link(asyncio.Protocol):
         except Untrusted as exc:
             self._incidents.report(exc, peer=self.origin)
             raise
+        if heads.last is not None:
+            # Also one that came with an acknowledgement, which no record of ours will hold.
+            self._accepted.remember(self.origin, heads.last)
         self._head = PeerHead(self.origin, start, tuple(frontier), head.leaves, head.size, head.signature)
 
     def proven_leaf(self, index: int) -> bytes | None:
@@ -381,7 +383,7 @@ class Link(asyncio.Protocol):
         """Ordinal of the note that holds the newest accepted head; a head no record needs is not written."""
         if self._head is not None and self._heads_in is not None:
             self._head_note = self._log.note(PEER_HEAD, self._head.size, format_note(self._head))
-            self._head, self._noted = None, self._heads_in.last
+            self._head = None
         return self._head_note
 
     def expect_ack(self, index: int) -> None:
@@ -393,11 +395,6 @@ class Link(asyncio.Protocol):
     def take_ack(self, index: int) -> bool:
         """Whether an acknowledgement of that record was still to come."""
         return self._unacked.pop(index, False) is None
-
-    def head_is_durable(self) -> None:
-        """An entry noted after the newest head is durable, so that head is too: a later link continues from it."""
-        if self._noted is not None:
-            self._accepted.remember(self.origin, self._noted)
 
     # Timers and the end ----------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ class AcceptedHeads:
         return dict(self._heads)
 
     def remember(self, origin: str, head: Remembered) -> None:
-        """A head is durable in the own log's notes."""
+        """A head was accepted: a later link, and the cross-check, continue from it."""
         known = self._heads.get(origin)
         if known is None or known.size < head.size:
             self._heads[origin] = head

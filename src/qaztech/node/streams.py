@@ -57,6 +57,8 @@ class BodySender:
         self._complete = False
         self._over = False
         self._paused = False
+        # When the receiver last had room for something (loop time).
+        self._moved = place.loop.time()
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body."""
@@ -79,6 +81,10 @@ class BodySender:
         self._credit += credit
         self._pump()
 
+    def is_stalled(self, now: float) -> bool:
+        """Whether the receiver has taken nothing for as long as an answer may take, with something waiting for it."""
+        return not self._over and bool(self._waiting) and now - self._moved > self._place.limits.answer_timeout
+
     def _pump(self) -> None:
         while self._waiting and self._credit > 0 and not self._over and self._link.writable:
             data = self._waiting.popleft()
@@ -90,6 +96,7 @@ class BodySender:
             self._size += len(data)
             self._credit -= len(data)
             self._link.send(Data(self._stream, data))
+            self._moved = self._place.loop.time()
         if self._over:
             return
         if self._waiting:
@@ -254,7 +261,6 @@ class BodyReceiver:
             if error is not None or commit_ is None:
                 self._abort(error or Unavailable("log.halted", "the log is halted", at="log"))
                 return
-            self._link.head_is_durable()
             self._tail = (complete, lambda: self._end(complete=complete))
             if self._sink is not None:
                 self._tail[1]()
@@ -317,5 +323,13 @@ class Streaming:
             self._sender.on_window(frame.credit)
 
     def is_stalled(self, now: float) -> bool:
-        """Whether the body that comes has stopped on its way."""
-        return self._receiver is not None and self._receiver.is_stalled(now)
+        """Whether the body that comes has stopped on its way, or the one that goes is taken by nobody."""
+        bodies = (self._receiver, self._sender)
+        return any(body is not None and body.is_stalled(now) for body in bodies)
+
+    def cut_stalled_sender(self, now: float) -> bool:
+        """End the body that goes, if nobody takes it: its tail says so. Whether that was it."""
+        if self._sender is None or not self._sender.is_stalled(now):
+            return False
+        self._sender.abort()
+        return True
