@@ -167,8 +167,11 @@ class Consumer:
                 while not link.open:
                     if not link.alive:
                         raise link.reason
+                    if link.origin:  # it has said hello, and at once that it takes nothing more
+                        raise Unavailable("node.draining", "The provider's node is shutting down", at="provider-node")
                     await link.changed()
         except Error as exc:
+            link.close(exc)
             self._dialled(peer, exc)
         except (OSError, TimeoutError, ValueError) as exc:
             link.close(Unavailable("peer.unreachable", "dialling was given up"))

@@ -13,14 +13,16 @@ from node_pair import CONSUMER, SERVICE, Fed, Heard, Scripted, node_pair, until
 from qaztech.core.errors import Error, Forbidden, Limited, NotFound, Unavailable
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
-from qaztech.node import frames
+from qaztech.node import consumer, frames, provider
 from qaztech.testing.crash import CrashStorage
 
 
 @pytest.fixture
-async def pair(tmp_path):
-    """Two nodes; at the end of a test no exchange may be left over on either."""
-    async with node_pair(tmp_path, answer_timeout=0.5) as pair:
+async def pair(tmp_path, monkeypatch):
+    """Two nodes in a hurry; at the end of a test no exchange may be left over on either."""
+    monkeypatch.setattr(consumer, "SWEEP_EVERY", 0.02)
+    monkeypatch.setattr(provider, "SWEEP_EVERY", 0.02)
+    async with node_pair(tmp_path, answer_timeout=0.3) as pair:
         for side in pair.sides:
             side.consumer.start()
             side.provider.start()
@@ -302,6 +304,16 @@ class TestStreamedAnswers:
         await asyncio.wait_for(heard.done, 5)
         assert len(heard.body) == 16 * 64 * 1024
 
+    async def test_a_caller_that_never_reads_is_given_up(self, pair):
+        """A peer that gives no room holds no connection to the system for ever."""
+        call, heard, source, feed = await self.streaming(pair, reads=False)
+        for _ in range(16):
+            feed.feed(bytes(64 * 1024))
+        await asyncio.wait_for(heard.done, 5)
+        assert heard.is_cut
+        await until(lambda: source.is_discarded)
+        assert "response-tail" in both(pair, call)[1]
+
     async def test_a_link_that_goes(self, pair):
         """The caller is cut off; that the answer has no end is on record, on both sides."""
         call, heard, source, feed = await self.streaming(pair)
@@ -390,7 +402,7 @@ class TestStreamedRequests:
         feed.feed(b"abc")
         next(iter(pair.consumer.consumer.exchanges)).caller_gone()
         try:
-            await asyncio.wait_for(asyncio.shield(heard.done), 2)
+            await asyncio.wait_for(asyncio.shield(heard.done), 1)
         finally:
             work.exchange.refuse(Unavailable("request.aborted", "cut short", at="caller"))
 
