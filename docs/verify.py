@@ -1,7 +1,7 @@
 """Check a QazTech receipt from its anchor alone. Written from docs/formats (begin with receipt.md); shares no code."""
 import argparse, base64, contextlib, datetime, hashlib, json, math, re, types
 from urllib.parse import quote, unquote
-from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
+from cryptography.hazmat.primitives.asymmetric import ed25519 as ed, mldsa
 FAILED, Unknown, STATES = [], NotImplementedError, ["one-sided", "recorded", "witnessed", "timestamped", "sealed"]
 Thing, NUM, HASH = types.SimpleNamespace, "(?:0|[1-9][0-9]{0,18})", "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
 POLICY = r"log \S+( \S+)?|witness \S+ \S+( \S+)?|group \S+ (all|any|[1-9][0-9]*)( \S+(?<!\.pq))+|quorum \S+(?<!\.pq)"
@@ -44,8 +44,9 @@ def parse(data, most, names, order=sorted):  # strict JSON with the members name
     need(len(data) <= most and (compact(it) == data or order is sorted), "too long, or in another spelling")
     return form([it], names, order) or it
 # ---- Keys, checkpoints and who signed them, proofs (checkpoint.md, cosignature.md, policy.md, proof.md)
-def verifies(public, signature, message):  # Ed25519 or, by a longer key, ML-DSA-44
-    kind = ed25519.Ed25519PublicKey if len(public) == 32 else mldsa.MLDSA44PublicKey
+def verifies(public, signature, message, p=2**255 - 19):  # not by an Ed25519 key of small order or in a second encoding
+    y, kind = int.from_bytes(public, "little") % 2**255, mldsa.MLDSA44PublicKey if public[32:] else ed.Ed25519PublicKey
+    if len(public) == 32 and (y >= p or y * (y*y - 1) * (121665 * y**4 - 243332 * y*y + 121666) % p == 0): return False
     with contextlib.suppress(Exception): return kind.from_public_bytes(public).verify(signature, message) is None
 def vkey(text, *kinds):  # a verifier key of one of the types
     name, digits, data = re.fullmatch(rf"([^\s+]+)\+([0-9a-f]{{8}})\+({B64})", text).groups()
@@ -55,8 +56,7 @@ def vkey(text, *kinds):  # a verifier key of one of the types
 def log_keys(log):  # Ed25519, from which the log's origin comes, then perhaps ML-DSA-44
     keys = [vkey(text, kind) for text, kind in zip(log["vkeys"], (1, 6))]
     end = [key.name for key in keys] == [log["origin"]] * len(log["vkeys"]) and sha256(keys[0].public).hex()[:20]
-    need(end and log["origin"].endswith(f"/log/{end}"), "keys that are not the log's")
-    return keys
+    return need(end and log["origin"].endswith(f"/log/{end}"), "keys that are not the log's") or keys
 def signed_by(point, key):  # the times (0: none) of the key's lines under a checkpoint; all of them must be right
     who, log = key.name.encode(), point.origin.encode()
     for line in [blob[4:] for name, blob in point.lines if (name, blob[:4]) == (key.name, key.id)]:
