@@ -59,6 +59,8 @@ class Consumer:
         self._answer_question = answer_question
         self._incidents = incidents
         self._peers: dict[NodeId, Peer] = {}
+        # Every dialled link that is up, also one whose peer has moved or drains and has another by now.
+        self._links: set[Link] = set()
         self.exchanges: set[Outgoing] = set()
         self._draining = False
         self._sweeper: asyncio.TimerHandle | None = None
@@ -73,6 +75,9 @@ class Consumer:
             exchange.timed_out()
         for exchange in [e for e in self.exchanges if e.is_stalled(now)]:
             exchange.stalled()
+        current = {peer.link for peer in self._peers.values()}
+        for link in [each for each in self._links - current if not each.streams]:
+            link.close(Unavailable("peer.moved", "another link has taken this one's place"))
         self._sweeper = self._place.loop.call_later(SWEEP_EVERY, self._sweep)
 
     def call(self, call: Call, caller: Caller) -> Outgoing:
@@ -183,6 +188,7 @@ class Consumer:
             )
         else:
             peer.link = link
+            self._links.add(link)
             self._dialled(peer, link)
 
     def _dialled(self, peer: Peer, outcome: Link | Error) -> None:
@@ -260,6 +266,7 @@ class Consumer:
 
     def on_lost(self, link: Link, reason: Error) -> None:  # noqa: ARG002
         """Every exchange on the link ends as it stands."""
+        self._links.discard(link)
         for peer in self._peers.values():
             if peer.link is link:
                 peer.link = None
@@ -271,7 +278,7 @@ class Consumer:
 
     def links(self) -> list[Link]:
         """The links that are up."""
-        return [peer.link for peer in self._peers.values() if peer.link is not None]
+        return list(self._links)
 
     def recheck(self) -> None:
         """The configuration changed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -36,12 +35,16 @@ class Incidents:
         self.recent: deque[dict[str, Any]] = deque(maxlen=SHOWN)
         self.count = 0
         if path.exists():
-            self._read(path.read_text())
+            self._read(path.read_text(errors="replace"))
 
     def _read(self, text: str) -> None:
         for line in text.splitlines():
-            with contextlib.suppress(ValueError):  # a power cut may have torn a line
-                self.recent.append(json.loads(line))
+            try:
+                incident = json.loads(line)
+            except ValueError:  # a power cut may have torn it
+                continue
+            if isinstance(incident, dict):
+                self.recent.append(incident)
                 self.count += 1
         if text and not text.endswith("\n"):
             self._keep("")
