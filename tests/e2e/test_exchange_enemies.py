@@ -362,6 +362,7 @@ class TestRecords:
         now = SystemClock().now()
         asked = adversary.ask("registers", country.echo, time=now + 65_000, expires=now + 95_000)
         dropped_without_a_trace(country, adversary, asked, "request.stale")
+        assert country.incidents("registers", "request.stale")[0]["peer"] == adversary.origin  # clocks are an alarm
 
     def test_clocks_may_differ_by_less_than_a_minute(self, country, adversary):
         """Within the window a call goes through."""
