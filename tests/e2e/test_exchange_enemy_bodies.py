@@ -12,8 +12,6 @@ from qaztech.core.record import format_record, hash_text
 from qaztech.core.time import SystemClock
 from qaztech.node import frames
 
-PIECE = bytes(64 * 1024)
-
 
 def upload(country, adversary, wire, **arguments):
     """The head of a streamed request, sent."""
@@ -132,13 +130,6 @@ class TestUploads:
             wire.expect(frames.Window)
         country.until(lambda: country.records("registers", asked.message) == ["request", "refused"])
         assert not bodies(echo, "/link-gone")
-
-    def test_more_than_there_is_room_for_ends_the_link(self, country, adversary):
-        """A window is a promise: here all of it comes before any room was given back."""
-        with adversary.dial("registers") as wire:
-            asked = adversary.ask("registers", country.echo, method="POST", body=None)
-            wire.prove(asked.frame, *[frames.Data(asked.frame.stream, PIECE)] * 64)
-            assert wire.is_cut()
 
     def test_data_of_a_request_that_does_not_stream_ends_the_link(self, country, adversary):
         """Its body came with it."""

@@ -430,6 +430,17 @@ class TestStreamedRequests:
         assert source.is_discarded
         await until(lambda: both(pair, call) == [["request", "request-tail", "no-answer"], ["request", "refused"]])
 
+    async def test_more_than_there_is_room_for_ends_the_link(self, pair):
+        """A window is a promise: a system that takes nothing gets no more than one."""
+        _, heard, _, _, work = await self.streaming(pair)
+        work.write = lambda _: None
+        for _ in range(5):
+            pair.consumer.links[0].send(frames.Data(1, bytes(64 * 1024)))
+        await until(lambda: not pair.provider.links[-1].alive)
+        assert pair.provider.links[-1].reason.code == "link.window"
+        work.exchange.refuse(Unavailable("request.aborted", "cut short", at="caller"))
+        await asyncio.wait_for(heard.done, 5)
+
     async def test_a_caller_that_stops_is_given_up(self, pair):
         """The provider does not wait for ever for a body."""
         call, heard, source, _, _ = await self.streaming(pair)
