@@ -153,7 +153,7 @@ def test_the_language_can_be_switched_in_the_file(
     expect(page.locator("h1")).to_have_text(title)
     expect(page).to_have_title(title)
     assert page.evaluate("document.documentElement.lang") == language
-    held = {"kk": "дұрыс", "ru": "верно", "en": "holds"}[language]
+    held = {"kk": "дұрыс", "ru": "проверено", "en": "holds"}[language]
     expect(page.locator(".check .verdict").first).to_have_text(held)
 
 
