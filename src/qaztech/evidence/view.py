@@ -5,6 +5,7 @@ What is read is checked against the tree, and a log whose disk no longer holds w
 
 from __future__ import annotations
 
+import time
 from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from qaztech.evidence.wal import ENTRY, MESSAGE_SIZE, NOTE, parse_entry, parse_n
 # An entry under a message id of version 7 is looked for so long before and after the id says it was made.
 FIND_BEFORE: Final = 2 * 60_000
 FIND_AFTER: Final = 15 * 60_000
+# How often, and how many seconds apart, a log that looks broken is looked at by who only reads it.
+LOOKS: Final = 3
+LOOK_AGAIN: Final = 0.05
 _KEY_ID_SIZE: Final = 4
 
 
@@ -71,14 +75,23 @@ class LogView:
     def open_read_only(directory: Path, *, storage: Storage) -> LogView:
         """Open a log, closed or not, without writing anything and without its key.
 
-        `head` is then the last signed one that is on the disk, of size 0 and unsigned if there is none.
+        `head` is then the last signed one that is on the disk, of size 0 and unsigned if there is none. A log that is
+        being written may look broken for a moment, where its end was read before a batch and the rest after it: so
+        what looks broken is looked at again.
         """
         identity = identity_of(storage, directory)
-        try:
-            contents = recover(directory, storage=storage, identity=identity, read_only=True)
-        except OSError as error:
-            raise failure(error) from error
-        return LogView(contents=contents, identity=identity)
+        for again in range(LOOKS, 0, -1):
+            try:
+                contents = recover(directory, storage=storage, identity=identity, read_only=True)
+            except OSError as error:
+                raise failure(error) from error
+            except Halt:
+                if again == 1:
+                    raise
+                time.sleep(LOOK_AGAIN)
+            else:
+                return LogView(contents=contents, identity=identity)
+        raise AssertionError  # pragma: no cover  # the last look returns or raises
 
     def close(self) -> None:
         """Give all files back."""

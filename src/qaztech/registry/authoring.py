@@ -105,7 +105,8 @@ def with_log(
         origin=keys[0].name,
         node=str(node),
         vkeys=tuple(map(str, keys)),
-        from_=from_,
+        # Witnesses tell time in whole seconds: what they cosign in the second in which the log begins counts too.
+        from_=from_ // 1000 * 1000,
         until=None,
         closed=None,
         continues=continues,
