@@ -132,17 +132,17 @@ class Outgoing(Streaming):
         link.send_proven(frame, index, commit_.head.size, commit_.head.signature)
         self._sent = True
         if call.source is None:
-            self._wait(sent=True)
+            self._wait()
             return
         # The wait for an answer begins when the body has gone out; until then its own timeouts hold.
         self._sender = BodySender(
             place=self._place, link=link, stream=self._stream, record=record, leaf=self._leaf, index=index,
-            secret=self._secret, source=call.source, ended=lambda complete: self._wait(sent=complete),
+            secret=self._secret, source=call.source, ended=lambda _: self._wait(),
         )  # fmt: skip
         call.source.attach(self._sender)
 
-    def _wait(self, *, sent: bool) -> None:
-        if sent and not self._answered:
+    def _wait(self) -> None:
+        if not self._answered:
             self.deadline = self._place.loop.time() + self._place.limits.answer_timeout
 
     # The provider node speaks -----------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class Outgoing(Streaming):
         """The end of the response's body."""
         if self._receiver is None:
             raise Untrusted("response.untrusted", "a tail before its head", at="provider-node")
-        self._receiver.on_tail(frame, self._streamed)
+        self._receiver.on_tail(frame, self._streamed, self._tail_unrecorded)
 
     def on_cancel(self, frame: Cancel) -> None:  # noqa: ARG002  # why is for the peer's log of itself
         """The provider node wants no more of the request's body."""
@@ -271,6 +271,10 @@ class Outgoing(Streaming):
         self._acknowledge(record, index, peer_index, commit_)
         status = self._response.number("status") if self._response is not None else 0
         self._end("answered" if complete else "aborted", status)
+
+    def _tail_unrecorded(self, why: Error) -> None:
+        status = self._response.number("status") if self._response is not None else 0
+        self._end(f"aborted {why.code}", status)
 
     def _refuse(self, error: Error, peer_index: int, index: int) -> None:  # noqa: ARG002
         self._caller.fail(error)
@@ -363,7 +367,7 @@ class Incoming(Streaming):
 
     __slots__ = (
         "_began", "_frame", "_index", "_leaf", "_link", "_on_end", "_place", "_record", "_service", "_systems",
-        "_work", "over",
+        "_told", "_work", "over",
     )  # fmt: skip
 
     def __init__(
@@ -381,6 +385,8 @@ class Incoming(Streaming):
         self._record: Record | None = None
         self._work: Work | None = None
         self.over = False
+        # An answer or a refusal is on its way to the log.
+        self._told = False
 
     def receive(self) -> None:
         """Step 7. `Untrusted` ends the link; `Forbidden`, `Unavailable`, `NotFound` and `Limited` drop the request."""
@@ -455,9 +461,16 @@ class Incoming(Streaming):
 
     # The system answers -----------------------------------------------------------------------------------------
 
+    def _take_turn(self) -> bool:
+        """Whether nothing was said yet: a request has one answer or refusal, also while that becomes durable."""
+        if self.over or self._told:
+            return False
+        self._told = True
+        return True
+
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """Step 9 for a whole answer. `headers` are the lines that cross."""
-        if self.over:
+        if not self._take_turn():
             return
         secret = os.urandom(SECRET_SIZE)
         record = self._response(secret, status, headers, str(len(body)), hash_text(commit(secret, BODY, body)))
@@ -468,7 +481,7 @@ class Incoming(Streaming):
 
     def start(self, status: int, headers: bytes, source: Source) -> None:
         """Step 9 for an answer that streams: head now, then the body from `source`, then its tail."""
-        if self.over:
+        if not self._take_turn():
             return
         secret = os.urandom(SECRET_SIZE)
         record = self._response(secret, status, headers, STREAMED, STREAMED)
@@ -495,7 +508,7 @@ class Incoming(Streaming):
     def refuse(self, error: Error) -> None:
         """Step 9 where the node answers in the system's place: on record, as the answer would be."""
         request = self._record
-        if self.over or request is None:
+        if request is None or not self._take_turn():
             return
         record = binding.answer_record(
             "refused", request, self._bound, snapshot=self._place.configuration().snapshot_text, now=self.now(),
@@ -551,7 +564,7 @@ class Incoming(Streaming):
         """The end of the request's body."""
         if self._receiver is None:
             raise Untrusted("request.untrusted", "a tail of a request that does not stream", at="caller")
-        self._receiver.on_tail(frame, lambda *_: None)
+        self._receiver.on_tail(frame, lambda *_: None, lambda _: None)
         if self.over:
             self._link.streams.pop(self._frame.stream, None)
 

@@ -245,7 +245,9 @@ class BodyReceiver:
             self._sink.abort(Unavailable("peer.lost", "the link was lost before the body ended", at="provider-node"))
         return True
 
-    def on_tail(self, frame: Tail, then: Callable[[bool, Record, int, int, Commit], None]) -> None:
+    def on_tail(
+        self, frame: Tail, then: Callable[[bool, Record, int, int, Commit], None], failed: Callable[[Error], None]
+    ) -> None:
         """Verify and record the tail, then end the sink. Raises `Untrusted`, which ends the link."""
         if self._tailed:
             raise Untrusted("tail.untrusted", "a body ends once", at="caller")
@@ -257,9 +259,13 @@ class BodyReceiver:
         complete = tail["outcome"] == "complete"
         kept = Kept(self._secret, head=self._link.head_note, peer_index=frame.index)
 
+        def unrecorded(why: Error) -> None:
+            self._abort(why)
+            failed(why)
+
         def durable(index: int, commit_: Commit | None, error: Error | None) -> None:
             if error is not None or commit_ is None:
-                self._abort(error or Unavailable("log.halted", "the log is halted", at="log"))
+                unrecorded(error or Unavailable("log.halted", "the log is halted", at="log"))
                 return
             self._tail = (complete, lambda: self._end(complete=complete))
             if self._sink is not None:
@@ -271,7 +277,7 @@ class BodyReceiver:
         try:
             self._place.journal.append(entry, durable)
         except Error as exc:
-            self._abort(exc)
+            unrecorded(exc)
 
     def _verified(self, frame: Tail) -> Record:
         try:

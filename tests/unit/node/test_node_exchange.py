@@ -66,7 +66,6 @@ class TestWhole:
         assert both(pair, call) == [["request", "refused"]] * 2
         assert not pair.provider.systems.calls
 
-    @pytest.mark.xfail(strict=True, reason="an answer bars another only once it is durable")
     @pytest.mark.parametrize(
         ("calls", "kinds"),
         [
@@ -335,7 +334,6 @@ class TestStreamedAnswers:
         await until(lambda: source.is_discarded)
         assert both(pair, call)[0][:3] == ["request", "response", "aborted"]
 
-    @pytest.mark.xfail(strict=True, reason="an exchange whose last tail could not be logged is kept for ever")
     async def test_a_tail_that_cannot_be_logged_ends_the_exchange(self, pair):
         """The caller is cut off, and the place is free again."""
         _, heard, _, feed = await self.streaming(pair)
@@ -395,7 +393,6 @@ class TestStreamedRequests:
         assert both(pair, call) == [["request", "request-tail", "refused"]] * 2
         assert [r["outcome"] for r in pair.provider.records(call.message.text) if "outcome" in r.fields] == ["aborted"]
 
-    @pytest.mark.xfail(strict=True, reason="no deadline is set for an answer to a request that was cut short")
     async def test_a_provider_that_never_answers_one_that_was_cut_short(self, pair):
         """The consumer does not wait for ever."""
         _, heard, _, feed, work = await self.streaming(pair)
