@@ -119,16 +119,9 @@ class Outgoing(Streaming):
         self._stream = link.next_stream()
         link.streams[self._stream] = self
         frame = Request(
-            self._stream,
-            index,
-            record.data,
-            self._secret,
-            call.prefix,
-            call.suffix,
-            call.query,
-            call.headers,
-            call.body,
-        )
+            self._stream, index, record.data, self._secret,
+            call.prefix, call.suffix, call.query, call.headers, call.body,
+        )  # fmt: skip
         link.send_proven(frame, index, commit_.head.size, commit_.head.signature)
         self._sent = True
         if call.source is None:
@@ -269,12 +262,14 @@ class Outgoing(Streaming):
 
     def _streamed(self, complete: bool, record: Record, index: int, peer_index: int, commit_: Commit) -> None:
         self._acknowledge(record, index, peer_index, commit_)
-        status = self._response.number("status") if self._response is not None else 0
-        self._end("answered" if complete else "aborted", status)
+        self._end("answered" if complete else "aborted", self._status)
 
     def _tail_unrecorded(self, why: Error) -> None:
-        status = self._response.number("status") if self._response is not None else 0
-        self._end(f"aborted {why.code}", status)
+        self._end(f"aborted {why.code}", self._status)
+
+    @property
+    def _status(self) -> int:
+        return self._response.number("status") if self._response is not None else 0
 
     def _refuse(self, error: Error, peer_index: int, index: int) -> None:  # noqa: ARG002
         self._caller.fail(error)
@@ -318,15 +313,14 @@ class Outgoing(Streaming):
     def _aborted(self, code: str) -> None:
         """Record that an answer whose head is here ended without a tail; its sink has been cut already."""
         record = self._bound("aborted", code)
-        status = self._response.number("status") if self._response is not None else 0
 
         def durable(index: int, commit_: Commit | None, failed: Error | None) -> None:  # noqa: ARG001
-            self._end(f"aborted: {code}", status)
+            self._end(f"aborted: {code}", self._status)
 
         try:
             self._place.journal.append(record, durable)
         except Error as exc:
-            self._end(exc.code, status)
+            self._end(exc.code, self._status)
 
     def _bound(self, kind: Kind, code: str) -> Entry:
         """A record of our own about the request, for our own log."""
@@ -347,13 +341,11 @@ class Outgoing(Streaming):
         if self.link is not None:
             self.link.streams.pop(self._stream, None)
         call, now = self.call, self._place.clock.now()
-        self._place.finished(
-            Finished(
-                side="consumer", message=call.message.text, client=str(call.client), service=str(call.service),
-                method=call.method, peer=self.link.origin if self.link else "", time=self._began,
-                milliseconds=now - self._began, state=state, status=status,
-            )
-        )  # fmt: skip
+        self._place.finished(Finished(
+            side="consumer", message=call.message.text, client=str(call.client), service=str(call.service),
+            method=call.method, peer=self.link.origin if self.link else "", time=self._began,
+            milliseconds=now - self._began, state=state, status=status,
+        ))  # fmt: skip
         self._on_end(self)
 
     @property
@@ -463,10 +455,8 @@ class Incoming(Streaming):
 
     def _take_turn(self) -> bool:
         """Whether nothing was said yet: a request has one answer or refusal, also while that becomes durable."""
-        if self.over or self._told:
-            return False
-        self._told = True
-        return True
+        turn, self._told = not (self.over or self._told), True
+        return turn
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """Step 9 for a whole answer. `headers` are the lines that cross."""
@@ -602,11 +592,9 @@ class Incoming(Streaming):
             self._link.streams.pop(self._frame.stream, None)
         record, now = self._record, self._place.clock.now()
         if record is not None:
-            self._place.finished(
-                Finished(
-                    side="provider", message=record["message"], client=record["client"], service=record["service"],
-                    method=record["method"], peer=self._link.origin, time=self._began,
-                    milliseconds=now - self._began, state=state, status=status,
-                )
-            )  # fmt: skip
+            self._place.finished(Finished(
+                side="provider", message=record["message"], client=record["client"], service=record["service"],
+                method=record["method"], peer=self._link.origin, time=self._began,
+                milliseconds=now - self._began, state=state, status=status,
+            ))  # fmt: skip
         self._on_end(self)
