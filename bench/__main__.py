@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import embedded, exchange, machine, memory, receipts, report
+from bench import embedded, exchange, machine, memory, network, receipts, report
 from bench.bodies import MIB
 from bench.instance import WITNESSING, Nodes, nodes
 from bench.pair import pair, service
@@ -151,6 +151,7 @@ class _Run:
 def main(given: Sequence[str] | None = None) -> int:
     """0: measured; 1: measured, and void; 2: could not be measured."""
     options = _arguments(given)
+    network.enter(sys.argv[1:] if given is None else given)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended on that way, too
     try:
         with tempfile.TemporaryDirectory(prefix="qaztech-bench-") as folder:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from bench.network import congestion_control
 from bench.tools import tool
 
 _PACKAGES = ("qaztech", "uvloop", "httptools", "msgspec", "pynacl", "cryptography")
@@ -72,7 +73,7 @@ def describe(folder: Path) -> dict[str, str]:
         "cores for everything": f"{len(os.sched_getaffinity(0))} ({mhz} MHz)",
         "memory": f"{memory:.1f} GiB",
         "disk of the logs": _disk(folder),
-        "kernel": f"{platform.release()}, TCP {Path('/proc/sys/net/ipv4/tcp_congestion_control').read_text().strip()}",
+        "kernel": f"{platform.release()}, TCP {congestion_control()}",
         "Python": f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
         "nginx": (re.search(r"nginx/(\S+)", nginx) or ["", "unknown"])[1]
