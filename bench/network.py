@@ -2,7 +2,8 @@
 
 A machine's own choice may be BBR, which paces each connection by a bandwidth it has to guess anew after every pause
 and, every ten seconds, lets almost nothing through to measure the delay. On loopback that measures BBR: a pair of
-nginx then loses a tenth to a third at 128 connections against 32. CUBIC is Linux's own default; the machine keeps its settings.
+nginx then loses a tenth to a third at 128 connections against 32. CUBIC is Linux's own default; the machine keeps its
+settings.
 """
 
 from __future__ import annotations
