@@ -26,6 +26,7 @@ REDIAL_AFTER = 1.0
 SWEEP_EVERY = 0.5
 
 MakeLink = Callable[["Consumer", NodeEntry], Link]
+_OF_AN_EXCHANGE = (Response, Refused, Dropped, Data, Tail, Window, Cancel)
 _RETRIED = frozenset({"peer.lost"})
 
 
@@ -236,7 +237,7 @@ class Consumer:
         if isinstance(frame, Question):
             self._answer_question(link, frame)
             return
-        if not isinstance(frame, Response | Refused | Dropped | Data | Tail | Window | Cancel):
+        if not isinstance(frame, _OF_AN_EXCHANGE):
             raise Untrusted("link.unexpected", "a provider node does not send that", at="provider-node")
         exchange = link.streams.get(frame.stream)
         if not isinstance(exchange, Outgoing):

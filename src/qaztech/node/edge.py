@@ -93,10 +93,11 @@ class Edge:
         kept = rest.kept_headers(
             request.headers, max_count=rules.max_headers, max_bytes=rules.max_header_bytes
         )  # fmt: skip
-        client, headers = self._identify(request, kept, rules)
+        named = rest.by_name(kept)
+        client, headers = self._identify(request, kept, named, rules)
         message = new_message_id(self._place.clock.now())
         extra = [(rest.REQUEST_ID, message.text.encode())]
-        if not rest.header_values(headers, rest.ID):
+        if rest.ID not in named:
             extra.append((rest.ID, f"{client.member.instance}-{random_uuid()}".encode()))
         prefix = request.target[: len(request.target) - len(call.suffix) - len(call.query)]
         source = _RequestSource(request) if request.body is None else None
@@ -133,16 +134,18 @@ class Edge:
         except Error as exc:
             caller.fail(exc)
 
-    def _identify(self, request: Request, kept: rest.Headers, rules: EdgeRules) -> tuple[SubsystemId, rest.Headers]:
-        """Who calls, and the headers without the token that proved it."""
-        client = rest.parse_client(rest.header_values(kept, rest.CLIENT))
+    def _identify(
+        self, request: Request, kept: rest.Headers, named: Mapping[bytes, list[bytes]], rules: EdgeRules
+    ) -> tuple[SubsystemId, rest.Headers]:
+        """Who calls, and the headers without the token that proved it. `named` are the same headers, by name."""
+        client = rest.parse_client(named.get(rest.CLIENT, ()))
         if not isinstance(client, SubsystemId):
             raise Forbidden("client.member", "The client must be a subsystem", at="consumer-node")
         access = rules.clients.get(client)
         if access is None:
             self._failed(request)
             raise Forbidden("client.unknown", f"Client 'SUBSYSTEM:{client}' not found", at="consumer-node")
-        if access.tokens:
+        if access.tokens and _AUTHORIZATION in named:
             for header in kept:
                 if header[0].lower() == _AUTHORIZATION and _is_token(header[1], access.tokens):
                     return client, [other for other in kept if other is not header]
@@ -170,7 +173,7 @@ class Edge:
 
     def _outcome(self, request: Request) -> None:
         """Ask the peer what became of a message whose outcome is unknown; for the subsystem that sent it."""
-        client, _ = self._identify(request, request.headers, self._rules())
+        client, _ = self._identify(request, request.headers, rest.by_name(request.headers), self._rules())
         text = request.target.removeprefix(b"/exchanges/").decode("ascii", "replace")
         try:
             message = UUID(text)

@@ -16,6 +16,7 @@ Headers = list[tuple[bytes, bytes]]
 
 BODILESS = frozenset({204, 304})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_SAME_SITE = frozenset({b"same-origin", b"none"})
 _HERE = re.compile(rb"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -101,17 +102,21 @@ class Request:
 
         Such a page names a host of its own (DNS rebinding), or the browser says that it comes from another site.
         """
-        found: dict[bytes, list[bytes]] = {b"host": [], b"origin": [], b"sec-fetch-site": []}
+        if not self.peer.is_loopback:
+            return False
+        hosts: list[bytes] = []
+        origins: list[bytes] = []
         for name, value in self.headers:
-            if (values := found.get(name.lower())) is not None:
-                values.append(value)
-        hosts, origins, sites = found.values()
-        return (
-            self.peer.is_loopback
-            and all(_HERE.fullmatch(host) for host in hosts)
-            and all(origin.partition(b"://")[2] in hosts for origin in origins)
-            and all(site in {b"same-origin", b"none"} for site in sites)
-        )
+            lowered = name.lower()
+            if lowered == b"host":
+                if not _HERE.fullmatch(value):
+                    return False
+                hosts.append(value)
+            elif lowered == b"origin":
+                origins.append(value.partition(b"://")[2])
+            elif lowered == b"sec-fetch-site" and value not in _SAME_SITE:
+                return False
+        return all(origin in hosts for origin in origins)
 
     @property
     def is_answered(self) -> bool:
@@ -254,11 +259,8 @@ def status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode())
 
 
-_COLON = re.compile(rb"^([^:\r\n]+):", re.MULTILINE)
-
-
 def _lines(headers: Headers | bytes) -> list[bytes]:
     if isinstance(headers, bytes):
         # People read what comes back: a space after the colon, as everybody else sends it.
-        return [_COLON.sub(rb"\1: ", headers)]
+        return [b"\r\n".join([line.replace(b":", b": ", 1) for line in headers.split(b"\r\n")])]
     return [b"%b: %b\r\n" % header for header in headers]
