@@ -59,8 +59,8 @@ soak: $(READY_TO_DEVELOP)  ## the tests too long for make test
 	@$(BIN)/python -m pytest -m slow
 
 lock: $(READY_TO_DEVELOP)  ## make the locks anew from pyproject.toml (asks the package index)
-	@$(LOCK) --extra demo --group dev pyproject.toml -o requirements/dev.lock
-	@$(LOCK) --no-annotate --extra demo --group build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	@$(LOCK) --extra demo --extra traffic --group dev pyproject.toml -o requirements/dev.lock
+	@$(LOCK) --no-annotate --extra demo --extra traffic --group build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	@echo "Done. Look at the difference before you commit it."
 
 clean:  ## remove what setup and tests have made (not the country's data: that is `qaztech down` and its home folder)

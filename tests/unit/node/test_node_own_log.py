@@ -60,7 +60,7 @@ def test_it_knows_what_it_signed(own, key):
     assert not own.signed(3, bytes(32), right)
     assert not own.signed(3, root, bytes(64))
     assert not own.signed(3, root, signature(Ed25519Key.generate(), own.origin, 3, root))
-    assert not own.signed(3, root, signature(key, own.origin[:-1] + "0", 3, root))
+    assert not own.signed(3, root, signature(key, f"{own.origin}0", 3, root))
 
 
 def test_it_knows_what_it_holds(own):
