@@ -5,7 +5,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519 as ed, mldsa
 FAILED, Unknown, STATES = [], NotImplementedError, ["one-sided", "recorded", "witnessed", "timestamped", "sealed"]
 Thing, NUM, HASH = types.SimpleNamespace, "(?:0|[1-9][0-9]{0,18})", "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
 POLICY = r"log \S+( \S+)?|witness \S+ \S+( \S+)?|group \S+ (all|any|[1-9][0-9]*)( \S+(?<!\.pq))+|quorum \S+(?<!\.pq)"
-METHOD, METADATA = "(?:DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)", ("listMethods", "allowedMethods", "getOpenAPI")
+METHOD = "(?:DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)"
+METADATA = "GET (?:listMethods|allowedMethods|getOpenAPI|accessRequests)|POST accessRequests"  # these need no right
 B64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?"
 PART = "(?:[A-Za-z0-9'()+,.=?!*~_-]|%(?!2[17-9A-E]|3[0-9DF]|[46][1-9A-F]|5[0-9AF]|7[0-9AE])[0-9A-F]{2})+"
 FIELDS = {**dict.fromkeys(("from", "to"), "[a-z0-9.-]{1,100}/log/[0-9a-f]{20}"), "time": NUM, "expires": NUM,
@@ -18,7 +19,6 @@ KINDS = {"request": "client service method endpoint snapshot time expires attemp
          "response": "client service request snapshot time status size headers body",
          **dict.fromkeys(("request-tail", "response-tail"), "head time size body outcome"), "refused": "client service "
          "request snapshot time code", **dict.fromkeys(("no-answer", "aborted"), "client service request time code")}
-
 @contextlib.contextmanager
 def check(name, subject, asked=False):  # prints one check: what happens in the block is its verdict
     ok, verdict, detail = [], "ok", ""
@@ -238,7 +238,7 @@ def verify(receipt, anchor, bodies, require):  # runs all checks; the state foun
     shown = [(it["role"], it["field"], it["salt"], it.get("value")) for it in receipt["disclosure"]]
     with check("right", "request"):
         client, service, named = request["client"], request["service"], request["endpoint"]
-        if named != "-" or service.split("/")[-1] not in METADATA:
+        if named != "-" or not re.fullmatch(METADATA, f"{request['method']} {service.split('/')[-1]}"):
             theirs = member_of(files := snapshots.get(request["snapshot"]), client)
             (it,) = [it for it in member_of(files, service)["services"] if it["id"] == service]
             page = files.pages[[line["sha256"] for line in it["rights"] if line["first"] <= client][-1]]

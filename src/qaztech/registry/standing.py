@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from qaztech.core.exchange import needs_no_right
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.record import NO_ENDPOINT
 from qaztech.core.rights import Endpoint
@@ -18,8 +19,6 @@ from qaztech.registry.configuration import Configuration, LogEntry
 
 # How far a node's clock may be ahead of the witnesses', in milliseconds.
 SKEW: Final = 60_000
-# The services every node answers about itself: whoever may connect may ask.
-ABOUT_ITSELF: Final = frozenset({"listMethods", "allowedMethods", "getOpenAPI"})
 _UNKNOWN: Final = "the configuration does not verify"
 
 
@@ -60,7 +59,7 @@ def check_time(entry: Entry, exchange: Exchange, configuration: Configuration | 
 def check_right(exchange: Exchange, configuration: Configuration | None, path: Disclosure | None) -> Check:
     """Whether the client had the right that the request names, and it covers what is known of the call (`right`)."""
     record, code = exchange.request.record, _service(exchange).code
-    if record["endpoint"] == NO_ENDPOINT and code in ABOUT_ITSELF:
+    if record["endpoint"] == NO_ENDPOINT and needs_no_right(code, record["method"]):
         return Check("right", "request", OK, f"{code} needs none")
     if configuration is None:
         return Check("right", "request", CANNOT, _UNKNOWN)

@@ -128,6 +128,26 @@ def test_a_call_about_services_needs_no_right(country: ReceiptCountry, verify: C
     assert found(verify(country.receipt(country.answer(country.request(endpoint="-"))))) == {"right"}
 
 
+@pytest.mark.parametrize(
+    ("code", "method", "held"),
+    [
+        ("accessRequests", "GET", True),
+        ("accessRequests", "POST", True),
+        ("accessRequests", "DELETE", False),
+        ("listMethods", "POST", False),
+        ("getOpenAPI", "PUT", False),
+        ("accessrequests", "POST", False),
+    ],
+)
+def test_what_needs_no_right_needs_none_by_its_own_methods_only(
+    country: ReceiptCountry, verify: Callable[..., Verdict], code: str, method: str, held: bool
+) -> None:
+    """Asking for access is a call like `listMethods`; neither may be made by another method."""
+    service = f"{country.provider.subsystem('main')}/{code}"
+    call = country.answer(country.request(service=service, endpoint="-", method=method))
+    assert found(verify(country.receipt(call))) == (set() if held else {"right"})
+
+
 def test_two_snapshots_may_be_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The provider had fetched a newer configuration when it answered."""
     registry = Country(tmp_path_factory.mktemp("country"))

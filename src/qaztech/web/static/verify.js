@@ -12,7 +12,8 @@ import { Bad, Unchecked, base64, concat, fromBase64, isObject, list, nullOr, one
 export const STATES = ["one-sided", "recorded", "witnessed", "timestamped", "sealed"];
 const MAX_RECEIPT = 4 * 1024 * 1024;
 const CLOCK_SKEW = 60_000;
-const METASERVICES = ["listMethods", "allowedMethods", "getOpenAPI"];
+// The services every node answers about its members, and the methods by which they need no right.
+const METASERVICES = new Map([["listMethods", ["GET"]], ["allowedMethods", ["GET"]], ["getOpenAPI", ["GET"]], ["accessRequests", ["GET", "POST"]]]);
 const ENDINGS = ["response", "refused", "no-answer", "aborted"];
 
 const loose = { anyOrder: true };
@@ -336,7 +337,8 @@ async function checkRight(checks, receipt, records) {
   for (const record of records.filter(({ kind }) => kind === "request")) {
     await checks.run("right", record.at, () => {
       const { service, endpoint, method, time } = record.fields;
-      if (endpoint === "-" && METASERVICES.includes(decodePart(service.split("/").at(-1)))) return { shown: { endpoint } };
+      const methods = METASERVICES.get(decodePart(service.split("/").at(-1)));
+      if (endpoint === "-" && methods?.includes(method)) return { shown: { endpoint } };
       if (!record.configuration) throw new Unchecked("configuration.unread");
       if (endpoint === "-") throw new Bad("right.none");
       if (!record.configuration.grants(record.fields, Number(time))) throw new Bad("right.missing", { endpoint });
