@@ -1,0 +1,1 @@
+"""The member: what its own people prepare, decide and sign."""
