@@ -1,0 +1,166 @@
+"""The catalogue: members, systems and services as their own signed files describe them, for people who look for one.
+
+Everything here comes from member files and rights pages that were verified before (`survey`). A member that is
+suspended, or whose file cannot be trusted, is not in it. Pure: no disk, no network, no clock. Not here: searching
+(`search`), and any decision about a call, which nodes make from a `Configuration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
+from qaztech.registry.configuration import Configuration, LogEntry, NodeEntry, ServiceType
+from qaztech.registry.forms import Names
+from qaztech.registry.member_file import MemberFile, MemberStatement, ServiceLine
+from qaztech.registry.rights_page import Right, RightsPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A system that may call a service: what, until when (milliseconds), and by which group if by one."""
+
+    client: SubsystemId
+    endpoints: tuple[str, ...]
+    until: int | None
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueService:
+    """A service as its provider signed for it. `disabled` is the notice of one that is switched off."""
+
+    id: ServiceId
+    type: ServiceType
+    names: Names
+    disabled: str | None
+    pages: tuple[RightsPage, ...] = field(repr=False)
+
+    @property
+    def member(self) -> MemberId:
+        """Whose service it is."""
+        return self.id.subsystem.member
+
+    def endpoints(self) -> tuple[str, ...]:
+        """Every endpoint that some right names, by path and method."""
+        found = {endpoint for page in self.pages for right in page.rights for endpoint in right.endpoints}
+        return tuple(sorted(found, key=lambda text: text.partition(" ")[::-1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueMember:
+    """An organisation: its systems and services by code, its nodes, and since when (milliseconds) its logs speak."""
+
+    id: MemberId
+    lineage: str
+    version: int
+    names: Names
+    subsystems: Mapping[SubsystemId, Names]
+    services: tuple[ServiceId, ...]
+    nodes: tuple[NodeId, ...]
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Catalogue:
+    """Everyone and everything in one verified snapshot of the registry. `refused` says what could not be trusted."""
+
+    configuration: Configuration = field(repr=False)
+    members: Mapping[MemberId, CatalogueMember] = field(repr=False)
+    services: Mapping[ServiceId, CatalogueService] = field(repr=False)
+    calls: Mapping[SubsystemId, tuple[ServiceId, ...]] = field(repr=False)
+    """Which services a system may call, where a right names it."""
+    refused: tuple[str, ...] = ()
+
+    def callers(self, service: CatalogueService, now: int) -> Iterator[Caller]:
+        """Who may call a service at this moment; rights of a lineage that is not the client's own are no rights."""
+        for page in service.pages:
+            for right in page.rights:
+                if right.until is not None and right.until <= now:
+                    continue
+                for client, lineage in _holders(page, right):
+                    known = self.members.get(client.member)
+                    if known is not None and known.lineage == lineage:
+                        yield Caller(client=client, endpoints=right.endpoints, until=right.until, group=right.group)
+
+    def logs_of(self, member: MemberId) -> list[LogEntry]:
+        """The logs that speak, or spoke, for a member, oldest first."""
+        return sorted((log for log in self.configuration.logs() if member in log.members), key=lambda log: log.from_)
+
+    def nodes_of(self, member: MemberId) -> tuple[NodeEntry, ...]:
+        """The nodes that serve a member."""
+        return self.configuration.nodes_of(member)
+
+
+def build_catalogue(
+    configuration: Configuration,
+    files: Iterable[MemberFile],
+    pages: Mapping[str, RightsPage],
+    *,
+    refused: Iterable[str] = (),
+) -> Catalogue:
+    """Put the catalogue together from verified files, and pages by hash. Members come in the order of their names."""
+    members: dict[MemberId, CatalogueMember] = {}
+    services: dict[ServiceId, CatalogueService] = {}
+    for file in sorted(files, key=lambda file: str(file.member)):
+        mine = [_service(line, pages) for line in file.statement.services]
+        services.update((service.id, service) for service in mine)
+        members[file.member] = _member(file, configuration, [service.id for service in mine])
+    return Catalogue(
+        configuration=configuration,
+        members=MappingProxyType(members),
+        services=MappingProxyType(services),
+        calls=MappingProxyType(_calls(services.values())),
+        refused=tuple(refused),
+    )
+
+
+def _service(line: ServiceLine, pages: Mapping[str, RightsPage]) -> CatalogueService:
+    found = (pages.get(reference.sha256) for reference in line.rights)
+    return CatalogueService(
+        id=ServiceId.parse(line.id),
+        type=line.type,
+        names=line.names,
+        disabled=line.disabled,
+        pages=tuple(page for page in found if page is not None and page.service == line.id),
+    )
+
+
+def _member(file: MemberFile, configuration: Configuration, services: list[ServiceId]) -> CatalogueMember:
+    statement = file.statement
+    return CatalogueMember(
+        id=file.member,
+        lineage=file.lineage,
+        version=file.version,
+        names=statement.names,
+        subsystems=MappingProxyType(
+            {SubsystemId.parse(f"{statement.member}/{line.code}"): line.names for line in statement.subsystems}
+        ),
+        services=tuple(services),
+        nodes=tuple(node.id for node in configuration.nodes_of(file.member)),
+        since=_since(statement),
+    )
+
+
+def _since(statement: MemberStatement) -> int:
+    return min((log.from_ for log in statement.logs), default=statement.issued)
+
+
+def _holders(page: RightsPage, right: Right) -> Iterator[tuple[SubsystemId, str]]:
+    if right.client is not None and right.lineage is not None:
+        yield SubsystemId.parse(right.client), right.lineage
+    else:
+        for member in page.groups[right.group or ""]:
+            yield SubsystemId.parse(member.client), member.lineage
+
+
+def _calls(services: Iterable[CatalogueService]) -> dict[SubsystemId, tuple[ServiceId, ...]]:
+    found: dict[SubsystemId, dict[ServiceId, None]] = {}
+    for service in services:
+        for page in service.pages:
+            for right in page.rights:
+                for client, _ in _holders(page, right):
+                    found.setdefault(client, {})[service.id] = None
+    return {client: tuple(called) for client, called in found.items()}

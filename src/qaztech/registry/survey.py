@@ -1,0 +1,156 @@
+"""The whole country, fetched and verified from the anchor on, for a process that shows it: the portal, the centre.
+
+A node fetches what it decides by (`client`); a survey fetches every member file and every rights page, and believes
+the registry no more than a node does: The Update Framework, each member's own signature, pins, the proof that the
+snapshot is in the registry's witnessed log. It grants nothing and is asked by no node. The last good view is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from qaztech.core.errors import Error, NotFound
+from qaztech.core.ids import MemberId
+from qaztech.core.time import Clock
+from qaztech.evidence.proof import MAX_PROOF_BYTES
+from qaztech.registry.anchor import Anchor
+from qaztech.registry.archive import Archive
+from qaztech.registry.catalogue import Catalogue, build_catalogue
+from qaztech.registry.configuration import build_configuration
+from qaztech.registry.directory import DIRECTORY, INSTANCE, Listing, parse_directory, parse_instance
+from qaztech.registry.gather import Gathering, Parsed
+from qaztech.registry.metadata import first_root
+from qaztech.registry.mirror import Fetcher, Mirror, MirrorLimits
+from qaztech.registry.pins import Pins
+from qaztech.registry.snapshot_proof import check_snapshot_proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyLimits:
+    """How much of a country is taken in; what is beyond is left out and said so."""
+
+    members: int = 20_000
+    mirror: MirrorLimits = field(default_factory=MirrorLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """One verified view: the catalogue, when it was last confirmed (milliseconds), and whether witnesses saw it."""
+
+    catalogue: Catalogue
+    confirmed: int
+    proven: bool
+    problem: str | None = None
+    """Code of the error by which the last attempt to follow the registry failed."""
+
+
+class Surveyor:
+    """Follows the whole country. `refresh` is for one thread; `survey` may be read from any."""
+
+    def __init__(
+        self, *, anchor: Anchor, directory: Path, fetcher: Fetcher, clock: Clock, limits: SurveyLimits | None = None
+    ) -> None:
+        first_root(anchor.root)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._anchor = anchor
+        self._clock = clock
+        self._fetcher = fetcher
+        self._limits = limits or SurveyLimits()
+        self._archive = Archive(directory)
+        self._mirror = Mirror(root=anchor.root, archive=self._archive, fetcher=fetcher, limits=self._limits.mirror)
+        self._pins = Pins(directory / "pins.json", {})
+        self._parsed: Mapping[str, Parsed] = {}
+        self._again_at = 0
+        self._survey: Survey | None = None
+        self._problem: str | None = None
+
+    @property
+    def survey(self) -> Survey | None:
+        """The last good view; None before there was one."""
+        return self._survey
+
+    @property
+    def problem(self) -> str | None:
+        """Code of the error of the last attempt, if it failed."""
+        return self._problem
+
+    def load(self) -> Survey:
+        """Start from what is on disk, without the network. Raises `Untrusted` or `Unavailable`."""
+        now = self._clock.now()
+        self._mirror.load(now)
+        version, _ = self._mirror.snapshot
+        proven = self._archive.proof(version) is not None
+        self._survey = Survey(catalogue=self._build(now), confirmed=0, proven=proven, problem="registry.unavailable")
+        return self._survey
+
+    def refresh(self) -> Survey:
+        """Follow the registry once; raises what went wrong, and the view of before stays."""
+        now = self._clock.now()
+        try:
+            self._mirror.update(now)
+            before = self._survey
+            catalogue = before.catalogue if before is not None and not self._stale(before, now) else self._build(now)
+        except Error as exc:
+            self._problem = exc.code
+            if self._survey is not None:
+                self._survey = replace(self._survey, problem=exc.code)
+            raise
+        self._problem = None
+        self._survey = Survey(catalogue=catalogue, confirmed=now, proven=self._is_proven())
+        return self._survey
+
+    def _stale(self, survey: Survey, now: int) -> bool:
+        configuration = survey.catalogue.configuration
+        same = (configuration.snapshot_version, configuration.snapshot_hash) == self._mirror.snapshot
+        return not same or now >= self._again_at or bool(survey.catalogue.refused)
+
+    def _build(self, now: int) -> Catalogue:
+        everyone = _Everyone()
+        work = Gathering(mirror=self._mirror, pins=self._pins, own=everyone, now=now, parsed=self._parsed)
+        listing = work.target(DIRECTORY, parse_directory)
+        instance = work.target(INSTANCE, parse_instance)
+        work.members(_listed(listing, self._limits.members))
+        work.rights()
+        self._pins.save()
+        self._parsed = work.parsed
+        self._again_at = min((file.statement.expires for file in work.files.values()), default=2**62)
+        files = sorted(work.files.values(), key=lambda file: self._pins.order(file.member))
+        configuration = build_configuration(
+            instance=self._anchor.instance,
+            snapshot=self._mirror.snapshot,
+            expires=self._mirror.expires,
+            files=files,
+            pages={},  # who may call is read from the pages themselves: no decision is made here
+            listing=listing,
+            instance_file=instance,
+        )
+        return build_catalogue(configuration, files, work.pages, refused=work.refused)
+
+    def _is_proven(self) -> bool:
+        """Whether the snapshot is in the registry's witnessed log; asked for until it is."""
+        version, digest = self._mirror.snapshot
+        if self._archive.proof(version) is not None:
+            return True
+        try:
+            proof = self._fetcher.fetch(f"snapshots/{version}/proof", MAX_PROOF_BYTES)
+            check_snapshot_proof(proof, version, digest, self._anchor)
+        except NotFound:
+            return False
+        except Error as exc:
+            self._problem = exc.code
+            return False
+        self._archive.put_proof(version, proof)
+        return True
+
+
+class _Everyone(frozenset[MemberId]):
+    """A set that every member is in: all rights pages are taken up."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def _listed(listing: Listing | None, limit: int) -> list[MemberId]:
+    return [member.id for member in listing.members[:limit]] if listing is not None else []
