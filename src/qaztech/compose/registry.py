@@ -52,6 +52,8 @@ class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     timestamp_seconds: float = 600.0
     # How often what is published is signed to still hold; the design says at least hourly.
     renew_seconds: float = 60.0
+    # How long node certificates are valid. Nodes renew theirs at two thirds of it.
+    certificate_days: float = 365.0
 
 
 class _RegistryProcess:
@@ -87,7 +89,7 @@ class _RegistryProcess:
             log=self._log.log,
             witnessed=self._witnessed,
             witness=self._witness(directory, registry, anchor),
-            authority=_authority(directory),
+            authority=_authority(directory, settings.certificate_days),
             token_hash=bytes.fromhex((directory / "management.hash").read_text().strip()),
             clock=clock,
         )
@@ -144,9 +146,9 @@ class _RegistryProcess:
         self._store.close()
 
 
-def _authority(directory: Path) -> Authority | None:
+def _authority(directory: Path, days: float) -> Authority | None:
     key = directory / "ca.key"
-    return Authority.load(key.read_bytes(), (directory / "ca.pem").read_bytes()) if key.exists() else None
+    return Authority.load(key.read_bytes(), (directory / "ca.pem").read_bytes(), days=days) if key.exists() else None
 
 
 async def run_registry(path: Path, stop: asyncio.Event) -> None:

@@ -6,11 +6,11 @@ refuse as well. Not here: signing and writing what follows from a decision (`pub
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from qaztech.core.errors import Conflict, Malformed, NotFound, Untrusted
+from qaztech.core.errors import Conflict, Forbidden, Malformed, NotFound, Untrusted
 from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
@@ -95,6 +95,25 @@ class Registry:
             self._store.drop_pages(_pages(known.file) - self._named_pages())
         return file
 
+    def accept_submission(self, envelope: bytes, pages: Iterable[bytes]) -> MemberFile:
+        """Accept a member file with the pages it names; whoever sends them: the signature says whose they are.
+
+        Pages that the file does not name are not kept, nor those of a file that is refused.
+        """
+        file = verify_member_file(envelope)
+        self._of(str(file.member))
+        wanted, kept = _pages(file), []
+        for content in pages:
+            digest = sha256(content).hexdigest()
+            if digest in wanted and self._store.page(digest) is None:
+                self.accept_rights_page(content)
+                kept.append(digest)
+        try:
+            return self.accept_member_file(envelope)
+        except BaseException:
+            self._store.drop_pages(kept)
+            raise
+
     def accept_rights_page(self, content: bytes) -> str:
         """Keep a rights page until a member file names it; returns its hash."""
         page = parse_rights_page(content)
@@ -125,6 +144,15 @@ class Registry:
         """Raise unless the node's member is admitted and not suspended."""
         if self._of(str(node.member)).suspended:
             raise Conflict("registry.suspended", "the member is suspended", at="registry")
+
+    def may_renew(self, node: NodeId, spki: bytes) -> None:
+        """Raise unless the node's member, which is not suspended, names this TLS key for it, and it is not revoked."""
+        self.may_have_certificate(node)
+        file, key = self._of(str(node.member)).file, base64(spki)
+        if file is None or not any((n.id, n.tls) == (str(node), key) for n in file.statement.nodes):
+            raise Forbidden("certificate.unnamed", "its member names no such TLS key for this node", at="registry")
+        if key in self._store.revoked_tls():
+            raise Forbidden("certificate.revoked", "this TLS key is revoked", at="registry")
 
     # What follows from them --------------------------------------------------------------------------------------
 
@@ -167,6 +195,26 @@ class Registry:
             id_: (known.lineage, known.suspended, known.file.version if known.file else 0)
             for id_, known in self._known.items()
         }
+
+    def names(self) -> Iterator[tuple[str, str, Names]]:
+        """Every member's id, lineage and names."""
+        for id_, known in self._known.items():
+            yield id_, known.lineage, known.names
+
+    def file_of(self, member: MemberId) -> MemberFile | None:
+        """The accepted file of an admitted member that is not suspended, if there is one. Raises `NotFound`."""
+        known = self._of(str(member))
+        return None if known.suspended else known.file
+
+    def knows_key(self, tls: bytes, origins: Iterable[str]) -> bool:
+        """Whether any member's file names this TLS key (SHA-256 of SPKI) or one of these logs."""
+        text, wanted = base64(tls), set(origins)
+        return any(
+            any(node.tls == text for node in known.file.statement.nodes)
+            or any(log.origin in wanted for log in known.file.statement.logs)
+            for known in self._known.values()
+            if known.file is not None
+        )
 
     def _remember(self, id_: str) -> None:
         member = self._of_store(id_)

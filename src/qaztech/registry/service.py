@@ -29,6 +29,7 @@ from qaztech.evidence.witness import Witness
 from qaztech.registry.directory import DIRECTORY
 from qaztech.registry.forms import Names, base64, bytes32
 from qaztech.registry.publisher import Publisher
+from qaztech.registry.renewal import RenewalRequest, Renewals
 from qaztech.registry.store import RegistryStore
 from qaztech.runtime.shell import ShellLimits, application, read_json, require_operator
 from qaztech.trust.certificates import Authority
@@ -103,6 +104,7 @@ class RegistryService:
         self._authority = authority
         self._token_hash = token_hash
         self._clock = clock
+        self._renewals = Renewals(self._registry, authority, clock)
 
     def app(self, limits: ShellLimits | None = None) -> ASGIApp:
         """The ASGI application."""
@@ -123,6 +125,7 @@ class RegistryService:
                 Route("/anchor", self._get_anchor),
                 Route("/directory", self._directory),
                 Route("/health", self._health),
+                Route("/certificates/renew", self._renew, methods=["POST"]),
                 Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
                 Route("/witness/{path:path}", self._seen_checkpoint),
                 Route("/manage/status", self._operator(self._status)),
@@ -182,6 +185,10 @@ class RegistryService:
         published = self._publisher.publication.published
         status = 200 if published is not None else 503
         return JSONResponse({"ready": published is not None}, status_code=status)
+
+    async def _renew(self, request: Request) -> Response:
+        certificate = self._renewals.renew(await read_json(request, RenewalRequest))
+        return JSONResponse({"certificate": certificate.decode()}, status_code=201)
 
     async def _add_checkpoint(self, request: Request) -> Response:
         if self._witness is None:

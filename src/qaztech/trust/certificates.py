@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from qaztech.core.errors import Malformed, Untrusted
+from qaztech.core.errors import Error, Malformed, Untrusted
 from qaztech.core.ids import NodeId
 
 URI_SCHEME = "qaztech:"
@@ -26,8 +27,16 @@ ALPN = "qaztech/1"
 CA_DAYS = 3650
 NODE_DAYS = 365
 _DAY = timedelta(days=1)
-# Clocks of nodes may run behind the authority's.
+# Clocks of nodes may run behind the authority's; of a short life no more than this part goes to that.
 _BACKDATED = timedelta(minutes=5)
+_BACKDATED_PART = 100
+
+
+class Period(NamedTuple):
+    """From when until when a certificate is valid, in milliseconds since 1970."""
+
+    begins: int
+    ends: int
 
 
 def generate_key() -> ec.EllipticCurvePrivateKey:
@@ -65,13 +74,64 @@ def spki_hash(cert_der: bytes) -> bytes:
 def certificate_end(file: Path) -> int:
     """When the certificate in a PEM file ends, in milliseconds since 1970. Raises `Malformed`, also for no file."""
     try:
-        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        return certificate_period(file.read_bytes()).ends
     except FileNotFoundError as exc:
         detail = f"there is no {file}: have the registry certify tls.csr (qaztech registry certificate)"
         raise Malformed("certificate.malformed", detail) from exc
-    except ValueError as exc:
+    except Malformed as exc:
         raise Malformed("certificate.malformed", f"{file} is not a certificate in PEM") from exc
-    return int(certificate.not_valid_after_utc.timestamp() * 1000)
+
+
+def certificate_period(data: bytes) -> Period:
+    """The period of the first certificate in PEM, or of one in DER; raises `Malformed`."""
+    return _period(_certificate(data))
+
+
+def certificate_spki(data: bytes) -> bytes:
+    """SHA-256 of the public key (SPKI) of the first certificate in PEM; raises `Malformed`."""
+    return _spki(_certificate(data).public_key())
+
+
+def check_issued(pem: bytes, *, spki: bytes, node: NodeId, authorities: Iterable[str], now: int) -> Period:
+    """The period of a certificate that is this node's, for this key, by one of these authorities, and valid now.
+
+    `spki` is the SHA-256 of the key's SPKI, `authorities` are PEM, `now` in milliseconds. Raises `Untrusted`.
+    """
+    try:
+        certificate = _certificate(pem)
+        right = _spki(certificate.public_key()) == spki
+        named = node_of(certificate.public_bytes(serialization.Encoding.DER)) == node
+    except Error as exc:
+        raise Untrusted("certificate.answer", "what the registry gave is no node's certificate", at="registry") from exc
+    if not right or not named:
+        raise Untrusted("certificate.answer", "the certificate is for another key or another node", at="registry")
+    if not any(_issued_by(certificate, authority) for authority in authorities):
+        raise Untrusted("certificate.answer", "no authority of the instance issued the certificate", at="registry")
+    period = _period(certificate)
+    if not period.begins <= now < period.ends:
+        raise Untrusted("certificate.answer", "the certificate is not valid now: are both clocks right?", at="registry")
+    return period
+
+
+def _certificate(data: bytes) -> x509.Certificate:
+    try:
+        is_pem = data.lstrip().startswith(b"-----")
+        return x509.load_pem_x509_certificate(data) if is_pem else x509.load_der_x509_certificate(data)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise Malformed("certificate.malformed", "this is not an X.509 certificate") from exc
+
+
+def _period(certificate: x509.Certificate) -> Period:
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return Period(int(begins.timestamp() * 1000), int(ends.timestamp() * 1000))
+
+
+def _issued_by(certificate: x509.Certificate, authority_pem: str) -> bool:
+    try:
+        certificate.verify_directly_issued_by(_certificate(authority_pem.encode()))
+    except (Error, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def key_spki_hash(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -93,6 +153,35 @@ def certificate_request(key: ec.EllipticCurvePrivateKey, node: NodeId) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+class VerifiedRequest(NamedTuple):
+    """A certificate request that its own key signed, for a node that its URI names; made by `verify_request` only."""
+
+    spki: bytes
+    """SHA-256 of its key's SPKI."""
+    public: ec.EllipticCurvePublicKey
+
+    def signed(self, signature: bytes, statement: bytes) -> bool:
+        """Whether the request's key made this signature (ECDSA, SHA-256, DER) over a statement."""
+        try:
+            self.public.verify(signature, statement, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def verify_request(request_pem: bytes, node: NodeId) -> VerifiedRequest:
+    """A request for a certificate of this node; raises `Malformed` or `Untrusted`."""
+    public = _verified_request(request_pem, node).public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise Untrusted("certificate.request", "a node's TLS key is an EC key", at="registry")
+    return VerifiedRequest(_spki(public), public)
+
+
+def sign_with(key: ec.EllipticCurvePrivateKey, statement: bytes) -> bytes:
+    """An ECDSA signature (SHA-256, DER) over a statement, to prove that one has the key."""
+    return key.sign(statement, ec.ECDSA(hashes.SHA256()))
+
+
 def node_of(cert_der: bytes) -> NodeId:
     """The node a certificate was issued to, from its URI; raises `Malformed`."""
     try:
@@ -108,9 +197,12 @@ def node_of(cert_der: bytes) -> NodeId:
 class Authority:
     """The instance's certificate authority: a self-signed root that issues node certificates."""
 
-    def __init__(self, *, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    def __init__(
+        self, *, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, days: float = NODE_DAYS
+    ) -> None:
         self._key = key
         self._certificate = certificate
+        self._days = days
 
     @classmethod
     def create(cls, instance: str, now: int) -> Authority:
@@ -128,13 +220,13 @@ class Authority:
         return cls(key=key, certificate=certificate)
 
     @classmethod
-    def load(cls, key_pem_: bytes, certificate_pem: bytes) -> Authority:
-        """An authority from its two PEM files' contents; raises `Malformed`."""
+    def load(cls, key_pem_: bytes, certificate_pem: bytes, *, days: float = NODE_DAYS) -> Authority:
+        """An authority from its two PEM files' contents; its certificates are valid for `days`. Raises `Malformed`."""
         try:
             certificate = x509.load_pem_x509_certificate(certificate_pem)
         except ValueError as exc:
             raise Malformed("certificate.malformed", "this is not a PEM certificate") from exc
-        return cls(key=load_key(key_pem_), certificate=certificate)
+        return cls(key=load_key(key_pem_), certificate=certificate, days=days)
 
     @property
     def certificate_pem(self) -> bytes:
@@ -146,15 +238,12 @@ class Authority:
         """The root's private key, PEM."""
         return key_pem(self._key)
 
-    def issue(self, request_pem: bytes, node: NodeId, now: int, *, days: int = NODE_DAYS) -> bytes:
+    def issue(self, request_pem: bytes, node: NodeId, now: int, *, days: float | None = None) -> bytes:
         """A node certificate (PEM) for a request whose key signed it and whose URI is this node's."""
-        request = _verified_request(request_pem, node)
-        public = request.public_key()
-        if not isinstance(public, ec.EllipticCurvePublicKey):
-            raise Untrusted("certificate.request", "a node's TLS key is an EC key", at="registry")
+        public = verify_request(request_pem, node).public
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
-            _builder(_subject(node.code), public, _moment(now), days)
+            _builder(_subject(node.code), public, _moment(now), self._days if days is None else days)
             .issuer_name(self._certificate.subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)
@@ -216,15 +305,16 @@ def _verified_request(pem: bytes, node: NodeId) -> x509.CertificateSigningReques
 
 
 def _builder(
-    subject: x509.Name, public: ec.EllipticCurvePublicKey, start: datetime, days: int
+    subject: x509.Name, public: ec.EllipticCurvePublicKey, start: datetime, days: float
 ) -> x509.CertificateBuilder:
+    life = days * _DAY
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start - _BACKDATED)
-        .not_valid_after(start + days * _DAY)
+        .not_valid_before(start - min(_BACKDATED, life / _BACKDATED_PART))
+        .not_valid_after(start + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
 
