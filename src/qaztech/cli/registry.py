@@ -190,6 +190,9 @@ def _settings(args: argparse.Namespace, witness: str) -> str:
             f"witness = {json.dumps(witness)}",
             "# How often its log is witnessed.",
             f"witnessing_seconds = {args.witnessing_seconds}",
+            "# Whose signatures may bind an organisation to its member key. The test authority beside this file proves",
+            "# nothing: replace it before a real organisation applies.",
+            'national_test = ["national-test.pem"]',
             "",
         ]
     )

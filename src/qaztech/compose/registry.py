@@ -21,19 +21,24 @@ from qaztech.node.journal import WITNESSED
 from qaztech.node.own_log import OwnLog
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import Anchor, parse_anchor
+from qaztech.registry.applications import JOINING, Applications
 from qaztech.registry.directory import InstanceSettings
+from qaztech.registry.enrolments import Enrolments
+from qaztech.registry.joining import Joining
 from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.registry.keys import RegistryKeys
 from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.service import RegistryService
 from qaztech.registry.store import RegistryStore
+from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
 from qaztech.runtime.telemetry import log_error
 from qaztech.trust.certificates import Authority
 from qaztech.trust.keys import MlDsa44Key
+from qaztech.trust.national import TestVerifier
 
 logger = logging.getLogger("qaztech.registry")
 
@@ -46,6 +51,10 @@ class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     anchor: str
     host: str = "127.0.0.1"
     port: int = 8401
+    # URL of the database for what is not published (applications, enrolments, people); empty: a SQLite file.
+    database: str = ""
+    # Certificates (PEM files) of the authorities whose signatures may bind an organisation to its member key.
+    national_test: list[str] = []
     # Key name of the registry's own witness; empty: it runs none.
     witness: str = ""
     witnessing_seconds: float = 30.0
@@ -81,15 +90,24 @@ class _RegistryProcess:
         self.witnessing = Witnessing(
             log=self._log, policy=anchor.policy, keys=keys, hybrid=hybrid, post=Outbound().post, get=get, clock=clock
         )
+        self._engine = open_database(settings.database or sqlite_url(directory / "joining.db"), JOINING)
+        authority = _authority(directory, settings.certificate_days)
+        national = TestVerifier([(path.parent / name).read_bytes() for name in settings.national_test])
         self.service = RegistryService(
             publisher=self.publisher,
+            joining=Joining(
+                applications=Applications(engine=self._engine, registry=registry, national=national, clock=clock),
+                enrolments=Enrolments(engine=self._engine, registry=registry, authority=authority, clock=clock),
+                publisher=self.publisher,
+                clock=clock,
+            ),
             store=self._store,
             published=directory / "tuf",
             anchor=self._anchor_bytes,
             log=self._log.log,
             witnessed=self._witnessed,
             witness=self._witness(directory, registry, anchor),
-            authority=_authority(directory, settings.certificate_days),
+            authority=authority,
             token_hash=bytes.fromhex((directory / "management.hash").read_text().strip()),
             clock=clock,
         )
@@ -144,6 +162,7 @@ class _RegistryProcess:
         await self.sequencer.close()
         self._log.log.close()
         self._store.close()
+        self._engine.dispose()
 
 
 def _authority(directory: Path, days: float) -> Authority | None:

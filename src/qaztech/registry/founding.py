@@ -6,6 +6,7 @@ What it makes in the registry's folder:
     ca.key, ca.pem              the authority for node certificates
     log.key, log.ml-dsa.key     the keys of the registry's own log
     witness.key, …              those of its own witness, if it runs one
+    national-test.key, .pem     a test authority of national signatures, for countries that are no real ones
     management.token, .hash     what the operator shows the management API, and what that compares it with
     registry.db, tuf/, log/     its state, what is published of it, and the log of all that was published
 
@@ -38,6 +39,7 @@ from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.store import RegistryStore
 from qaztech.trust.certificates import Authority
+from qaztech.trust.national import TestAuthority
 
 BIN_BITS = 4
 
@@ -75,6 +77,9 @@ class Founding:
         write_private(directory / "ca.key", self._authority.key_pem)
         write_file(directory / "ca.pem", self._authority.certificate_pem)
         self.registry.add_authority(self._authority.certificate_pem.decode())
+        national = TestAuthority.create(clock.now())
+        write_private(directory / "national-test.key", national.key)
+        write_file(directory / "national-test.pem", national.certificate)
         self._log_keys = create_log_keys(directory, charter.instance, hybrid=charter.hybrid)
         token = secrets.token_urlsafe(24)
         write_private(directory / "management.token", token.encode())

@@ -28,6 +28,7 @@ from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
 from qaztech.registry.directory import DIRECTORY
 from qaztech.registry.forms import Names, base64, bytes32
+from qaztech.registry.joining import Joining
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.renewal import RenewalRequest, Renewals
 from qaztech.registry.store import RegistryStore
@@ -92,8 +93,10 @@ class RegistryService:
         authority: Authority | None,
         token_hash: bytes,
         clock: Clock,
+        joining: Joining | None = None,
     ) -> None:
         self._publisher = publisher
+        self._joining = joining
         self._registry = publisher.registry
         self._store = store
         self._published = published
@@ -129,10 +132,22 @@ class RegistryService:
                 Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
                 Route("/witness/{path:path}", self._seen_checkpoint),
                 Route("/manage/status", self._operator(self._status)),
+                *self._joining_routes(),
                 *(Route(f"/manage/{name}", self._operator(handle), methods=["POST"]) for name, handle in manage),
             ],
             limits,
         )
+
+    def _joining_routes(self) -> list[Route]:
+        joining = self._joining
+        if joining is None:
+            return []
+        return [
+            *joining.routes(),
+            Route("/manage/applications", self._operator(joining.list_applications)),
+            Route("/manage/applications/{id}", self._operator(joining.show_application)),
+            Route("/manage/applications/{id}", self._operator(joining.decide), methods=["POST"]),
+        ]
 
     # What nodes fetch. Plain functions: Starlette runs them in threads, for they read files. ----------------------
 

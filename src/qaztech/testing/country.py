@@ -316,6 +316,7 @@ class _Founding:
             f"port = {ports.registry}",
             f'witness = "{HOST}/witness/registry"',
             f"witnessing_seconds = {self._options.witnessing_seconds}",
+            'national_test = ["national-test.pem"]',
         ]
         write_file(self._home / "registry" / "registry.toml", ("\n".join(registry) + "\n").encode())
         witness = [

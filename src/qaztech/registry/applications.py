@@ -1,0 +1,188 @@
+"""Applications and what became of them: kept for good, decided once, by a person with a name.
+
+The envelope holds the contact and who signed for the organisation: personal data, which stays in this database and goes
+to no log. Not here: proving an application (`application`), admitting (`admission`), who may decide (the caller).
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, select
+
+from qaztech.core.errors import Conflict, Limited, Malformed, NotFound
+from qaztech.core.time import Clock
+from qaztech.registry.admission import Registry
+from qaztech.registry.application import Application, Listed, findings, verify_application
+from qaztech.registry.forms import Names
+from qaztech.trust.national import NationalVerifier
+
+State = Literal["submitted", "admitted", "refused", "withdrawn"]
+MAX_OPEN = 2000
+MAX_REASON = 1000
+
+JOINING = MetaData()
+_application = Table(
+    "application",
+    JOINING,
+    Column("id", String(32), primary_key=True),
+    Column("member", String(300), nullable=False, index=True),
+    Column("lineage", String(64), nullable=False),
+    Column("kk", Text, nullable=False),
+    Column("ru", Text, nullable=False),
+    Column("en", Text, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received", BigInteger, nullable=False, index=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("decided", BigInteger),
+    Column("decided_by", String(100)),
+    Column("reason", Text),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """An application as the registry keeps it. `version` counts its changes; `reason` is what the applicant is told."""
+
+    id: str
+    member: str
+    lineage: str
+    names: Names
+    received: int
+    state: State
+    version: int
+    decided: int | None
+    decided_by: str | None
+    reason: str | None
+    envelope: bytes
+
+
+class Applications:
+    """All applications of a registry. Each method is one transaction."""
+
+    def __init__(self, *, engine: Engine, registry: Registry, national: NationalVerifier, clock: Clock) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._national = national
+        self._clock = clock
+
+    def submit(self, envelope: bytes) -> Filed:
+        """Take an application in. Raises `Malformed`, `Untrusted`, `Conflict` and `Limited`.
+
+        Sent again unchanged it is the one that is there; another for the same member and key replaces one still open.
+        """
+        now = self._clock.now()
+        application = self._verified(envelope, now)
+        known = self._registry.members().get(str(application.member))
+        if known is not None and known[0] == application.lineage:
+            raise Conflict("registry.admitted", "this member is admitted with this lineage already", at="registry")
+        with self._engine.begin() as db:
+            rows = db.execute(select(_application).where(_application.c.state == "submitted")).all()
+            mine = [r for r in rows if (r.member, r.lineage) == (str(application.member), application.lineage)]
+            for row in mine:
+                if row.envelope == envelope:
+                    return _filed(row)
+            if len(rows) - len(mine) >= MAX_OPEN:
+                raise Limited("application.too-many", "too many applications are open; try again later", at="registry")
+            for row in mine:
+                db.execute(
+                    _application.update()
+                    .where(_application.c.id == row.id)
+                    .values(state="withdrawn", version=row.version + 1, decided=now, reason="a newer one came")
+                )
+            names = application.names
+            id_ = secrets.token_hex(16)
+            values = {
+                "id": id_, "member": str(application.member), "lineage": application.lineage,
+                "kk": names.kk, "ru": names.ru, "en": names.en, "envelope": envelope, "received": now,
+                "state": "submitted", "version": 1,
+            }  # fmt: skip
+            db.execute(_application.insert().values(values))
+            return self._one(db, id_)
+
+    def get(self, id_: str) -> Filed:
+        """One application; raises `NotFound`. The id is a secret of the applicant."""
+        with self._engine.begin() as db:
+            return self._one(db, id_)
+
+    def newest(self, *, state: State | None = None, limit: int = 500) -> list[Filed]:
+        """The newest applications first."""
+        query = select(_application).order_by(_application.c.received.desc()).limit(limit)
+        if state is not None:
+            query = query.where(_application.c.state == state)
+        with self._engine.begin() as db:
+            return [_filed(row) for row in db.execute(query)]
+
+    def opened(self, filed: Filed) -> Application:
+        """What stands in an application: for those who decide."""
+        return self._verified(filed.envelope, filed.received)
+
+    def findings(self, filed: Filed) -> list[str]:
+        """What an operator must look at before deciding."""
+        members = [Listed(id=id_, lineage=lineage, names=names) for id_, lineage, names in self._registry.names()]
+        with self._engine.begin() as db:
+            rows = db.execute(select(_application).where(_application.c.state == "submitted")).all()
+        members += [
+            Listed(id=row.member, lineage=row.lineage, names=Names(kk=row.kk, ru=row.ru, en=row.en))
+            for row in rows
+            if row.id != filed.id
+        ]
+        return findings(self.opened(filed), members)
+
+    def decide(self, id_: str, *, version: int, admit: bool, by: str, reason: str) -> Filed:
+        """Admit or refuse; `version` is the one the operator saw. Raises `Conflict` when it has changed since.
+
+        Run it as a decision of the `Publisher`: what it admits is published then.
+        """
+        if len(reason) > MAX_REASON or not all(c.isprintable() or c == "\n" for c in reason):
+            raise Malformed("application.reason", f"a reason has at most {MAX_REASON} printable characters")
+        if not admit and not reason.strip():
+            raise Malformed("application.reason", "say why it is refused: the applicant is told")
+        with self._engine.begin() as db:
+            filed = self._one(db, id_)
+            if filed.state != "submitted" or filed.version != version:
+                raise Conflict("application.changed", f"the application is {filed.state} by now", at="registry")
+            if admit:
+                application = self.opened(filed)
+                known = self._registry.members().get(filed.member)
+                if known is None or known[0] != filed.lineage:  # else a decision that was cut short is ended here
+                    self._registry.admit(application.member, application.lineage, application.names)
+            db.execute(
+                _application.update()
+                .where(_application.c.id == id_)
+                .values(
+                    state="admitted" if admit else "refused", version=version + 1, decided=self._clock.now(),
+                    decided_by=by, reason=reason,
+                )
+            )  # fmt: skip
+            return self._one(db, id_)
+
+    def withdraw(self, id_: str) -> Filed:
+        """The applicant changes its mind."""
+        with self._engine.begin() as db:
+            filed = self._one(db, id_)
+            if filed.state != "submitted":
+                raise Conflict("application.changed", f"the application is {filed.state} by now", at="registry")
+            values = {"state": "withdrawn", "version": filed.version + 1, "decided": self._clock.now()}
+            db.execute(_application.update().where(_application.c.id == id_).values(values))
+            return self._one(db, id_)
+
+    def _verified(self, envelope: bytes, now: int) -> Application:
+        return verify_application(envelope, instance=self._registry.instance, national=self._national, now=now)
+
+    def _one(self, db: Any, id_: str) -> Filed:
+        row = db.execute(select(_application).where(_application.c.id == id_)).one_or_none()
+        if row is None:
+            raise NotFound("application.unknown", "there is no such application", at="registry")
+        return _filed(row)
+
+
+def _filed(row: Any) -> Filed:
+    return Filed(
+        id=row.id, member=row.member, lineage=row.lineage, names=Names(kk=row.kk, ru=row.ru, en=row.en),
+        received=row.received, state=row.state, version=row.version, decided=row.decided, decided_by=row.decided_by,
+        reason=row.reason, envelope=bytes(row.envelope),
+    )  # fmt: skip
