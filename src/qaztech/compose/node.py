@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from qaztech.compose.node_members import LimitFiles, build_desks
 from qaztech.compose.witness import known_logs, want_everyone
 from qaztech.core.errors import Error
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
@@ -30,6 +31,7 @@ from qaztech.node.events import Events
 from qaztech.node.http_client import ClientLimits, HttpClient
 from qaztech.node.http_server import HttpServer, ServerLimits
 from qaztech.node.incidents import Incidents
+from qaztech.node.limits import CallCounts
 from qaztech.node.link import Link, LinkHandler
 from qaztech.node.management import Management
 from qaztech.node.node import Node, Parts
@@ -95,10 +97,7 @@ class NodeBuilder:
             clock=clock, configuration=client.configuration, journal=own, loop=loop, limits=self._limits(),
             finished=self._events.finished, replays=ReplayGuard(accepted.all()),
         )  # fmt: skip
-        systems = Systems(
-            systems=self._systems(), configuration=client.configuration, clock=clock, spool=self._directory / "spool"
-        )
-        (self._directory / "spool").mkdir(exist_ok=True)
+        systems, limit_files = self._provided(client)
         witnessing = Witnessing(
             log=own, policy=anchor.policy, keys=keys, hybrid=hybrid, post=outbound.post, get=get, clock=clock
         )
@@ -160,7 +159,13 @@ class NodeBuilder:
             fresh = read_settings(self._path, NodeSettings)
             self.settings = fresh
             rules[0] = self._rules()
-            systems.systems = self._systems()
+            systems.systems, systems.desks = self._systems(), build_desks(fresh.members)
+            systems.limits.access_requests = fresh.exchange.access_requests_a_minute
+            limit_files.use(fresh.members)
+
+        def refreshed() -> bool:
+            limit_files.look()
+            return bool(settings.witness.name) and want_everyone(client)
 
         node = Node(
             Parts(
@@ -178,7 +183,7 @@ class NodeBuilder:
                 ),
                 timestamping=timestamping, reload=reload, certificate_ends=certificate_end(self._directory / "tls.pem"),
                 free=self._free,
-                refreshed=(lambda: want_everyone(client)) if settings.witness.name else (lambda: False),
+                refreshed=refreshed,
             )
         )  # fmt: skip
         nodes.append(node)
@@ -239,6 +244,19 @@ class NodeBuilder:
             max_header_bytes=edge.max_header_bytes,
             max_target_bytes=edge.max_target_bytes,
         )
+
+    def _provided(self, client: ConfigurationClient) -> tuple[Systems, LimitFiles]:
+        """The systems and desks of this node's members, and the files that say how often these may be called."""
+        counts = CallCounts(access_requests=self.settings.exchange.access_requests_a_minute)
+        files = LimitFiles(counts, self._resolve)
+        files.use(self.settings.members)
+        spool = self._directory / "spool"
+        spool.mkdir(exist_ok=True)
+        systems = Systems(
+            systems=self._systems(), configuration=client.configuration, clock=self._clock, spool=spool,
+            desks=build_desks(self.settings.members), limits=counts,
+        )  # fmt: skip
+        return systems, files
 
     def _systems(self) -> dict[ServiceId, System]:
         return {ServiceId.parse(service.id): self._system(service) for service in self.settings.services}

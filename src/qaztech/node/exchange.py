@@ -13,21 +13,19 @@ from collections.abc import Callable
 
 from qaztech.core.commitment import BODY, HEADERS, SECRET_SIZE, commit
 from qaztech.core.errors import Error, Forbidden, Halt, NotFound, Unavailable, Untrusted
-from qaztech.core.exchange import CLOCK_SKEW, MAX_LIFETIME
-from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.exchange import CLOCK_SKEW, MAX_LIFETIME, needs_no_right
+from qaztech.core.ids import ServiceId
 from qaztech.core.record import NO_ENDPOINT, STREAMED, Kind, Record, hash_text, is_code, message_bytes
-from qaztech.core.rights import Endpoint
 from qaztech.evidence.log import Commit, Entry
 from qaztech.evidence.merkle import leaf_hash
 from qaztech.node import binding
+from qaztech.node.deciding import reason_to_refuse
 from qaztech.node.frames import Ack, Cancel, Dropped, Refused, Request, Response, Tail
 from qaztech.node.journal import Kept, seal_kept
 from qaztech.node.link import Link
 from qaztech.node.place import Allowed, Call, Caller, Finished, Place, Source, Systems, Work, refusal
 from qaztech.node.streams import BodyReceiver, BodySender, Streaming
-from qaztech.registry.configuration import Configuration
 
-METASERVICES = frozenset({"listMethods", "allowedMethods", "getOpenAPI"})
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
@@ -69,7 +67,7 @@ class Outgoing(Streaming):
             raise NotFound(
                 "member.unknown", f'Could not find addresses for service provider "{service_id}"', at="consumer-node"
             )
-        meta = service_id.code in METASERVICES and call.method == "GET"
+        meta = needs_no_right(service_id.code, call.method)
         service = configuration.service(service_id)
         if service is None and not (meta and configuration.is_subsystem(service_id.subsystem)):
             raise NotFound("service.unknown", f"Unknown service: SERVICE:{service_id}", at="provider-node")
@@ -165,7 +163,7 @@ class Outgoing(Streaming):
         record = self._verified(frame.record, "refused", frame.index, frame.request_index)
         self._response = record
         kept = Kept(head=self._link.head_note, peer_index=frame.index, request_index=frame.request_index)
-        error = refusal(record["code"], frame.detail)
+        error = refusal(record["code"], frame.detail, record.number("time"))
         self._append_answer(record, kept, lambda index: self._refuse(error, frame.index, index))
 
     def on_dropped(self, frame: Dropped) -> None:
@@ -399,7 +397,9 @@ class Incoming(Streaming):
             raise Forbidden("request.replayed", "a request from this place of the peer's log was here", at="caller")
         headers = binding.check_opened(record, frame)
         kept = Kept(frame.secret, frame.path, frame.query, frame.headers, link.head_note, frame.index)
-        refused = self._allowed(record, configuration, client, service_id, now)
+        refused = reason_to_refuse(
+            record, frame, client, service_id, configuration=configuration, systems=self._systems, now=now
+        )
         entry = Entry(message_bytes(record["message"]), now, frame.record, seal_kept(kept))
         if refused is not None:
             place.journal.append(entry, lambda index, commit_, error: self._recorded(index, commit_, error, refused))
@@ -412,23 +412,6 @@ class Incoming(Streaming):
         place.journal.append(
             entry, lambda index, commit_, error: self._recorded(index, commit_, error, None, (service_id, headers))
         )
-
-    def _allowed(
-        self, record: Record, configuration: Configuration, client: SubsystemId, service_id: ServiceId, now: int
-    ) -> Error | None:
-        method, path = record["method"], self._frame.path or "/"
-        if record["endpoint"] == NO_ENDPOINT:
-            if service_id.code in METASERVICES and method == "GET" and configuration.service(service_id) is None:
-                return None
-            return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service_id}")
-        endpoint = Endpoint.parse(record["endpoint"])
-        if not endpoint.covers(method, path):
-            raise Untrusted("request.untrusted", "the endpoint recorded does not cover the call", at="caller")
-        if configuration.service(service_id) is None or not self._systems.has(service_id):
-            return NotFound("service.unknown", f"Unknown service: SERVICE:{service_id}")
-        if not configuration.gives(client, service_id, endpoint, now):
-            return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service_id}")
-        return self._systems.refusal(service_id)
 
     def _recorded(
         self,

@@ -12,6 +12,7 @@ from qaztech.core.errors import Error, Forbidden, Halt, Limited, NotFound, Unava
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Commit, Entry
+from qaztech.node.limits import retry_after
 from qaztech.node.replay import ReplayGuard
 from qaztech.registry.configuration import Configuration
 
@@ -206,13 +207,13 @@ class Allowed:
     endpoint: str
 
 
-def refusal(code: str, detail: str) -> Error:
-    """The error a recorded refusal stands for, at the caller's edge."""
+def refusal(code: str, detail: str, time: int) -> Error:
+    """The error a recorded refusal stands for, at the caller's edge; `time` is the record's, in milliseconds."""
     family = code.partition(".")[0]
     if family == "access-right":
         return Forbidden(code, detail, at="provider-node")
     if family == "limit":
-        return Limited(code, detail, at="provider-node", retry_after=1)
+        return Limited(code, detail, at="provider-node", retry_after=retry_after(code, time))
     if code == "service.unknown":
         return NotFound(code, detail, at="provider-node")
     return Unavailable(code, detail, at="provider-node")
@@ -233,8 +234,8 @@ class Systems(Protocol):
         """Whether this node knows where that service's system is."""
         ...
 
-    def refusal(self, service: ServiceId) -> Error | None:
-        """Why the service takes no calls now, if so (maintenance, too many at once)."""
+    def refusal(self, service: ServiceId, client: SubsystemId) -> Error | None:
+        """Why the service takes no call of this client now, if so: it is switched off, or this is one too many."""
         ...
 
     def start(

@@ -16,6 +16,11 @@ class MemberSettings(Section, frozen=True, kw_only=True):
 
     id: str
     lineage: str
+    # Where this member's desk takes requests for access: `http://127.0.0.1:PORT/exchanges/<secret>`, or https. The path
+    # is what the desk knows the node by, so it is as secret as a password. Empty: no requests are taken.
+    desk: str = ""
+    # File in which the member's desk tells how often a client may call; read again when it changes.
+    limits: str = ""
 
 
 class ClientSettings(Section, frozen=True, kw_only=True):
@@ -93,6 +98,8 @@ class ExchangeSettings(Section, frozen=True, kw_only=True):
     answer_timeout_seconds: float = 60.0
     max_exchanges: int = 4096
     max_waiting_appends: int = 8192
+    # Calls of `accessRequests` by one client.
+    access_requests_a_minute: int = 30
 
 
 class WitnessSettings(Section, frozen=True, kw_only=True):
@@ -100,6 +107,17 @@ class WitnessSettings(Section, frozen=True, kw_only=True):
 
     # Key name of the witness; empty: it does not.
     name: str = ""
+
+
+class OperationalSettings(Section, frozen=True, kw_only=True):
+    """Where operational data goes, and as whom; it is delivered by a process beside the node."""
+
+    # The centre's service, and the node's own subsystem that calls it; without them nothing is delivered.
+    service: str = ""
+    client: str = ""
+    every_seconds: float = 300.0
+    # File with that subsystem's bearer token for the edge; empty where being on this machine is enough.
+    token_file: str = ""
 
 
 class NodeSettings(Section, frozen=True, kw_only=True):
@@ -123,3 +141,4 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     management: ManagementSettings = ManagementSettings()
     exchange: ExchangeSettings = ExchangeSettings()
     witness: WitnessSettings = WitnessSettings()
+    operational: OperationalSettings = OperationalSettings()

@@ -1,7 +1,7 @@
 """The provider edge: the members' own systems, called on behalf of others. HTTP out, answers or refusals back.
 
 A streamed body reaches a system as it comes only if its service says so; otherwise it is spooled until its tail is
-verified. The services a node answers about itself are `metadata`'s.
+verified. What a node answers about its members is `metadata`'s; requests for access go to the member's `desks`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,25 @@ from hashlib import sha512
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from qaztech.core.errors import Error, Unavailable
-from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.exchange import ABOUT_ITSELF, ACCESS_REQUESTS
+from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.time import Clock
-from qaztech.node import about, rest
-from qaztech.node.exchange import METASERVICES, Incoming
+from qaztech.node import about, desks, rest
+from qaztech.node.exchange import Incoming
 from qaztech.node.frames import Request
 from qaztech.node.http_call import Call, Response
 from qaztech.node.http_client import HttpClient
+from qaztech.node.limits import CallCounts
 from qaztech.node.place import Feed, Work
 from qaztech.node.spool import Spool
 from qaztech.node.streams import BodyReceiver
 from qaztech.registry.configuration import Configuration
 
 PIECE = 64 * 1024
+ACCESS_REQUESTS_A_MINUTE = 30
 logger = logging.getLogger("qaztech.systems")
 
 
@@ -52,8 +57,13 @@ class Systems:
         configuration: Callable[[], Configuration],
         clock: Clock,
         spool: Path | None,
+        desks: Mapping[MemberId, System] | None = None,
+        limits: CallCounts | None = None,
     ) -> None:
         self.systems = systems
+        # Where each member's desk takes requests for access; a member that is not here has told this node of none.
+        self.desks = desks or {}
+        self.limits = limits or CallCounts(access_requests=ACCESS_REQUESTS_A_MINUTE)
         self._configuration = configuration
         self._clock = clock
         self._spool = spool
@@ -62,20 +72,25 @@ class Systems:
         """Whether this node knows where that service's system is."""
         return service in self.systems
 
-    def refusal(self, service: ServiceId) -> Error | None:
-        """Why the service takes no calls now, if so."""
+    def refusal(self, service: ServiceId, client: SubsystemId) -> Error | None:
+        """Why the service takes no call of this client now, if so."""
+        now = self._clock.now()
+        if service.code == ACCESS_REQUESTS:
+            return self.limits.access_request(client, now)
         system = self.systems.get(service)
         if system is not None and system.disabled:
             return Unavailable("service.disabled", system.disabled, at="provider-node")
-        return None
+        return self.limits.call(service, client, now)
 
     def start(
         self, exchange: Incoming, service: ServiceId, headers: rest.Headers, frame: Request, body: BodyReceiver | None
     ) -> Work:
         """Call the system; it answers by `exchange.answer`, `exchange.start` or `exchange.refuse`."""
         facts = _Facts.of(frame, headers, service)
+        if service.code == ACCESS_REQUESTS:
+            return self._ask_desk(exchange, service, facts, frame, headers)
         system = self.systems.get(service)
-        if system is None or service.code in METASERVICES:
+        if system is None or service.code in ABOUT_ITSELF:
             return self._describe(exchange, service, facts, frame)
         call = _SystemCall(exchange, system, facts, frame)
         if body is None:
@@ -97,6 +112,22 @@ class Systems:
             return _NoWork()
         exchange.answer(200, facts.response_lines([(b"Content-Type", content_type)], None, self._clock.now()), body)
         return _NoWork()
+
+    def _ask_desk(
+        self, exchange: Incoming, service: ServiceId, facts: _Facts, frame: Request, headers: rest.Headers
+    ) -> Work:
+        """Bring a call about access to the desk of the service's member, to no other and nowhere else on its server."""
+        try:
+            desks.check_call(facts.method, frame)
+            desk = self.desks.get(service.subsystem.member)
+            if desk is None:
+                raise desks.no_desk(service.subsystem.member)
+        except Error as exc:
+            lines = facts.response_lines([(b"Content-Type", desks.PROBLEM)], None, self._clock.now())
+            exchange.answer(exc.status, lines, desks.problem(exc))
+            return _NoWork()
+        sent = msgspec.structs.replace(frame, headers=desks.headers_for(headers, service))
+        return _WholeWork(_SystemCall(exchange, desk, facts, sent)).start()
 
     def _description(self, service: ServiceId) -> tuple[bytes, str] | None:
         system = self.systems.get(service)
