@@ -62,7 +62,10 @@ class Gate:
 
         Without a scope it is enough to be signed in.
         """
-        person = await self.person(request)
+        return await self.check(request, await self.person(request), scope)
+
+    async def check(self, request: Request, person: Person | None, scope: str | None = None) -> Person:
+        """`require` for whom `person` has found."""
         if person is None:
             raise Unauthenticated("session.missing", "sign in first", at="caller")
         if person.session and request.method not in SAFE:
