@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from newcomer import Newcomer
 from qaztech.cli.main import main
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Conflict
@@ -28,102 +24,22 @@ SERVICE = f"{SYSTEM}/codes"
 NAMES = ("--name-kk", "Дүкен", "--name-ru", "Магазин", "--name-en", "Shop")
 
 
-class Shop:
-    """The organisation that joins, with its desk and its node in folders of its own."""
-
-    def __init__(self, country: Instance, folder: Path, capsys: pytest.CaptureFixture[str] | None = None) -> None:
-        self.country = country
-        self.folder = folder
-        self.capsys = capsys
-        self.desk, self.node = folder / "desk", folder / "node"
-        self.registry: str = country.country["registry"]
-        self.token = country.home / "registry" / "management.token"
-        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-            sockets = (one, two, three)
-            for sock in sockets:
-                sock.bind(("127.0.0.1", 0))
-            self.edge, self.link, self.management = (sock.getsockname()[1] for sock in sockets)
-        self.process: subprocess.Popen[bytes] | None = None
-        self.lineage = ""
-
-    def run(self, *arguments: object, status: int = 0) -> dict:
-        """One command, with --json; its facts."""
-        assert self.capsys is not None
-        self.capsys.readouterr()
-        given = [str(argument) for argument in arguments]
-        assert main([*given, "--home", str(self.country.home), "--json"]) == status, self.capsys.readouterr().err
-        said = self.capsys.readouterr()
-        return json.loads(said.out) if said.out else {"error": said.err}
-
-    def operator(self, *arguments: object, status: int = 0) -> dict:
-        """One command of the registry's operator."""
-        return self.run("registry", *arguments, "--registry", self.registry, "--token-file", self.token, status=status)
-
-    def member(self, action: str, *arguments: object, status: int = 0, desk: Path | None = None) -> dict:
-        """One change at a desk, brought to the registry."""
-        where = desk or self.desk
-        facts = self.run("member", action, "--desk", where, *arguments, status=status)
-        if not status:
-            self.run("member", "submit", "--desk", where, "--registry", self.registry, "--token-file", self.token)
-        return facts
-
-    def of(self, name: str) -> Path:
-        """The desk of one who was there before."""
-        return self.country.home / "members" / name
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "qaztech.cli.main", "node", "run", "--settings", str(self.node / "node.toml")]
-        with (self.folder / "node.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
-        self.country.until(self.ready, 30.0)
-
-    def ready(self) -> bool:
-        try:
-            return request(f"http://127.0.0.1:{self.management}", "GET", "/ready").status == 200
-        except OSError:
-            return False
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
-
-    def call(self) -> Answer:
-        """Call the country's service as the shop."""
-        target = f"/r1/{self.country.service}/countries/KZ.json?_shape=object"
-        return request(f"http://127.0.0.1:{self.edge}", "GET", target, headers={"X-Road-Client": SYSTEM})
-
-    def until(self, status: int, error: str = "", *, called: bool = False) -> None:
-        """Wait until a call by the shop (or of it) ends so: nodes take a change up at their next refresh."""
-        answers: list[Answer] = []
-
-        def so() -> bool:
-            answer = self.country.call(service=SERVICE) if called else self.call()
-            answers[:] = [answer]
-            return answer.status == status and error in answer.headers.get("x-road-error", "")
-
-        try:
-            self.country.until(so)
-        except TimeoutError:
-            pytest.fail(f"still {answers}")
-
-
 @pytest.fixture(scope="module")
-def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     folder = tmp_path_factory.mktemp("joining")
     with Instance(folder / "home", only=RUNNING) as country:
-        shop = Shop(country, folder)
+        shop = Newcomer(country, folder, MEMBER)
         yield shop
         shop.stop()
 
 
 @pytest.fixture
-def shop(joined: Shop, capsys: pytest.CaptureFixture[str]) -> Shop:
+def shop(joined: Newcomer, capsys: pytest.CaptureFixture[str]) -> Newcomer:
     joined.capsys = capsys
     return joined
 
 
-def test_a_member_is_admitted_by_its_lineage(shop: Shop) -> None:
+def test_a_member_is_admitted_by_its_lineage(shop: Newcomer) -> None:
     """The file may come by any way, the lineage by one that is trusted: if they differ, nothing is admitted."""
     new = shop.run("member", "new", "--desk", shop.desk, "--id", MEMBER, *NAMES)
     shop.lineage = new["lineage"]
@@ -137,7 +53,7 @@ def test_a_member_is_admitted_by_its_lineage(shop: Shop) -> None:
     assert MEMBER in [member["id"] for member in shop.operator("status")["members"]]
 
 
-def test_its_node_is_made_certified_and_named(shop: Shop) -> None:
+def test_its_node_is_made_certified_and_named(shop: Newcomer) -> None:
     """Keys never leave the folder they were made in; what is wrong is said before the node is started."""
     shop.run(
         "node", "new", shop.node, "--id", NODE, "--address", f"127.0.0.1:{shop.link}", "--lineage", shop.lineage,
@@ -162,7 +78,7 @@ def test_its_node_is_made_certified_and_named(shop: Shop) -> None:
     shop.start()
 
 
-def test_it_calls_once_it_was_given_the_right(shop: Shop) -> None:
+def test_it_calls_once_it_was_given_the_right(shop: Newcomer) -> None:
     """The provider gives it, nobody else; and it can be proven."""
     shop.until(500, "access_denied")
     lineage = shop.run("member", "show", "--desk", shop.desk)["lineage"]
@@ -178,7 +94,7 @@ def test_it_calls_once_it_was_given_the_right(shop: Shop) -> None:
     assert main(["verify", str(receipt), "--anchor", str(shop.country.anchor), "--require", "witnessed"]) == 0
 
 
-def test_it_is_called_once_it_gave_the_right(shop: Shop) -> None:
+def test_it_is_called_once_it_gave_the_right(shop: Newcomer) -> None:
     """Switched off, its callers read the notice; its right taken away, they read that."""
     shop.member("add-service", "--service", SERVICE, *NAMES)
     ministry = shop.country.node("ministry")["system"]
@@ -198,7 +114,7 @@ def test_it_is_called_once_it_gave_the_right(shop: Shop) -> None:
     shop.until(500, "access_denied", called=True)
 
 
-def test_a_key_changes_while_calls_go_on(shop: Shop) -> None:
+def test_a_key_changes_while_calls_go_on(shop: Newcomer) -> None:
     """No call fails; from then on the file before counts for nothing, wherever it comes from."""
     assert shop.country.call().status == 200
     before = (shop.of("registers") / "member-file.json").read_bytes()
@@ -231,7 +147,7 @@ def test_a_key_changes_while_calls_go_on(shop: Shop) -> None:
     assert [file.stat().st_mode & 0o777 for file in kept] == [0o600]
 
 
-def test_a_suspended_member_is_out_and_back(shop: Shop) -> None:
+def test_a_suspended_member_is_out_and_back(shop: Newcomer) -> None:
     """At once, and as it was."""
     assert "--yes" in shop.operator("suspend", "--id", MEMBER, status=1)["error"]
     shop.operator("suspend", "--id", MEMBER, "--yes")
@@ -240,7 +156,7 @@ def test_a_suspended_member_is_out_and_back(shop: Shop) -> None:
     shop.until(200)
 
 
-def test_a_revoked_key_is_off_the_wire(shop: Shop) -> None:
+def test_a_revoked_key_is_off_the_wire(shop: Newcomer) -> None:
     """For good; a node with another key, certified and named, is let in."""
     shop.operator("revoke-tls", "--certificate", shop.node / "tls.pem", "--yes")
     shop.until(500)
@@ -257,7 +173,7 @@ def test_a_revoked_key_is_off_the_wire(shop: Shop) -> None:
     shop.until(200)
 
 
-def test_what_is_wrong_is_said(shop: Shop) -> None:
+def test_what_is_wrong_is_said(shop: Newcomer) -> None:
     """A registry that does not answer, a wrong token, a service or member that is not there."""
     nowhere = ("--registry", "http://127.0.0.1:9", "--token-file", shop.token)
     assert "registry.unreachable" in shop.run("registry", "status", *nowhere, status=1)["error"]

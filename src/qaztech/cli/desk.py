@@ -45,7 +45,7 @@ def changed(args: argparse.Namespace, run: Callable[[argparse.Namespace, Desk], 
 
 
 def _next(args: argparse.Namespace) -> str:
-    return f"bring it to the registry: qaztech member submit --desk {args.desk} --registry URL --token-file FILE"
+    return f"bring it to the registry: qaztech member submit --desk {args.desk} --registry URL"
 
 
 def moment(milliseconds: int) -> str:

@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qaztech.cli import rights
+from qaztech.cli import joining, rights
 from qaztech.cli.desk import add_change, add_service_id, moment
 from qaztech.cli.options import (
     add_action,
     add_desk,
     add_json,
     add_names,
-    add_registry,
+    add_registry_url,
     add_yes,
     confirm,
     names_of,
-    registry_of,
+    registry_url_of,
     tell,
 )
 from qaztech.core.errors import Conflict, Malformed
@@ -34,6 +34,7 @@ def add_parser(verbs: Verbs) -> None:
     parser = verbs.add_parser("member", help="write and sign a member's file: nodes, services, rights, keys")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_beginning(actions)
+    joining.add_member_actions(actions)
     _add_parts(actions)
     rights.add_actions(actions)
     _add_keys(actions)
@@ -50,10 +51,10 @@ def _add_beginning(actions: Verbs) -> None:
     add_json(show)
     submit = add_action(
         actions, "submit", "bring the newest member file to the registry", _submit,
-        more="The registry's management is reached from its own machine; what is sent counts by its signature.",
+        more="What is sent counts by its signature, so anybody may bring it.",
     )  # fmt: skip
     add_desk(submit)
-    add_registry(submit)
+    add_registry_url(submit)
     add_json(submit)
 
 
@@ -118,8 +119,8 @@ def _submit(args: argparse.Namespace) -> int:
     from qaztech.registry.submitting import submit  # noqa: PLC0415
 
     desk = Desk(args.desk, SystemClock())
-    url, token = registry_of(args)
-    submit(url, token, desk.submission())
+    url = registry_url_of(args)
+    submit(url, desk.submission())
     version = desk.statement.version
     return tell(
         args,

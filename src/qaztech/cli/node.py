@@ -9,7 +9,8 @@ from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qaztech.cli.options import add_action, add_json, add_registry, add_yes, confirm, registry_of, tell
+from qaztech.cli import joining
+from qaztech.cli.options import add_action, add_json, add_registry_url, add_yes, confirm, registry_url_of, tell
 from qaztech.cli.running import add_run, serve
 from qaztech.core.errors import Conflict, Malformed
 from qaztech.core.ids import NodeId
@@ -18,7 +19,6 @@ from qaztech.core.time import SystemClock
 if TYPE_CHECKING:
     from qaztech.cli.verbs import Verbs
     from qaztech.node.renewal import Need, Renewal
-    from qaztech.registry.node_identity import NodeIdentity
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -33,6 +33,7 @@ def add_parser(verbs: Verbs) -> None:
     )  # fmt: skip
     check.add_argument("file", type=Path, metavar="FILE", help="its node.toml")
     add_json(check)
+    joining.add_node_actions(actions)
     _add_renew_log(actions)
 
 
@@ -70,7 +71,7 @@ def _add_renew_log(actions: Verbs) -> None:
     renew.add_argument(
         "--witnessed", nargs=2, metavar=("SIZE", "ROOT"), help="what witnesses saw last, where they cannot be asked"
     )
-    add_registry(renew)
+    add_registry_url(renew)
     renew.add_argument("--no-submit", action="store_true", help="change the member file, but do not submit it")
     add_yes(renew)
     add_json(renew)
@@ -104,7 +105,11 @@ def _new(args: argparse.Namespace) -> int:
     write_file(directory / "anchor.json", anchor.data)
     settings = directory / "node.toml"
     if not settings.exists():
-        write_file(settings, _settings(args, identity).encode())
+        made = settings_text(
+            node=node, lineage=args.lineage, registry=args.registry, address=args.address, edge_port=args.edge_port,
+            management_port=args.management_port,
+        )  # fmt: skip
+        write_file(settings, made.encode())
     return tell(
         args,
         {
@@ -126,34 +131,37 @@ def _new(args: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
-def _settings(args: argparse.Namespace, node: NodeIdentity) -> str:
-    host, _, port = args.address.rpartition(":")
+def settings_text(
+    *, node: NodeId, lineage: str, registry: str, address: str, edge_port: int, management_port: int
+) -> str:
+    """The first `node.toml` of a node."""
+    host, _, port = address.rpartition(":")
     listen = host if host.replace(".", "").isdigit() else "0.0.0.0"  # peers come from elsewhere
     return f"""# A node. Paths are relative to this file; `qaztech node check-config` says what is wrong with it.
 # Changes of clients and services are taken up by POST /reload at the management API, others at the next start.
-id = {json.dumps(str(node.id))}
+id = {json.dumps(str(node))}
 directory = "."
 anchor = "anchor.json"
-registry = {json.dumps(args.registry)}
+registry = {json.dumps(registry)}
 
 [[members]]
-id = {json.dumps(str(node.id.member))}
-lineage = {json.dumps(args.lineage)}
+id = {json.dumps(str(node.member))}
+lineage = {json.dumps(lineage)}
 
 # The members' own systems that may call others through this node.
 # [[clients]]
-# id = "{node.id.member}/SUBSYSTEM"
+# id = "{node.member}/SUBSYSTEM"
 # # printf %s "$TOKEN" | sha256sum
 # token_hashes = []
 
 # The services that the members offer, and where their systems are.
 # [[services]]
-# id = "{node.id.member}/SUBSYSTEM/SERVICE"
+# id = "{node.member}/SUBSYSTEM/SERVICE"
 # url = "http://127.0.0.1:9000"
 
 [edge]
 host = "127.0.0.1"
-port = {args.edge_port}
+port = {edge_port}
 
 [link]
 host = {json.dumps(listen)}
@@ -161,7 +169,7 @@ port = {port}
 
 [management]
 host = "127.0.0.1"
-port = {args.management_port}
+port = {management_port}
 """
 
 
@@ -200,7 +208,7 @@ def _renew_log(args: argparse.Namespace) -> int:
 
     args.registry = args.registry or settings.registry
     submits = bool(args.desk) and not args.no_submit
-    registry = registry_of(args) if submits else None
+    registry = registry_url_of(args) if submits else None
     renewal = Renewal((base / settings.directory).resolve(), node, SystemClock(), tell=_progress)
     with renewal.locked():
         need = renewal.need(ask)
@@ -243,7 +251,7 @@ def _witnessed(args: argparse.Namespace) -> tuple[int, bytes] | None:
     return size_and_root(args.witnessed) if args.witnessed else None
 
 
-def _tell_members(desks: list[Path], registry: tuple[str, str] | None, node: NodeId, renewal: Renewal) -> None:
+def _tell_members(desks: list[Path], registry: str | None, node: NodeId, renewal: Renewal) -> None:
     """Say it in the member files, and bring them to the registry."""
     from qaztech.registry.desk import Desk  # noqa: PLC0415
     from qaztech.registry.submitting import submit  # noqa: PLC0415
@@ -253,7 +261,7 @@ def _tell_members(desks: list[Path], registry: tuple[str, str] | None, node: Nod
         with Desk.locked(directory, SystemClock()) as desk:
             submission = desk.continue_log(node, closed, vkeys)
             if registry is not None:
-                submit(*registry, submission)
+                submit(registry, submission)
 
 
 def _left(args: argparse.Namespace) -> list[str]:
@@ -262,4 +270,4 @@ def _left(args: argparse.Namespace) -> list[str]:
     if not args.desk:
         lines = ["say so at the desk, with the new node.json, then start the node:"]
         lines += ["  qaztech member add-node --desk DIR --node node.json"]
-    return lines + [f"  qaztech member submit --desk {desk} --registry URL --token-file FILE" for desk in desks]
+    return lines + [f"  qaztech member submit --desk {desk} --registry URL" for desk in desks]

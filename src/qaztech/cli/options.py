@@ -60,6 +60,11 @@ def add_registry(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_registry_url(parser: argparse.ArgumentParser) -> None:
+    """The registry, for what anyone may bring there."""
+    parser.add_argument("--registry", metavar="URL", help="the registry's address (the embedded country's)")
+
+
 def names_of(args: argparse.Namespace) -> Names | None:
     """The names given; None where none is. Raises `Malformed` where only some are."""
     from qaztech.registry.forms import Names  # noqa: PLC0415  # imports that other verbs need not pay
@@ -74,20 +79,23 @@ def names_of(args: argparse.Namespace) -> Names | None:
 
 def registry_of(args: argparse.Namespace) -> tuple[str, str]:
     """URL and management token: as given, else those of the embedded country. Raises `NotFound`."""
-    home = home_directory(args.home)
-    url = args.registry
-    if url is None:
-        try:
-            url = json.loads((home / "country.json").read_text())["registry"]
-        except FileNotFoundError as exc:
-            raise NotFound(
-                "command.missing", f"which registry? There is no country in {home}; give --registry"
-            ) from exc
+    url, home = registry_url_of(args), home_directory(args.home)
     file = args.token_file if args.token_file is not None else home / "registry" / "management.token"
     try:
         return url, file.read_text().strip()
     except FileNotFoundError as exc:
         raise NotFound("command.missing", f"there is no {file}; give the registry's with --token-file") from exc
+
+
+def registry_url_of(args: argparse.Namespace) -> str:
+    """URL of the registry: as given, else that of the embedded country. Raises `NotFound`."""
+    if args.registry is not None:
+        return str(args.registry)
+    home = home_directory(args.home)
+    try:
+        return str(json.loads((home / "country.json").read_text())["registry"])
+    except FileNotFoundError as exc:
+        raise NotFound("command.missing", f"which registry? There is no country in {home}; give --registry") from exc
 
 
 def confirm(args: argparse.Namespace, what: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from qaztech.cli import joining
 from qaztech.cli.options import (
     add_action,
     add_json,
@@ -36,6 +37,7 @@ def add_parser(verbs: Verbs) -> None:
     add_run(actions, "the registry", "registry.toml", _run)
     _add_init(actions)
     _add_decisions(actions)
+    joining.add_registry_actions(actions)
     _add_extend(actions)
 
 

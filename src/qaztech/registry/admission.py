@@ -95,13 +95,15 @@ class Registry:
             self._store.drop_pages(_pages(known.file) - self._named_pages())
         return file
 
-    def accept_submission(self, envelope: bytes, pages: Iterable[bytes]) -> MemberFile:
+    def accept_submission(self, envelope: bytes, pages: Iterable[bytes], *, partial: bool = False) -> MemberFile:
         """Accept a member file with the pages it names; whoever sends them: the signature says whose they are.
 
-        Pages that the file does not name are not kept, nor those of a file that is refused.
+        Pages that the file does not name are not kept, nor those of a file that is refused. Of a `partial` submission
+        the pages are kept, and the file waits for the rest.
         """
         file = verify_member_file(envelope)
-        self._of(str(file.member))
+        if file.lineage != self._of(str(file.member)).lineage:
+            raise Untrusted("member-file.lineage", "the file's lineage is not the one admitted", at="registry")
         wanted, kept = _pages(file), []
         for content in pages:
             digest = sha256(content).hexdigest()
@@ -109,7 +111,7 @@ class Registry:
                 self.accept_rights_page(content)
                 kept.append(digest)
         try:
-            return self.accept_member_file(envelope)
+            return file if partial else self.accept_member_file(envelope)
         except BaseException:
             self._store.drop_pages(kept)
             raise

@@ -56,7 +56,8 @@ class Token(Form, frozen=True, forbid_unknown_fields=True):
             raise Malformed(_CODE, "the token is cut short or changed", at="caller") from exc
         token = decode(cls, data, code=_CODE, limit=8192)
         NodeId.parse(token.node)
-        check_hex(token.anchor, _CODE, "anchor's hash")
+        if not 1 <= len(token.anchor) <= 200 or not token.anchor.isprintable():
+            malformed(_CODE, "a token names the anchor's fingerprint")
         check_hex(token.lineage, _CODE, "lineage")
         bytes32(token.seed, _CODE, "seed")
         return token

@@ -29,10 +29,14 @@ _MINUTE = 60_000
 
 
 class SubmissionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A member's change: new rights pages and the member file, each base64."""
+    """A member's change: the member file and rights pages it names, each base64.
+
+    With `partial` more pages are to come, and the file counts only with the last of them.
+    """
 
     envelope: str
     pages: list[str] = []
+    partial: bool = False
 
 
 class DecisionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +128,10 @@ class Joining:
         if len(asked.pages) > MAX_PAGES:
             raise Limited("request.too-large", f"at most {MAX_PAGES} pages at once", at="caller")
         envelope, pages = _bytes(asked.envelope), [_bytes(page) for page in asked.pages]
-        file = await self._publisher.decide(lambda: self._publisher.registry.accept_submission(envelope, pages))
+        registry = self._publisher.registry
+        file = await self._publisher.decide(
+            lambda: registry.accept_submission(envelope, pages, partial=asked.partial), publish=not asked.partial
+        )
         return JSONResponse({"id": str(file.member), "version": file.version}, status_code=201)
 
     async def _grant(self, request: Request) -> Response:

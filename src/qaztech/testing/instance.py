@@ -170,8 +170,7 @@ class Instance:
 
     def submit(self, desk: Desk) -> None:
         """Bring a member's newest file and pages to the registry."""
-        token = (self.home / "registry" / "management.token").read_text()
-        submit(self.country["registry"], token, desk.submission())
+        submit(self.country["registry"], desk.submission())
 
     def add_service(
         self,

@@ -176,8 +176,8 @@ def test_a_group_has_a_right_whoever_is_in_it(member: Member, desk: Path, capsys
         (("grant", "--service", SERVICE, "--client", CLIENT, "--endpoint", "GET /"), "command.malformed"),
         (("join", "--service", SERVICE, "--group", "g", "--client", CLIENT, "--lineage", "x"), "rights-page.malformed"),
         (("revoke", "--service", f"{SYSTEM}/none", "--client", CLIENT, "--yes"), "service.unknown"),
-        (("submit", "--registry", "http://127.0.0.1:9", "--token-file", "nowhere"), "command.missing"),
-        (("submit", "--registry", "ftp://x", "--token-file", __file__), "registry.url"),
+        (("submit", "--registry", "http://127.0.0.1:9"), "registry.unreachable"),
+        (("submit", "--registry", "ftp://x"), "registry.url"),
         (("submit", "--home", "nowhere"), "command.missing"),
     ],
 )  # fmt: skip
