@@ -1,0 +1,351 @@
+"""The centre's service for operational data: nodes deliver to it by exchanges, members ask it for their totals.
+
+It stands behind its own node like any provider's system and listens on loopback only: who calls is what that node
+says, for it has verified it. A delivery is received to disk, judged row by row, and taken whole or not at all; what
+contradicts a log's signed history is refused and kept as a finding. Not here: the judging itself (`delivery`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from qaztech.core.errors import Error, Forbidden, Limited, Malformed, NotFound
+from qaztech.core.ids import MemberId, SubsystemId
+from qaztech.core.time import Clock
+from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.policy import Policy
+from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding
+from qaztech.hub.delivery import Claim, Contradicted, HeldLog, Judgement, check_manifest, check_place
+from qaztech.hub.store import OperationalStore
+from qaztech.hub.traffic import Traffic, Viewer
+from qaztech.node.operational_manifest import MAX_MANIFEST, Manifest, Part, format_manifest, parse_manifest
+from qaztech.node.operational_parquet import read_part
+from qaztech.registry.configuration import Configuration
+from qaztech.registry.files import sync_directory
+from qaztech.runtime.shell import ShellLimits, application, is_loopback
+
+logger = logging.getLogger("qaztech.hub.operational")
+# Leaves of one delivery, and bytes of a file for each of them at most.
+MOST_LEAVES: Final = 2_000_000
+MOST_BYTES_A_LEAF: Final = 20 * 1024
+# Deliveries being received at one time, and days of which a member may ask at once.
+AT_ONCE: Final = 4
+MOST_DAYS: Final = 366
+_DAY: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOwner:
+    """Whose a log is in the verified configuration: the member whose node writes it, and the log's keys."""
+
+    member: MemberId
+    keys: Sequence[VerifierKey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubLimits:
+    """Limits of the centre; all are settings."""
+
+    body: int = 2 * 1024**3
+    leaves: int = MOST_LEAVES
+
+
+class Deliveries:
+    """Takes deliveries and answers what is held. Judging runs in threads, one at a time."""
+
+    def __init__(
+        self,
+        *,
+        store: OperationalStore,
+        owner: Callable[[str], LogOwner | None],
+        policy: Policy,
+        clock: Clock,
+        limits: HubLimits | None = None,
+        grace: int = GRACE,
+    ) -> None:
+        self.store = store
+        self.traffic = Traffic(store.directory)
+        self._owner = owner
+        self._policy = policy
+        self._clock = clock
+        self._limits = limits or HubLimits()
+        self._grace = grace
+        self._judging = asyncio.Lock()
+        self._receiving = asyncio.Semaphore(AT_ONCE)
+        # What was recorded since then (milliseconds) has not been compared with the counterparties' rows yet.
+        self._unchecked: int | None = None
+
+    async def receive(self, sender: SubsystemId, stream: AsyncIterator[bytes]) -> HeldLog:
+        """Take a delivery; gives what is held of its log then. Raises why nothing was taken."""
+        if self._receiving.locked():
+            raise Limited("operational.busy", "too many deliveries at once", at="service", retry_after=5)
+        async with self._receiving:
+            reader = _Reader(stream)
+            try:
+                return await self._receive(sender, reader)
+            except Error:
+                await reader.drain()  # whoever still sends hears why only when it has been listened to
+                raise
+
+    def held(self, sender: SubsystemId, origin: str) -> HeldLog:
+        """What is held of a log, told to its owner."""
+        self._check_sender(sender, origin)
+        return self.store.held(origin)
+
+    async def cross_check(self, since: int | None = None) -> list[Finding]:
+        """Compare with the counterparties what was delivered since the last time (or recorded since `since`).
+
+        Gives the findings that are new.
+        """
+        async with self._judging:
+            return await asyncio.to_thread(self._cross_check, since)
+
+    async def _receive(self, sender: SubsystemId, reader: _Reader) -> HeldLog:
+        manifest = parse_manifest(await reader.line(MAX_MANIFEST))
+        owner = self._check_sender(sender, manifest.origin)
+        if manifest.stop - manifest.start > self._limits.leaves:
+            raise Limited("operational.too-large", f"a delivery has at most {self._limits.leaves} leaves", at="caller")
+        claim = await asyncio.to_thread(check_manifest, manifest, self._policy, owner.keys)
+        if await asyncio.to_thread(self._is_held, claim):
+            await reader.drain()
+            return self.store.held(manifest.origin)
+        with TemporaryDirectory(dir=self._incoming(), prefix="delivery-") as folder:
+            files = [await reader.file(part, Path(folder)) for part in manifest.parts]
+            await reader.end()
+            async with self._judging:
+                return await asyncio.to_thread(self._take, claim, files, str(sender))
+
+    # Steps -----------------------------------------------------------------------------------------------------------
+
+    def _check_sender(self, sender: SubsystemId, origin: str) -> LogOwner:
+        owner = self._owner(origin)
+        if owner is None:
+            raise NotFound("operational.unknown-log", "no member has such a log", at="service")
+        if owner.member != sender.member:
+            raise Forbidden("operational.sender", "a log is delivered by the member whose node writes it", at="service")
+        return owner
+
+    def _is_held(self, claim: Claim) -> bool:
+        """Whether a delivery is held already. Raises `Contradicted` where something else is held in its place."""
+        manifest, held = claim.manifest, self.store.held(claim.manifest.origin)
+        root = self.store.root_at(manifest.origin, manifest.stop)
+        before = self.store.root_at(manifest.origin, manifest.start) if manifest.start else claim.before
+        forked = root not in {None, claim.after} or before not in {None, claim.before}
+        with self._findings(manifest):
+            if forked:
+                raise Contradicted(
+                    "operational.forked", "the log has signed two roots at one size: its history is forked", at="caller"
+                )
+            if root is None:
+                check_place(claim, held)
+        return root is not None
+
+    def _take(self, claim: Claim, files: Sequence[Path], sender: str) -> HeldLog:
+        manifest = claim.manifest
+        held = self.store.held(manifest.origin)
+        with self._findings(manifest):
+            check_place(claim, held)
+            judgement = Judgement(claim, held)
+            for part, path in zip(manifest.parts, files, strict=True):
+                for batch in read_part(path, part.stop - part.start):
+                    judgement.feed(part.date, batch)
+            after = judgement.finish()
+        placed = self._place(manifest, files)
+        try:
+            self.store.accept(manifest, held, after, sender=sender, now=self._clock.now())
+        except BaseException:
+            for path in placed:
+                path.unlink(missing_ok=True)
+            raise
+        first = held.recorded - 2 * self._grace
+        self._unchecked = first if self._unchecked is None else min(first, self._unchecked)
+        return after
+
+    def _place(self, manifest: Manifest, files: Sequence[Path]) -> list[Path]:
+        """Move files to where they are read from. They count once the store says so."""
+        placed = []
+        for part, path in zip(manifest.parts, files, strict=True):
+            target = self.store.directory / part.name(manifest.origin)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            sync_directory(target.parent)
+            placed.append(target)
+        return placed
+
+    def _cross_check(self, since: int | None) -> list[Finding]:
+        begin = self._unchecked if since is None else since
+        held = {log.origin: log.recorded for log in self.store.all_held()}
+        if begin is None or not held:
+            return []
+        found = self.traffic.cross_check(held, max(0, begin), max(held.values()) + 1, grace=self._grace)
+        new = self.store.keep(found, now=self._clock.now())
+        self._unchecked = None
+        for finding in new:
+            _tell(finding)
+        return new
+
+    @contextlib.contextmanager
+    def _findings(self, manifest: Manifest) -> Any:
+        """Keep as a finding what contradicts a log's signed history."""
+        try:
+            yield
+        except Contradicted as exc:
+            finding = Finding(
+                code=exc.code, level=CONTRADICTION, origin=manifest.origin, other="", message="", place=manifest.start,
+                detail=exc.detail,
+            )  # fmt: skip
+            evidence = format_manifest(manifest).decode()
+            for new in self.store.keep([finding], now=self._clock.now(), evidence=evidence):
+                _tell(new)
+            raise
+
+    def _incoming(self) -> Path:
+        folder = self.store.directory / "incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+class _Reader:
+    """A body that begins with a line and goes on with files, as it comes."""
+
+    def __init__(self, stream: AsyncIterator[bytes]) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    async def line(self, most: int) -> bytes:
+        """Up to and including the first U+000A."""
+        data = b""
+        while b"\n" not in data:
+            if len(data) > most:
+                raise Malformed("operational.manifest", "a delivery begins with the line of its manifest", at="caller")
+            data += await self._next()
+        line, _, self._rest = data.partition(b"\n")
+        return line + b"\n"
+
+    async def file(self, part: Part, folder: Path) -> Path:
+        """One file, checked against its length and SHA-256."""
+        if part.length > (part.stop - part.start) * MOST_BYTES_A_LEAF + 64 * 1024:
+            raise Malformed("operational.file", "a file too large for its leaves", at="caller")
+        path = folder / f"{part.start}.parquet"
+        digest, left = sha256(), part.length
+        with path.open("wb") as file:
+            while left:
+                data = self._rest or await self._next()
+                piece, self._rest = data[:left], data[left:]
+                left -= len(piece)
+                digest.update(piece)
+                file.write(piece)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+        if digest.hexdigest() != part.sha256:
+            raise Malformed("operational.file", "a file is not the one of the manifest", at="caller")
+        return path
+
+    async def end(self) -> None:
+        """There is nothing more. Raises `Malformed` otherwise."""
+        more = self._rest
+        async for data in self._stream:
+            more = more or data
+        if more:
+            raise Malformed("operational.file", "more bytes than the manifest names", at="caller")
+
+    async def drain(self) -> None:
+        """Let the rest pass."""
+        async for _ in self._stream:
+            pass
+
+    async def _next(self) -> bytes:
+        async for data in self._stream:
+            if data:
+                return data
+        raise Malformed("operational.file", "the delivery ends before its files do", at="caller")
+
+
+def owner_in(configuration: Callable[[], Configuration]) -> Callable[[str], LogOwner | None]:
+    """Owners of logs as the newest verified configuration has them; raises what `configuration` does."""
+
+    def owner(origin: str) -> LogOwner | None:
+        entry = configuration().log(origin)
+        return None if entry is None else LogOwner(member=entry.node.member, keys=entry.keys)
+
+    return owner
+
+
+def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None) -> ASGIApp:
+    """The service: `POST /deliveries`, `GET /held?origin=`, `GET /totals?since=&until=`, `GET /health`."""
+
+    async def deliver(request: Request) -> Response:
+        return _held(await deliveries.receive(_caller(request), request.stream()))
+
+    async def held(request: Request) -> Response:
+        sender, origin = _caller(request), request.query_params.get("origin", "")
+        return _held(await asyncio.to_thread(deliveries.held, sender, origin))
+
+    async def totals(request: Request) -> Response:
+        viewer = Viewer(member=_caller(request).member)
+        since, until = _moment(request, "since"), _moment(request, "until")
+        if not 0 <= until - since <= MOST_DAYS * _DAY:
+            raise Malformed("operational.period", f"a period ends after it begins, and has at most {MOST_DAYS} days")
+        found = await asyncio.to_thread(deliveries.traffic.totals, viewer, since, until)
+        return JSONResponse([total._asdict() for total in found])
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    return application(
+        [
+            Route("/deliveries", deliver, methods=["POST"]),
+            Route("/held", held),
+            Route("/totals", totals),
+            Route("/health", health),
+        ],
+        ShellLimits(body=(limits or HubLimits()).body),
+    )
+
+
+async def keep_checking(deliveries: Deliveries, every_seconds: float) -> None:
+    """Compare new rows with the counterparties' for ever, every so many seconds."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            await deliveries.cross_check()
+        except Error as exc:
+            logger.warning("not cross-checked", extra={"fields": {"code": exc.code, "detail": exc.detail}})
+
+
+def _caller(request: Request) -> SubsystemId:
+    """Who calls, as the centre's own node says. Raises `Forbidden` to whoever does not come from this machine."""
+    if request.client is None or not is_loopback(request.client.host):
+        raise Forbidden("operational.remote", "this service is reached through the centre's node only", at="caller")
+    return SubsystemId.parse(request.headers.get("x-road-client", ""))
+
+
+def _moment(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    if not text.isascii() or not text.isdecimal() or len(text) > 15:
+        raise Malformed("operational.period", f"{name} is a time in milliseconds since 1970", at="caller")
+    return int(text)
+
+
+def _held(log: HeldLog) -> Response:
+    return JSONResponse({"origin": log.origin, "size": log.size, "root": b64encode(log.root).decode()})
+
+
+def _tell(finding: Finding) -> None:
+    fields = {"code": finding.code, "level": finding.level, "origin": finding.origin, "other": finding.other}
+    logger.warning("finding", extra={"fields": {**fields, "detail": finding.detail}})

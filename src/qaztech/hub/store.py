@@ -1,0 +1,210 @@
+"""What the centre keeps of operational data: how far each log is held, which deliveries came, what does not add up.
+
+Rows lie beside it in Parquet, one file for each log, day and delivery, byte for byte as they were delivered; here is
+which of them count. On SQLite or PostgreSQL. Not here: judging (`delivery`, `crosscheck`), counting (`traffic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from qaztech.core.errors import Conflict
+from qaztech.evidence.merkle import HASH_SIZE
+from qaztech.hub.crosscheck import Finding
+from qaztech.hub.delivery import HeldLog
+from qaztech.node.operational_manifest import Manifest
+
+METADATA = MetaData()
+_LOGS = Table(
+    "operational_logs",
+    METADATA,
+    Column("origin", String(255), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+    Column("recorded", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+)
+_DELIVERIES = Table(
+    "operational_deliveries",
+    METADATA,
+    Column("origin", String(255), primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("stop", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("checkpoint", Text, nullable=False),
+    Column("files", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    UniqueConstraint("origin", "stop"),
+)
+_FINDINGS = Table(
+    "operational_findings",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("code", String(64), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("origin", String(255), nullable=False),
+    Column("other", String(255), nullable=False),
+    Column("message", String(36), nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("found", BigInteger, nullable=False),
+    UniqueConstraint("code", "origin", "other", "message", "place"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFinding:
+    """A finding as it is kept: when it was first found (milliseconds), with the manifest it is about, if any."""
+
+    finding: Finding
+    found: int
+    evidence: str
+
+
+class OperationalStore:
+    """The centre's book of deliveries. Use it from any thread."""
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self._engine = engine
+        self.directory = directory
+
+    def held(self, origin: str) -> HeldLog:
+        """What is held of a log; nothing of one that never delivered."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_LOGS).where(_LOGS.c.origin == origin)).one_or_none()
+        return HeldLog(origin=origin) if row is None else _held(row)
+
+    def all_held(self) -> list[HeldLog]:
+        """What is held of every log that delivered."""
+        with self._engine.connect() as connection:
+            return [_held(row) for row in connection.execute(select(_LOGS).order_by(_LOGS.c.origin))]
+
+    def root_at(self, origin: str, size: int) -> bytes | None:
+        """The root at a size where a delivery ended; None where none did."""
+        with self._engine.connect() as connection:
+            where = (_DELIVERIES.c.origin == origin) & (_DELIVERIES.c.stop == size)
+            row = connection.execute(select(_DELIVERIES.c.root).where(where)).one_or_none()
+        return None if row is None else bytes(row.root)
+
+    def accept(self, manifest: Manifest, before: HeldLog, after: HeldLog, *, sender: str, now: int) -> None:
+        """Take a delivery that was judged. Raises `Conflict` where another came first."""
+        state = {
+            "size": after.size, "root": after.root, "peaks": b"".join(after.peaks), "recorded": after.recorded,
+            "changed": now,
+        }  # fmt: skip
+        try:
+            with self._engine.begin() as connection:
+                if before.size == 0:
+                    connection.execute(insert(_LOGS).values(origin=after.origin, **state))
+                else:
+                    where = (_LOGS.c.origin == after.origin) & (_LOGS.c.size == before.size)
+                    if connection.execute(update(_LOGS).where(where).values(**state)).rowcount != 1:
+                        raise _raced()
+                connection.execute(
+                    insert(_DELIVERIES).values(
+                        origin=after.origin,
+                        start=manifest.start,
+                        stop=manifest.stop,
+                        sender=sender,
+                        root=after.root,
+                        checkpoint=manifest.after,
+                        files="\n".join(p.name(manifest.origin) for p in manifest.parts),
+                        received=now,
+                    )
+                )
+        except IntegrityError as exc:
+            raise _raced() from exc
+
+    def deliveries(self, origin: str | None = None) -> list[dict[str, Any]]:
+        """Deliveries taken, the latest last: origin, start, stop, sender, received."""
+        columns = [_DELIVERIES.c[name] for name in ("origin", "start", "stop", "sender", "received")]
+        query = select(*columns).order_by(_DELIVERIES.c.received, _DELIVERIES.c.start)
+        if origin is not None:
+            query = query.where(_DELIVERIES.c.origin == origin)
+        with self._engine.connect() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+
+    def tidy(self) -> int:
+        """Remove files that no delivery names (left by a process that was killed in between); gives how many."""
+        with self._engine.connect() as connection:
+            known = {name for row in connection.execute(select(_DELIVERIES.c.files)) for name in row.files.split("\n")}
+        strays = [p for p in self.directory.glob("date=*/*") if f"{p.parent.name}/{p.name}" not in known]
+        for path in strays:
+            path.unlink()
+        return len(strays)
+
+    # Findings --------------------------------------------------------------------------------------------------------
+
+    def keep(self, findings: Iterable[Finding], *, now: int, evidence: str = "") -> list[Finding]:
+        """Keep findings, each once; gives those that are new."""
+        new = []
+        for finding in findings:
+            key = (_FINDINGS.c.code == finding.code) & (_FINDINGS.c.origin == finding.origin)
+            key &= (_FINDINGS.c.other == finding.other) & (_FINDINGS.c.message == finding.message)
+            key &= _FINDINGS.c.place == finding.place
+            with self._engine.begin() as connection:
+                if connection.execute(select(_FINDINGS.c.id).where(key)).first() is not None:
+                    continue
+                connection.execute(
+                    insert(_FINDINGS).values(
+                        code=finding.code,
+                        level=finding.level,
+                        origin=finding.origin,
+                        other=finding.other,
+                        message=finding.message,
+                        place=finding.place,
+                        detail=finding.detail,
+                        evidence=evidence,
+                        found=now,
+                    )
+                )
+            new.append(finding)
+        return new
+
+    def findings(self, *, limit: int = 1000) -> list[KeptFinding]:
+        """What does not add up, the latest first."""
+        query = select(_FINDINGS).order_by(_FINDINGS.c.found.desc(), _FINDINGS.c.id.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [
+                KeptFinding(
+                    finding=Finding(
+                        code=row.code, level=row.level, origin=row.origin, other=row.other, message=row.message,
+                        place=row.place, detail=row.detail,
+                    ),
+                    found=row.found,
+                    evidence=row.evidence,
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+
+def _held(row: Any) -> HeldLog:
+    peaks: Sequence[bytes] = [bytes(row.peaks[at : at + HASH_SIZE]) for at in range(0, len(row.peaks), HASH_SIZE)]
+    return HeldLog(origin=row.origin, size=row.size, root=bytes(row.root), peaks=tuple(peaks), recorded=row.recorded)
+
+
+def _raced() -> Conflict:
+    return Conflict("operational.gap", "another delivery of this log came first", at="service")
