@@ -7,6 +7,7 @@ lost when a process ends in between, and none is logged that did not happen.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,6 @@ from qaztech.core.errors import Malformed
 from qaztech.people.tables import pending_act
 
 MAX_ACT = 16 * 1024
-_LONGEST_NAME = 200
 
 State = Mapping[str, Any] | None
 
@@ -60,7 +60,9 @@ class Act:
             raise Malformed(
                 "act.malformed", "an act holds texts, whole numbers, lists and objects", at="caller"
             ) from exc
-        if len(leaf) > MAX_ACT or not all((self.who, self.role, self.act, self.subject)):
+        named = all(isinstance(name, str) and name for name in (self.who, self.role, self.act, self.subject))
+        states = all(state is None or isinstance(state, dict) for state in (self.before, self.after))
+        if len(leaf) > MAX_ACT or not named or not states or type(self.when) is not int:
             raise Malformed("act.malformed", f"an act has all its names and at most {MAX_ACT} bytes", at="caller")
         return leaf
 
@@ -73,7 +75,7 @@ class Act:
             canonical = act.leaf()
         except (ValueError, TypeError, AttributeError, RecursionError) as exc:
             raise Malformed("act.malformed", "not an act", at="log") from exc
-        if canonical != leaf or not isinstance(act.when, int):
+        if canonical != leaf:
             raise Malformed("act.malformed", "not an act", at="log")
         return act
 
@@ -81,4 +83,10 @@ class Act:
 def note_act(db: Connection, *, by: Actor, when: int, act: str, subject: str, before: State, after: State) -> None:
     """Note an act in the transaction that makes the change, until it is brought to the admin log."""
     leaf = Act(who=by.name, role=by.role, when=when, act=act, subject=subject, before=before, after=after).leaf()
-    db.execute(insert(pending_act).values(leaf=leaf.decode()))
+    db.execute(insert(pending_act).values(message=act_message(when).hex(), leaf=leaf.decode()))
+
+
+def act_message(when: int) -> bytes:
+    """A new message id (UUID version 7) for an act of that time: what an entry of a log is found by."""
+    random = int.from_bytes(secrets.token_bytes(10))
+    return ((when << 80) | (random & ~(0xF << 76) & ~(0x3 << 62)) | (0x7 << 76) | (0x2 << 62)).to_bytes(16)

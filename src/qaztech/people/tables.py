@@ -97,5 +97,6 @@ pending_act = Table(
     "people_pending_act",
     PEOPLE,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("message", String(32), nullable=False),  # what it is found by in the log, if it got there already
     Column("leaf", Text, nullable=False),
 )
