@@ -121,9 +121,9 @@ def read_member(data):  # a member file that verifies by itself
     need(sha256(b64(keys[0])).hex() == it["lineage"] and len({*keys}) == len(keys) and steps == sorted({*steps})
          and 0 < it["expires"] - it["issued"] <= 366 * 86400000, "a broken chain of keys, or valid for too long")
     need(all(log_keys(log) and log["node"].count("/") == 3 for log in it["logs"]), "a log of no node")
-    for name, at, more in (("nodes", "id", "address tls"), ("logs", "origin", "node vkeys from until closed continues"),
-                           ("subsystems", "code", "names"), ("services", "id", "type names disabled rights")):
-        need(not form(it[name], f"{at} {more}", list) and len({x[at] for x in it[name]}) == len(it[name]), name)
+    for name, at, more in (("nodes", 2, "id address tls"), ("logs", 0, "origin node vkeys from until closed continues"),
+                           ("subsystems", 0, "code names"), ("services", 0, "id type names disabled rights")):
+        need(not form(it[name], more, list) and len({x[more.split()[at]] for x in it[name]}) == len(it[name]), name)
     return it
 def read_snapshot(entry, blobs, anchor):  # what one snapshot says, verified from the anchor
     def listed(table, name, digest, *issuer):

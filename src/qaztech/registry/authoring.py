@@ -85,11 +85,17 @@ def rotate_key(statement: MemberStatement, old: Ed25519Key, new: bytes, now: int
     return revise(statement, now, key=to, key_history=(*statement.key_history, change))
 
 
-def with_node(statement: MemberStatement, node: NodeId, address: str, tls: bytes) -> MemberStatement:
-    """A node added, or changed; `tls` is the SHA-256 of its TLS key (SPKI). Same version: `revise` last."""
-    line = NodeLine(id=str(node), address=address, tls=b64encode(tls).decode())
-    others = tuple(n for n in statement.nodes if n.id != line.id)
-    return msgspec.structs.replace(statement, nodes=(*others, line))
+def with_node(
+    statement: MemberStatement, node: NodeId, address: str, tls: bytes, next_tls: bytes | None = None
+) -> MemberStatement:
+    """A node added, or changed; `tls` is the SHA-256 of its TLS key (SPKI). Same version: `revise` last.
+
+    `next_tls` is the key that it will change to; until it has, both are named.
+    """
+    keys = [b64encode(key).decode() for key in (tls, next_tls) if key is not None]
+    lines = [NodeLine(id=str(node), address=address, tls=key) for key in keys]
+    others = tuple(n for n in statement.nodes if n.id != str(node))
+    return msgspec.structs.replace(statement, nodes=(*others, *lines))
 
 
 def with_log(

@@ -131,6 +131,10 @@ class ConfigurationClient:
             alarms.append(Alarm(code="configuration.unproven", detail=detail, since=late[0][1]))
         return alarms
 
+    def offline_expires(self) -> dict[str, int]:
+        """When the registry's `root` and `targets` end, which only its offline keys can prolong."""
+        return self._mirror.offline_expires
+
     def forget(self, member: MemberId) -> bool:
         """Drop a member's pin, after its new lineage has been checked by other means."""
         if not self._pins.knows(member):

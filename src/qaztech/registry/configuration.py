@@ -36,16 +36,20 @@ class Member:
     version: int
     names: Names
     subsystems: Mapping[str, Names]
+    issued: int
     expires: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeEntry:
-    """A node: where it listens, its TLS key, the members that let it speak for them, and its open logs, latest last."""
+    """A node: where it listens, its TLS key, the members that let it speak for them, and its open logs, latest last.
+
+    While it changes its TLS key it has two.
+    """
 
     id: NodeId
     address: str
-    tls: bytes
+    keys: tuple[bytes, ...]
     members: frozenset[MemberId]
     origins: tuple[str, ...]
 
@@ -278,6 +282,7 @@ def _member(file: MemberFile) -> Member:
         version=file.version,
         names=statement.names,
         subsystems=MappingProxyType(codes),
+        issued=statement.issued,
         expires=statement.expires,
     )
 
@@ -333,18 +338,17 @@ def _logs(files: list[MemberFile]) -> dict[str, LogEntry]:
 def _nodes(
     files: list[MemberFile], logs: Mapping[str, LogEntry], revoked: frozenset[str]
 ) -> tuple[dict[MemberId, tuple[NodeEntry, ...]], dict[bytes, NodeEntry]]:
-    owned: dict[str, NodeLine] = {}
+    owned: dict[str, list[NodeLine]] = {}
     taken: set[str] = set()
     for file in files:
         for line in file.statement.nodes:
             if NodeId.parse(line.id).member == file.member and line.tls not in taken and line.tls not in revoked:
-                owned[line.id] = line
+                owned.setdefault(line.id, []).append(line)
                 taken.add(line.tls)
     served: dict[str, set[MemberId]] = {}
     for file in files:
         for line in file.statement.nodes:
-            own = owned.get(line.id)
-            if own is not None and own.tls == line.tls:
+            if any(own.tls == line.tls for own in owned.get(line.id, ())):
                 served.setdefault(line.id, set()).add(file.member)
     open_logs: dict[str, list[LogEntry]] = {}
     for log in logs.values():
@@ -353,20 +357,18 @@ def _nodes(
     entries = {
         id_: NodeEntry(
             id=NodeId.parse(id_),
-            address=line.address,
-            tls=bytes32(line.tls, "member-file.malformed", "TLS key hash"),
+            address=lines[-1].address,
+            keys=tuple(bytes32(line.tls, "member-file.malformed", "TLS key hash") for line in lines),
             members=frozenset(served[id_]),
             origins=tuple(log.origin for log in sorted(open_logs.get(id_, ()), key=lambda log: log.from_)),
         )
-        for id_, line in owned.items()
+        for id_, lines in owned.items()
     }
-    nodes = {
-        f.member: tuple(
-            entries[n.id] for n in f.statement.nodes if n.id in entries and f.member in entries[n.id].members
-        )
-        for f in files
-    }
-    return nodes, {entry.tls: entry for entry in entries.values()}
+    nodes = {}
+    for file in files:
+        ids = dict.fromkeys(n.id for n in file.statement.nodes if n.id in entries)
+        nodes[file.member] = tuple(entries[id_] for id_ in ids if file.member in entries[id_].members)
+    return nodes, {key: entry for entry in entries.values() for key in entry.keys}
 
 
 def _method(service: Service, endpoints: Iterable[Endpoint]) -> Method:

@@ -119,13 +119,20 @@ class Desk:
         return self._sign(authoring.revise(statement, self._clock.now()), self.key)
 
     def add_node(
-        self, node: NodeId, address: str, tls: bytes, logs: Sequence[VerifierKey], continues: ClosedLog | None = None
+        self,
+        node: NodeId,
+        address: str,
+        tls: bytes,
+        logs: Sequence[VerifierKey],
+        continues: ClosedLog | None = None,
+        *,
+        next_tls: bytes | None = None,
     ) -> Submission:
-        """A node of this member, with its TLS key (SHA-256 of SPKI) and the keys of its log; or a change of one.
+        """A node that speaks for this member, with its TLS key (SHA-256 of SPKI) and the keys of its log; or a change.
 
-        A log that `continues` one the file names closes that one.
+        A log that `continues` one the file names closes that one. `next_tls` is a key that the node will change to.
         """
-        changes: list[Change] = [lambda s: authoring.with_node(s, node, address, tls)]
+        changes: list[Change] = [lambda s: authoring.with_node(s, node, address, tls, next_tls)]
         if continues is not None and self._names_log(continues.origin):
             changes += self._next_log(node, continues, logs)
         elif not self._names_log(logs[0].name):

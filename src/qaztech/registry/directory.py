@@ -69,6 +69,7 @@ class Listed:
     """A member as `listClients` shows it: everyone in the directory, known to this node or not."""
 
     id: MemberId
+    lineage: str
     names: Names
     subsystems: tuple[tuple[SubsystemId, Names], ...]
 
@@ -116,6 +117,7 @@ def _listed(member: ListedMember, code: str) -> Listed:
         subsystem.names.check(code)
     return Listed(
         id=id_,
+        lineage=member.lineage,
         names=member.names,
         subsystems=tuple((SubsystemId(id_, decode_part(s.code)), s.names) for s in member.subsystems),
     )

@@ -8,6 +8,7 @@ holder of this lineage's key said it. Not here: whether that lineage is the one 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +41,7 @@ PAYLOAD_TYPE = "application/vnd.qaztech.member-file+json"
 TYPE = "qaztech-member-file 1"
 MAX_MEMBER_FILE = 512 * 1024
 MAX_PAGE = 16 * 1024
+MAX_NODE_KEYS = 2
 MAX_LIFETIME = 366 * 24 * 3600 * 1000
 _CODE = "member-file.malformed"
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]):([1-9][0-9]{0,4})\Z")
@@ -56,7 +58,10 @@ class KeyChange(Form, frozen=True, forbid_unknown_fields=True):
 
 
 class NodeLine(Form, frozen=True, forbid_unknown_fields=True):
-    """A node that may speak for the member: where it listens, and the SHA-256 of its TLS key (SPKI)."""
+    """A node that may speak for the member: where it listens, and the SHA-256 of its TLS key (SPKI).
+
+    While a node changes its TLS key it has a line for each.
+    """
 
     id: str
     address: str
@@ -236,8 +241,10 @@ def _check(statement: MemberStatement) -> None:
 
 
 def _check_nodes(nodes: tuple[NodeLine, ...]) -> None:
-    _unique((n.id for n in nodes), "node")
     _unique((n.tls for n in nodes), "TLS key")
+    for count in Counter(n.id for n in nodes).values():
+        if count > MAX_NODE_KEYS:
+            malformed(_CODE, f"a node has at most {MAX_NODE_KEYS} TLS keys")
     for node in nodes:
         _same(str(NodeId.parse(node.id)), node.id)
         bytes32(node.tls, _CODE, "TLS key hash")

@@ -87,6 +87,14 @@ class Mirror:
         return min(expires_first(roles), self._timestamp_expires)
 
     @property
+    def offline_expires(self) -> dict[str, int]:
+        """When the metadata ends that needs the registry's offline keys: `root` and `targets`; empty before any."""
+        current = self._set
+        if current is None:
+            return {}
+        return {"root": expires_first([current.root]), "targets": expires_first([current.targets])}
+
+    @property
     def timestamp_version(self) -> int:
         """The version of the newest timestamp: it rises with every sign of life of the registry."""
         return self._timestamp_version

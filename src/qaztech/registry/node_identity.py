@@ -1,4 +1,4 @@
-"""What a member must know of a node to name it in its member file: its id, its TLS key, its log and the one before.
+"""What a member must know of a node to name it in its member file: its id, its TLS keys, its log and the one before.
 
 The file `node.json`, which the node's commands write and whoever keeps the member key reads. Nothing in it is secret;
 that it is the right one is for people to see to: it travels from the node to the desk by their hands.
@@ -18,8 +18,11 @@ from qaztech.evidence.state import ClosedLog
 from qaztech.registry.forms import Form, base64, bytes32
 from qaztech.registry.key_files import create_log_keys, create_tls_key, load_log_keys, tls_key_hash
 from qaztech.registry.member_file import check_vkeys
+from qaztech.trust.certificates import key_spki_hash, load_key
 
 NODE_FILE = "node.json"
+# A TLS key that will take the place of the one in use: until then the member names both.
+NEXT_TLS_KEY = "tls.next.key"
 TYPE = "qaztech-node 1"
 _CODE = "node-identity.malformed"
 _MAX = 64 * 1024
@@ -39,17 +42,22 @@ class _NodeForm(Form, frozen=True, forbid_unknown_fields=True):
     tls: str
     log: tuple[str, ...]
     continues: _ClosedForm | None
+    next_tls: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeIdentity:
-    """A node as its member names it. `tls` is the SHA-256 of its TLS key (SPKI), `log` the keys of its log."""
+    """A node as its member names it. `tls` is the SHA-256 of its TLS key (SPKI), `log` the keys of its log.
+
+    `next_tls` is the key that it will change to, if it will.
+    """
 
     id: NodeId
     address: str
     tls: bytes
     log: tuple[VerifierKey, ...]
     continues: ClosedLog | None = None
+    next_tls: bytes | None = None
 
     @classmethod
     def create(cls, directory: Path, node: NodeId, address: str, *, hybrid: bool) -> NodeIdentity:
@@ -68,7 +76,11 @@ class NodeIdentity:
     def of(cls, directory: Path, node: NodeId, address: str, continues: ClosedLog | None = None) -> NodeIdentity:
         """The node whose keys are in the folder."""
         keys = load_log_keys(directory, node.member.instance)
-        return cls(id=node, address=address, tls=tls_key_hash(directory), log=keys.vkeys, continues=continues)
+        path = directory / NEXT_TLS_KEY
+        return cls(
+            id=node, address=address, tls=tls_key_hash(directory), log=keys.vkeys, continues=continues,
+            next_tls=key_spki_hash(load_key(path.read_bytes())) if path.exists() else None,
+        )  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> NodeIdentity:
@@ -95,6 +107,7 @@ class NodeIdentity:
                 tls=bytes32(form.tls, _CODE, "TLS key hash"),
                 log=check_vkeys(form.log[0].partition("+")[0], form.log, _CODE),
                 continues=_closed(form.continues),
+                next_tls=bytes32(form.next_tls, _CODE, "TLS key hash") if form.next_tls is not None else None,
             )
         except (Error, msgspec.DecodeError, UnicodeError, RecursionError) as exc:
             raise Malformed(_CODE, f"not what describes a node: {str(exc)[:200]}") from exc
@@ -109,6 +122,7 @@ class NodeIdentity:
             tls=base64(self.tls),
             log=tuple(map(str, self.log)),
             continues=_ClosedForm(before.origin, before.size, base64(before.root), before.reason) if before else None,
+            next_tls=base64(self.next_tls) if self.next_tls is not None else None,
         )
         return msgspec.json.format(msgspec.json.encode(form), indent=2) + b"\n"
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from hashlib import sha256
 
-from qaztech.core.errors import Unavailable
+import pytest
+from msgspec.structs import replace
+
+from qaztech.core.errors import Malformed, Unavailable
 from qaztech.core.ids import MemberId, NodeId, SubsystemId
 from qaztech.core.rights import Endpoint
-from qaztech.registry.authoring import revise, with_service
+from qaztech.registry.authoring import revise, with_node, with_service
 from qaztech.registry.configuration import Configuration
+from qaztech.registry.member_file import sign_statement
 from registry_country import Country, names
 
 
@@ -115,3 +119,41 @@ def test_a_page_for_another_service_grants_nothing(country: Country) -> None:
     assert configuration.authorise(consumer.subsystem("main"), one, "GET", "/", now) is not None
     assert configuration.authorise(consumer.subsystem("main"), two, "GET", "/", now) is None
     assert NodeId(provider.id, "node1") == provider.node
+
+
+def test_a_node_that_changes_its_tls_key_is_known_by_both(country: Country) -> None:
+    """Until the file names one again; a village that it serves may name either."""
+    host, village = country.new_member(1, "host"), country.new_member(2, "village")
+    new = sha256(b"the next key").digest()
+    host.statement = with_node(host.statement, host.node, "host.example:5500", host.tls, new)
+    country.admit(host)
+    for key in (host.tls, new):
+        village.statement = with_node(village.statement, host.node, "host.example:5500", key)
+        if key == host.tls:
+            country.admit(village)
+        else:
+            country.send(village)
+        client, _ = country.client(village, key.hex())
+        entry = client.refresh().node_by_tls(host.tls)
+        assert entry is not None
+        assert entry.keys == (host.tls, new)
+        assert client.configuration().node_by_tls(new) is entry
+        assert village.id in entry.members
+        assert client.configuration().nodes_of(host.id) == (entry,)
+    host.statement = with_node(host.statement, host.node, "host.example:5500", new)
+    country.send(host)
+    configuration = client.refresh()
+    assert configuration.node_by_tls(host.tls) is None
+    assert [entry.keys for entry in configuration.nodes_of(village.id) if entry.id == host.node] == [(new,)]
+
+
+def test_a_node_has_no_third_key(country: Country) -> None:
+    """Two lines for one node, and neither key twice."""
+    host = country.new_member(1, "host")
+    one, two, three = (host.tls, *(sha256(bytes([n])).digest() for n in range(2)))
+    statement = with_node(host.statement, host.node, "host.example:5500", one, two)
+    more = with_node(host.statement, host.node, "host.example:5500", three).nodes
+    with pytest.raises(Malformed, match="at most 2 TLS keys"):
+        sign_statement(replace(statement, nodes=(*statement.nodes, *more)), host.key)
+    with pytest.raises(Malformed, match="stands twice"):
+        sign_statement(with_node(host.statement, host.node, "host.example:5500", one, one), host.key)

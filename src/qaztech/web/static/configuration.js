@@ -177,6 +177,7 @@ function checkFile(meta, digest, data) {
 const NAME = text(/^[^\p{C}\p{Zl}\p{Zp}]{1,500}$/u);
 const NAMES = shape({ kk: NAME, ru: NAME, en: NAME });
 const ADDRESS = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]):[1-9][0-9]{0,4}$/;
+const MAX_NODE_KEYS = 2;
 const MAX_LIFETIME = 366 * 24 * 3600 * 1000;
 const MEMBER_FILE = shape({
   type: oneOf("qaztech-member-file 1"),
@@ -249,7 +250,7 @@ function checkMemberFile(file, reason) {
   const fine =
     file.expires > file.issued &&
     file.expires - file.issued <= MAX_LIFETIME &&
-    unique(file.nodes.map((node) => node.id)) &&
+    file.nodes.every(({ id }) => file.nodes.filter((node) => node.id === id).length <= MAX_NODE_KEYS) &&
     unique(file.nodes.map((node) => node.tls)) &&
     unique(file.logs.map((log) => log.origin)) &&
     file.logs.every((log) => (log.until === null || log.until >= log.from) && log.continues !== log.origin) &&
