@@ -19,6 +19,7 @@ from qaztech.node.frames import Request
 
 PROBLEM: Final = b"application/problem+json"
 MAX_BODY: Final = 64 * 1024
+LINEAGE: Final = b"QazTech-Client-Lineage"
 # A request may be made, looked at, and withdrawn.
 _CALLS = re.compile(r"POST |GET /[0-9a-f]{32}|POST /[0-9a-f]{32}/withdrawal")
 _SENT: Final = frozenset({rest.CLIENT, rest.REQUEST_ID, rest.ID, b"content-type", b"accept"})
@@ -53,10 +54,14 @@ def no_desk(member: MemberId) -> NotFound:
     return NotFound("access.no-desk", f"{member} takes no requests for access by exchange", at="provider-node")
 
 
-def headers_for(headers: rest.Headers, service: ServiceId) -> bytes:
-    """The header lines the desk gets: who calls in which message, and what was called; nothing else crosses."""
+def headers_for(headers: rest.Headers, service: ServiceId, lineage: str) -> bytes:
+    """The header lines the desk gets; of the caller's own nothing else crosses.
+
+    Who calls in which message, what was called, and the lineage that this node knows the caller's member by: a right
+    that follows names it.
+    """
     kept = [header for header in headers if header[0].lower() in _SENT]
-    return rest.header_lines([*kept, (rest.SERVICE, str(service).encode())])
+    return rest.header_lines([*kept, (rest.SERVICE, str(service).encode()), (LINEAGE, lineage.encode())])
 
 
 def problem(error: Error) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final
 
-from qaztech.core.errors import Limited
+from qaztech.core.errors import Error, Forbidden, Limited
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.registry.call_limits import CallLimits
 
@@ -50,11 +50,13 @@ class CallCounts:
         self.access_requests = access_requests
         self._minutes, self._days, self._asked = Counter(MINUTE), Counter(DAY), Counter(MINUTE)
 
-    def call(self, service: ServiceId, client: SubsystemId, now: int) -> Limited | None:
+    def call(self, service: ServiceId, client: SubsystemId, now: int) -> Error | None:
         """Count one call; why it is one too many, if so."""
         limit = self.limits.get((service, client))
         if limit is None:
             return None
+        if 0 in limit:
+            return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service}", at="provider-node")
         key = (service, client)
         if self._days.full(key, limit.day, now):
             return Limited(VOLUME, f"{client} has made the {limit.day} calls of this day", at="provider-node")

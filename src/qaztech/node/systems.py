@@ -120,13 +120,14 @@ class Systems:
         try:
             desks.check_call(facts.method, frame)
             desk = self.desks.get(service.subsystem.member)
-            if desk is None:
+            caller = self._configuration().member(SubsystemId.parse(facts.client.decode()).member)
+            if desk is None or caller is None:
                 raise desks.no_desk(service.subsystem.member)
         except Error as exc:
             lines = facts.response_lines([(b"Content-Type", desks.PROBLEM)], None, self._clock.now())
             exchange.answer(exc.status, lines, desks.problem(exc))
             return _NoWork()
-        sent = msgspec.structs.replace(frame, headers=desks.headers_for(headers, service))
+        sent = msgspec.structs.replace(frame, headers=desks.headers_for(headers, service, caller.lineage))
         return _WholeWork(_SystemCall(exchange, desk, facts, sent)).start()
 
     def _description(self, service: ServiceId) -> tuple[bytes, str] | None:

@@ -21,12 +21,14 @@ _CODE = "limits.malformed"
 
 
 class CallLimit(NamedTuple):
-    """At most so many calls in a minute and in a day; None: as many as come."""
+    """At most so many calls in a minute and in a day; None: as many as come; 0: none, the right was taken away."""
 
     minute: int | None
     day: int | None
 
 
+# A right that was taken away, until everyone can see so in what is signed.
+CLOSED = CallLimit(0, 0)
 CallLimits = Mapping[tuple[ServiceId, SubsystemId], CallLimit]
 
 
@@ -62,7 +64,7 @@ def parse_limits(data: bytes, member: MemberId) -> dict[tuple[ServiceId, Subsyst
         if service.subsystem.member != member or (service, client) in found:
             malformed(_CODE, "each service is the member's own, and has one line for a client")
         for number in (line.minute, line.day):
-            if number is not None and not 1 <= number <= MAX_CALLS:
-                malformed(_CODE, f"a limit is 1 to {MAX_CALLS} calls, or none")
+            if number is not None and not 0 <= number <= MAX_CALLS:
+                malformed(_CODE, f"a limit is 0 to {MAX_CALLS} calls, or none")
         found[service, client] = CallLimit(line.minute, line.day)
     return found
