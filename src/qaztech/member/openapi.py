@@ -25,6 +25,9 @@ from qaztech.member.openapi_text import Tree, read_tree, too_large
 Place = Literal["path", "query", "header", "cookie"]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 MAX_OPERATIONS = 2000
+# Through references a few lines can stand for very many.
+MAX_PARAMETERS = 20_000
+MAX_PARAMETER_TEXT = 2000
 MAX_SHOWN = 1024 * 1024
 MAX_PATH = 1000
 MAX_LINE = 300
@@ -102,7 +105,7 @@ def read_description(data: bytes) -> Description:
     sound = not findings.any_error
     check_references(tree.root, findings)
     if sound:
-        operations = tuple(_operations(tree.root, findings))
+        operations = tuple(read_operations(tree.root, findings))
         fields = tuple(sorted(_fields(tree.root)))
         _look_over(tree.root, operations, findings)
     return Description(
@@ -173,9 +176,10 @@ def _text(value: Any) -> str:
 # Operations -----------------------------------------------------------------------------------------------------------
 
 
-def _operations(root: dict[str, Any], findings: Findings) -> Iterator[Operation]:
+def read_operations(root: dict[str, Any], findings: Findings) -> Iterator[Operation]:
+    """The operations of a document, which need not be a sound one. Raises `Malformed` when there are too many."""
     paths = root.get("paths")
-    count = 0
+    count = described = 0
     for path, given in paths.items() if isinstance(paths, dict) else ():
         if not path.startswith("/"):
             continue  # an extension
@@ -190,6 +194,9 @@ def _operations(root: dict[str, Any], findings: Findings) -> Iterator[Operation]
             endpoint = _endpoint(method.upper(), path, findings)
             if endpoint is not None:
                 parameters = tuple(_parameters(root, item, operation))
+                described += len(parameters)
+                if described > MAX_PARAMETERS:
+                    too_large(f"more than {MAX_PARAMETERS} parameters in all operations together; split the service")
                 _check_template(method, path, parameters, findings)
                 yield _operation(root, endpoint, path, operation, parameters)
 
@@ -237,7 +244,7 @@ def _parameters(root: dict[str, Any], item: dict[str, Any], operation: dict[str,
         for entry in given if isinstance(given, list) else ():
             parameter = dereferenced(root, entry)
             name, place = parameter.get("name"), parameter.get("in")
-            if isinstance(name, str) and place in {"path", "query", "header", "cookie"}:
+            if isinstance(name, str) and isinstance(place, str) and place in {"path", "query", "header", "cookie"}:
                 found[name, place] = parameter
     for (name, place), parameter in found.items():
         yield Parameter(
@@ -245,7 +252,7 @@ def _parameters(root: dict[str, Any], item: dict[str, Any], operation: dict[str,
             place=place,  # type: ignore[arg-type]  # one of the four, as asked above
             required=parameter.get("required") is True,
             kind=_parameter_kind(root, parameter),
-            description=_text(parameter.get("description")),
+            description=_text(parameter.get("description"))[:MAX_PARAMETER_TEXT],
             example=example_text(root, parameter),
         )
 

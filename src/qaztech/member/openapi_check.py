@@ -25,6 +25,7 @@ from qaztech.member.openapi_findings import Findings, Pointer
 Specification = Literal["3.0", "3.1"]
 SCHEMAS = Path(__file__).parent / "schemas"
 MAX_CHAIN = 32
+MAX_REFERENCE = 1000
 _UNEXPECTED = re.compile(r"\((.*) (?:was|were) unexpected\)", re.DOTALL)
 _DATA = frozenset({"example", "examples", "default", "const", "enum", "value"})
 
@@ -159,7 +160,7 @@ def resolve(root: dict[str, Any], reference: str) -> Any:
     """What a local reference (`#/components/schemas/Pet`) names; raises `LookupError`. One step, no chain."""
     if reference == "#":
         return root
-    if not reference.startswith("#/"):
+    if not reference.startswith("#/") or len(reference) > MAX_REFERENCE:
         raise LookupError(reference)
     value: Any = root
     for token in reference[2:].split("/"):

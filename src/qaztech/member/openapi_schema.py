@@ -13,6 +13,7 @@ from qaztech.member.openapi_check import dereferenced
 MAX_KIND = 120
 MAX_EXAMPLE = 500
 _DEEPEST = 4
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def kind_of(root: dict[str, Any], schema: Any, depth: int = 0) -> str:
@@ -25,11 +26,12 @@ def kind_of(root: dict[str, Any], schema: Any, depth: int = 0) -> str:
     if "const" in resolved:
         values = [resolved["const"]]
     if isinstance(values, list) and values:
-        return _cut(" | ".join(json.dumps(v, ensure_ascii=False) for v in values[:12]))
+        return _cut(" | ".join(brief_json(v, MAX_KIND) for v in values[:12]))
     for word, joint in (("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")):
         parts = resolved.get(word)
         if isinstance(parts, list) and parts:
-            return named or _cut(joint.join(kind_of(root, p, depth + 1) or "anything" for p in parts[:6]))
+            # Alternatives of alternatives multiply: two levels of them are enough to say what a thing is.
+            return named or _cut(joint.join(kind_of(root, p, depth + 3) or "anything" for p in parts[:6]))
     type_ = resolved.get("type")
     types = [t for t in (type_ if isinstance(type_, list) else [type_]) if isinstance(t, str) and t != "null"]
     if types == ["array"]:
@@ -70,8 +72,20 @@ def example_text(root: dict[str, Any], holder: dict[str, Any]) -> str | None:
     return None
 
 
+def brief_json(value: Any, longest: int) -> str:
+    """The beginning of a value as JSON; a large value costs no more than what is shown of it."""
+    found: list[str] = []
+    length = 0
+    for chunk in _ENCODER.iterencode(value[: longest + 1] if isinstance(value, str) else value):
+        found.append(chunk)
+        length += len(chunk)
+        if length > longest:
+            break
+    return "".join(found)[:longest]
+
+
 def _as_text(value: Any) -> str:
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:MAX_EXAMPLE]
+    return value[:MAX_EXAMPLE] if isinstance(value, str) else brief_json(value, MAX_EXAMPLE)
 
 
 def _cut(text: str) -> str:
