@@ -1,0 +1,118 @@
+"""The routes by which organisations join: open to anyone, believed from nobody, slowed down for who is refused."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+
+import pytest
+
+from asgi_caller import Caller
+from qaztech.core.rights import Endpoint
+from qaztech.registry.applications import JOINING, Applications
+from qaztech.registry.authoring import revise, with_rights
+from qaztech.registry.enrolments import Enrolments
+from qaztech.registry.joining import MAX_REFUSED, Joining
+from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.shell import application
+from qaztech.trust.national import TestVerifier
+from registry_country import Country, MemberDesk
+
+
+@pytest.fixture
+def desk(country: Country) -> MemberDesk:
+    """A member that has sent its file."""
+    return country.admit(country.new_member(0, "ministry"))
+
+
+@pytest.fixture
+def http(country: Country, desk: MemberDesk) -> Iterator[Caller]:
+    """The routes, called from one address."""
+    del desk
+    engine = open_database(sqlite_url(country.directory / "joining.db"), JOINING)
+    joining = Joining(
+        applications=Applications(
+            engine=engine, registry=country.registry, national=TestVerifier([]), clock=country.clock
+        ),
+        enrolments=Enrolments(engine=engine, registry=country.registry, authority=None, clock=country.clock),
+        publisher=country.publisher,
+        clock=country.clock,
+    )
+    yield Caller(application(joining.routes()))
+    engine.dispose()
+
+
+def submission(desk: MemberDesk, pages: list[bytes], *, partial: bool = False) -> dict[str, object]:
+    encoded = [b64encode(page).decode() for page in pages]
+    return {"envelope": b64encode(desk.file()).decode(), "pages": encoded, "partial": partial}
+
+
+def with_right(country: Country, desk: MemberDesk) -> list[bytes]:
+    """The next version of the member's file, which names rights pages; these pages."""
+    service = country.add_service(desk, "list")
+    desk.rights[service] = desk.rights[service].grant(
+        desk.subsystem("main"), desk.lineage, [Endpoint.parse("GET /*")], None
+    )
+    statement = revise(desk.statement, country.clock.now())
+    pages = desk.rights[service].pages(statement.version)
+    desk.statement = with_rights(statement, service, [page.reference for page in pages])
+    return [page.data for page in pages]
+
+
+def test_a_file_with_its_pages_is_accepted_from_anyone(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """It counts by the member's signature; sent again it is the same."""
+    pages = with_right(country, desk)
+    for _ in range(2):
+        answer = http.post("/members/files", json=submission(desk, pages))
+        assert (answer.status_code, answer.json()) == (201, {"id": str(desk.id), "version": desk.statement.version})
+    assert country.registry.members()[str(desk.id)][2] == desk.statement.version
+
+
+def test_pages_may_come_before_their_file(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """A partial submission keeps pages; the file counts with the last of them."""
+    pages = with_right(country, desk)
+    assert http.post("/members/files", json=submission(desk, pages, partial=True)).status_code == 201
+    assert country.registry.members()[str(desk.id)][2] < desk.statement.version
+    assert http.post("/members/files", json=submission(desk, [])).status_code == 201
+    assert country.registry.members()[str(desk.id)][2] == desk.statement.version
+
+
+def test_pages_that_the_file_does_not_name_are_not_kept(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """Nobody fills the registry's disk with pages, nor with those of a file that is refused."""
+    pages = with_right(country, desk)
+    refused = http.post("/members/files", json=submission(desk, [b"{}", b"x" * 1000]))
+    assert (refused.status_code, refused.json()["code"]) == (409, "rights-page.missing")
+    assert country.store.pages() == []
+    desk.key = type(desk.key).generate()
+    forged = http.post("/members/files", json=submission(desk, pages))
+    assert forged.json()["code"] == "envelope.signature"
+    assert country.store.pages() == []
+
+
+def test_a_stranger_sends_nothing(http: Caller, country: Country) -> None:
+    """A file of somebody who was never admitted is refused before anything of it is kept."""
+    stranger = country.new_member(9, "stranger")
+    answer = http.post("/members/files", json=submission(stranger, []))
+    assert (answer.status_code, answer.json()["code"]) == (404, "member.unknown")
+
+
+def test_who_is_refused_too_often_waits_a_minute(http: Caller, country: Country) -> None:
+    """Guessing ids of applications and grants is slow; others are not held up by it."""
+    for number in range(MAX_REFUSED):
+        assert http.get(f"/members/applications/{number:032x}").status_code == 404
+    limited = http.get(f"/nodes/grants/{'0' * 64}")
+    assert (limited.status_code, limited.headers["retry-after"]) == (429, "60")
+    country.clock.advance(60_000)
+    assert http.get(f"/nodes/grants/{'0' * 64}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/members/files", b"{"), ("/members/files", b'{"envelope":"!"}'), ("/members/files", b'{"envelope":"","more":1}'),
+     ("/members/applications", b"\xff"), ("/nodes/grants", b"{}"), ("/nodes/enrolments", b"[]")],
+)  # fmt: skip
+def test_noise_is_refused_with_words(http: Caller, path: str, body: bytes) -> None:
+    """An error of ours, never one of the server's own."""
+    answer = http.post(path, content=body)
+    assert answer.status_code in {400, 403, 502, 503}
+    assert answer.json()["code"]
