@@ -7,11 +7,12 @@ import gc
 import json
 import shutil
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qaztech.compose.node_members import LimitFiles, build_desks
+from qaztech.compose.node_upkeep import build_upkeep
 from qaztech.compose.witness import known_logs, want_everyone
 from qaztech.core.errors import Error
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
@@ -43,10 +44,13 @@ from qaztech.node.questions import Questions
 from qaztech.node.receipts import ReadableLog, ReceiptMaker, Timestamps
 from qaztech.node.renewal import CLOSED_LOGS
 from qaztech.node.replay import ReplayGuard
+from qaztech.node.rewiring import Rewiring
 from qaztech.node.settings import NodeSettings, ServiceSettings
 from qaztech.node.systems import System, Systems
 from qaztech.node.throttle import Throttle
 from qaztech.node.timestamping import Timestamping
+from qaztech.node.tls import EdgeFiles, EdgeTls, LinkTls
+from qaztech.node.tls_files import TlsFiles
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.configuration import NodeEntry
@@ -56,7 +60,6 @@ from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import Metrics
-from qaztech.trust.certificates import certificate_end, client_context, server_context
 from qaztech.trust.keys import MlDsa44Key
 
 
@@ -116,8 +119,9 @@ class NodeBuilder:
                 incidents=incidents, throttle=link_throttle, handler=handler, loop=loop,
             )  # fmt: skip
 
+        tls_files, link_tls, edge_tls = self._tls(client)
         consumer = Consumer(
-            place=place, make_link=link, tls=lambda: self._tls(client, client_context),
+            place=place, make_link=link, tls=link_tls.client,
             answer_question=questions.answer, incidents=incidents,
         )  # fmt: skip
         provider = Provider(
@@ -155,6 +159,12 @@ class NodeBuilder:
             token_hash=bytes.fromhex(settings.management.token_hash), loop=loop,
         )  # fmt: skip
 
+        upkeep = build_upkeep(
+            lambda: self.settings, anchor=anchor, clock=clock, client=client, post=outbound.post,
+            wire=Rewiring(link_tls, consumer, provider), files=tls_files, link_tls=link_tls, edge_tls=edge_tls,
+            origins=frozenset(log.origin for log, _ in makers),
+        )  # fmt: skip
+
         def reload() -> None:
             fresh = read_settings(self._path, NodeSettings)
             self.settings = fresh
@@ -175,14 +185,13 @@ class NodeBuilder:
                 metrics=self._metrics, consumer=consumer, provider=provider, edge=edge, management=incoming,
                 edge_server=HttpServer(on_request=edge.on_request, limits=self._edge_limits()),
                 management_server=HttpServer(on_request=incoming.on_request),
-                make_link=lambda: link(provider, None), server_tls=lambda: self._tls(client, server_context),
-                edge_tls=self._edge_tls, witnessing=witnessing,
+                make_link=lambda: link(provider, None), server_tls=link_tls.server,
+                edge_tls=edge_tls.context, witnessing=witnessing,
                 crosscheck=CrossCheck(
                     accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
                     incidents=incidents,
                 ),
-                timestamping=timestamping, reload=reload, certificate_ends=certificate_end(self._directory / "tls.pem"),
-                free=self._free,
+                timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free,
                 refreshed=refreshed,
             )
         )  # fmt: skip
@@ -281,28 +290,23 @@ class NodeBuilder:
             disabled=service.disabled,
         )
 
-    def _tls(
-        self, client: ConfigurationClient, make: Callable[[Path, Path, Sequence[str]], ssl.SSLContext]
-    ) -> ssl.SSLContext:
-        authorities = client.configuration().authorities
-        return make(self._directory / "tls.pem", self._directory / "tls.key", authorities)
+    def _tls(self, client: ConfigurationClient) -> tuple[TlsFiles, LinkTls, EdgeTls]:
+        """The TLS files, of the links and of the edge, and what listens and dials with them."""
+        files = TlsFiles(self._directory, NodeId.parse(self.settings.id))
+        files.settle()
+        link = LinkTls(files.certificate, files.key_file, lambda: client.configuration().authorities)
+        edge = self.settings.edge
+        if not edge.certificate:
+            return files, link, EdgeTls(None)
+        ca = self._resolve(edge.ca) if edge.ca else None
+        own = EdgeFiles(certificate=self._resolve(edge.certificate), key=self._resolve(edge.key), ca=ca)
+        return files, link, EdgeTls(own)
 
     def _free(self) -> int | None:
         try:
             return shutil.disk_usage(self._directory / "log").free
         except OSError:
             return None
-
-    def _edge_tls(self) -> ssl.SSLContext | None:
-        edge = self.settings.edge
-        if not edge.certificate:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self._resolve(edge.certificate), self._resolve(edge.key))
-        if edge.ca:
-            context.load_verify_locations(self._resolve(edge.ca))
-            context.verify_mode = ssl.CERT_OPTIONAL
-        return context
 
     def _witness(self, client: ConfigurationClient, anchor: Anchor) -> Witness | None:
         name = self.settings.witness.name

@@ -1,18 +1,16 @@
 """What an operator must know of a node itself: derived from its state each time somebody asks, never kept.
 
-What the configuration client knows of the registry comes beside it (`ConfigurationClient.alarms`).
+What the configuration client knows of the registry comes beside it (`ConfigurationClient.alarms`), and what ends or
+is not right about the own members (`upkeep`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from qaztech.core.errors import Halt
 from qaztech.registry.client import Alarm
 
-_DAY = 24 * 3600 * 1000
-CERTIFICATE_WARNING = 30 * _DAY
 # A quorum may be away for a restart; longer, and receipts lose their witnessed state.
 UNWITNESSED_WARNING = 60 * 1000
 # Two segments of the write-ahead file and what is derived from them.
@@ -24,8 +22,6 @@ class Health:
     """What the alarms are derived from; times in milliseconds since 1970."""
 
     now: int
-    # When the node's certificate ends.
-    certificate_ends: int
     # Bytes left where the log is; None where nobody can say.
     free: int | None
     # Why and since when the log is halted.
@@ -40,14 +36,6 @@ def alarms_of(health: Health) -> list[Alarm]:
     if health.halted is not None:
         since, why = health.halted
         found.append(Alarm(code=why.code, detail=f"the log is halted: {why.detail}", since=since))
-    ends = health.certificate_ends
-    if ends <= health.now:
-        detail = "tls.pem has expired, so no other node talks to this one: have tls.csr certified again, and restart"
-        found.append(Alarm(code="certificate.expired", detail=detail, since=ends))
-    elif ends <= health.now + CERTIFICATE_WARNING:
-        day = datetime.fromtimestamp(ends / 1000, UTC).date()
-        detail = f"tls.pem ends on {day}: have tls.csr certified again, and restart"
-        found.append(Alarm(code="certificate.expiring", detail=detail, since=ends - CERTIFICATE_WARNING))
     if health.unwitnessed is not None and health.now - health.unwitnessed[0] >= UNWITNESSED_WARNING:
         since, missing = health.unwitnessed
         detail = f"no quorum of witnesses answers; missing: {', '.join(missing) or 'none by name'}"

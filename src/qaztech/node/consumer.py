@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
@@ -285,6 +285,12 @@ class Consumer:
         """The configuration changed."""
         for link in self.links():
             link.recheck()
+
+    def redial(self, old: Collection[Link]) -> None:
+        """Make new links in place of these; each goes on until its successor stands, and then until it is empty."""
+        for peer in self._peers.values():
+            if peer.link in old and peer.dialling is None:
+                peer.dialling = self._place.loop.create_task(self._dial(peer))
 
     def drain(self) -> None:
         """Take no more calls; those in progress go on."""

@@ -34,6 +34,7 @@ from qaztech.node.peers import AcceptedHeads
 from qaztech.node.provider import Provider
 from qaztech.node.settings import NodeSettings
 from qaztech.node.timestamping import Timestamping
+from qaztech.node.upkeep import Upkeep
 from qaztech.registry.client import Alarm, ConfigurationClient
 from qaztech.registry.configuration import Configuration
 from qaztech.runtime.telemetry import Metrics, log_error
@@ -74,8 +75,8 @@ class Parts:
     crosscheck: CrossCheck
     timestamping: Timestamping | None
     reload: Callable[[], None]
-    # When the certificate ends that the node shows (milliseconds since 1970), and the bytes left beside its log.
-    certificate_ends: int
+    upkeep: Upkeep
+    # The bytes left beside its log.
     free: Callable[[], int | None]
     # After each refresh; True when there is more to fetch at once.
     refreshed: Callable[[], bool]
@@ -111,7 +112,7 @@ class Node:
         await parts.management_server.listen(management.host, management.port)
         with contextlib.suppress(Error):
             await asyncio.to_thread(parts.client.load)
-        for coroutine in (self._follow(), self._save_peers(), self._watch_checkpoints()):
+        for coroutine in (self._follow(), self._save_peers(), self._watch_checkpoints(), parts.upkeep.run()):
             self._tasks.append(asyncio.create_task(coroutine))
 
     async def _open(self) -> None:
@@ -265,6 +266,7 @@ class Node:
                 for link, direction in links
             ],
             "incidents": parts.incidents.count,
+            **parts.upkeep.facts(),
         }
 
     def _reasons(self) -> list[str]:
@@ -277,7 +279,7 @@ class Node:
             reasons.append("not listening yet")
         if parts.log.halted is not None:
             reasons.append(f"the log is halted: {parts.log.halted.detail}")
-        if parts.certificate_ends <= parts.clock.now():
+        if parts.upkeep.certificate_ends <= parts.clock.now():
             reasons.append("tls.pem has expired")
         if self._stopping:
             reasons.append("shutting down")
@@ -290,12 +292,11 @@ class Node:
         now, witnessing, halted = parts.clock.now(), parts.witnessing, parts.log.halted
         health = Health(
             now=now,
-            certificate_ends=parts.certificate_ends,
             free=parts.free(),
             halted=None if halted is None else (self._halted_at or now, halted),
             unwitnessed=None if witnessing.failing is None else (witnessing.failing, witnessing.missing()),
         )
-        return [*alarms_of(health), *parts.client.alarms()]
+        return [*alarms_of(health), *parts.upkeep.alarms(), *parts.client.alarms()]
 
     def _tell_what_changed(self) -> None:
         """One line for each change: ready or why not, an alarm raised or over."""
@@ -317,7 +318,8 @@ class Node:
             "log_halted": float(parts.log.halted is not None),
             "ready": float(not self._reasons()),
             "alarms": float(len(self._alarms())),
-            "certificate_ends_seconds": parts.certificate_ends / 1000,
+            **parts.upkeep.gauges(),
+            "certificate_ends_seconds": parts.upkeep.certificate_ends / 1000,
             "witnessed_size": parts.witnessing.latest.checkpoint.size if parts.witnessing.latest else 0,
             "links": len(parts.consumer.links()) + len(parts.provider.links()),
             "exchanges_in_progress": len(parts.consumer.exchanges) + len(parts.provider.exchanges),
@@ -333,6 +335,7 @@ class Node:
     async def reload(self) -> None:
         """Read the settings again (clients, services, limits of the edge) and refresh the configuration."""
         self._parts.reload()
+        self._parts.upkeep.take_up()
         await self._refresh()
 
     async def witness_now(self) -> dict[str, Any]:

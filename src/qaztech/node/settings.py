@@ -16,6 +16,8 @@ class MemberSettings(Section, frozen=True, kw_only=True):
 
     id: str
     lineage: str
+    # Other nodes, TLS keys and logs that rightly speak for this member, as the alarms spell them.
+    acknowledged: list[str] = []
     # Where this member's desk takes requests for access: `http://127.0.0.1:PORT/exchanges/<secret>`, or https. The path
     # is what the desk knows the node by, so it is as secret as a password. Empty: no requests are taken.
     desk: str = ""
@@ -76,10 +78,14 @@ class EdgeSettings(Section, frozen=True, kw_only=True):
 
 
 class LinkSettings(Section, frozen=True, kw_only=True):
-    """Where peers connect."""
+    """Where peers connect, and by which certificate."""
 
     host: str = "127.0.0.1"
     port: int = 5500
+    # Whether the node has its certificate renewed by the registry, at two thirds of its life.
+    renew_certificate: bool = True
+    # For how long the member's file must have named a new TLS key before it is shown: all peers know it by then.
+    key_overlap_seconds: float = 60.0
 
 
 class ManagementSettings(Section, frozen=True, kw_only=True):

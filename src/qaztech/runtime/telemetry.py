@@ -62,12 +62,16 @@ class Metrics:
         self._labelled[name, label, value] += 1
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
-        """The exposition text."""
+        """The exposition text. A gauge's name may carry its labels; their values come from a closed set."""
         lines = []
         for name, value in sorted(self._counters.items()):
             lines += [f"# TYPE qaztech_{name} counter", f"qaztech_{name} {value}"]
         for (name, label, text), value in sorted(self._labelled.items()):
             lines.append(f'qaztech_{name}{{{label}="{text}"}} {value}')
+        told = ""
         for name, gauge in sorted(gauges.items()):
-            lines += [f"# TYPE qaztech_{name} gauge", f"qaztech_{name} {gauge}"]
+            if name.partition("{")[0] != told:
+                told = name.partition("{")[0]
+                lines.append(f"# TYPE qaztech_{told} gauge")
+            lines.append(f"qaztech_{name} {gauge}")
         return ("\n".join(lines) + "\n").encode()

@@ -14,7 +14,7 @@ from qaztech.trust.certificates import Authority, certificate_end, certificate_r
 
 NOW = 1_800_000_000_000
 DAY = 24 * 3600 * 1000
-WELL = Health(now=NOW, certificate_ends=NOW + 31 * DAY, free=1 << 30, halted=None, unwitnessed=None)
+WELL = Health(now=NOW, free=1 << 30, halted=None, unwitnessed=None)
 
 
 def codes(health: Health) -> list[str]:
@@ -24,14 +24,6 @@ def codes(health: Health) -> list[str]:
 def test_a_node_that_is_well_has_none() -> None:
     assert codes(WELL) == []
     assert codes(replace(WELL, free=None, unwitnessed=(NOW - 59_999, ("archive",)))) == []
-
-
-@pytest.mark.parametrize(
-    ("ends", "code"),
-    [(NOW + 30 * DAY, "certificate.expiring"), (NOW + 1, "certificate.expiring"), (NOW, "certificate.expired")],
-)
-def test_a_certificate_about_to_end_and_one_that_has(ends: int, code: str) -> None:
-    assert codes(replace(WELL, certificate_ends=ends)) == [code]
 
 
 def test_witnesses_that_stay_away_are_named() -> None:
