@@ -175,7 +175,7 @@ class Scripted:
     def has(self, service: ServiceId) -> bool:
         return service == SERVICE
 
-    def refusal(self, _: ServiceId, __: SubsystemId) -> Error | None:
+    def refusal(self, _: ServiceId, __: SubsystemId, ___: str) -> Error | None:
         return self.refuses
 
     def start(self, exchange, _service, _headers, frame, receiver) -> Working:

@@ -176,16 +176,17 @@ def end_of_day(day: str) -> int:
 def is_narrower(given: Endpoint, asked: Endpoint) -> bool:
     """Whether every call under one endpoint is a call under the other.
 
-    `*` and `**` of the one are tried as segments that nothing but a wildcard can match: `**` as none, one and several.
+    `*` and `**` of the one are tried as segments that nothing but a wildcard can match, for they are longer than all of
+    the other: `**` as none, one and several.
     """
     if asked.method not in {"*", given.method}:
         return False
-    method = "GET" if given.method == "*" else given.method
+    any_ = "/" + "~" * (len(asked.path) + 1)
     paths = [given.path]
     while any("/**" in path for path in paths):
-        paths = [path.replace("/**", instead, 1) for path in paths for instead in ("", "/~any", "/~any/~any/~any")]
-    asked = Endpoint("*", asked.path)
-    return all(asked.covers(method, path.replace("/*", "/~any") or "/") for path in paths)
+        paths = [path.replace("/**", instead, 1) for path in paths for instead in ("", any_, 3 * any_)]
+    pattern = Endpoint("*", asked.path)
+    return all(pattern.covers("GET", path.replace("/*", any_) or "/") for path in paths)
 
 
 def _check_endpoints(endpoints: tuple[str, ...]) -> None:

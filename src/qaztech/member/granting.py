@@ -16,7 +16,7 @@ from qaztech.core.time import Clock
 from qaztech.member.access import Granted, end_of_day
 from qaztech.member.store import AccessStore, Received
 from qaztech.registry.authoring import ServiceRights
-from qaztech.registry.call_limits import CLOSED, CallLimit, format_limits
+from qaztech.registry.call_limits import CallLimit, format_limits
 from qaztech.registry.desk import Desk, Submission
 from qaztech.registry.files import replace_file
 from qaztech.registry.member_file import verify_member_file
@@ -73,17 +73,18 @@ class Granting:
         Gives the code of what stands in the way, if anything does.
         """
         limits: dict[tuple[ServiceId, SubsystemId], CallLimit] = {}
-        approved = store.approved()
-        given = {(one.request.service, one.request.client) for one in approved}
-        for one in approved:
+        for one in store.approved():
             if one.granted is not None:
                 limits[_pair(one)] = CallLimit(one.granted.calls_a_minute, one.granted.calls_a_day)
-        for one in waiting:
-            if one.state == "revoked" and (one.request.service, one.request.client) not in given:
-                limits[_pair(one)] = CLOSED
+        for service, client in dict.fromkeys(map(_pair, waiting)):
+            decided = store.of_pair(service, client)
+            closed = _ever_given(decided) - {e for one in decided if one.granted for e in one.granted.endpoints}
+            if closed:
+                limit = limits.get((service, client), CallLimit(None, None))
+                limits[service, client] = limit._replace(closed=tuple(sorted(closed)))
         try:
             if self._limits is not None:
-                _write(self._limits, format_limits({k: v for k, v in limits.items() if v != (None, None)}))
+                _write(self._limits, format_limits({k: v for k, v in limits.items() if any(v)}))
             self._tell()
         except Error as exc:
             return exc.code
@@ -101,16 +102,15 @@ def _write(path: Path, data: bytes) -> None:
         replace_file(path, data)
 
 
+def _ever_given(decided: Iterable[Received]) -> set[str]:
+    steps = (step.change.granted for one in decided for step in one.steps)
+    return {endpoint for granted in steps if granted is not None for endpoint in granted.endpoints}
+
+
 def rights_after(before: ServiceRights, client: str, decided: Iterable[Received]) -> ServiceRights:
     """The rights to a service once everything decided on one client holds; rights of others and of groups stay."""
     decided = list(decided)
-    handled = {
-        endpoint
-        for one in decided
-        for step in one.steps
-        if step.change.granted is not None
-        for endpoint in step.change.granted.endpoints
-    }
+    handled = _ever_given(decided)
     rights: list[Right] = []
     for right in before.rights:
         kept = tuple(e for e in right.endpoints if right.client != client or e not in handled)

@@ -27,7 +27,7 @@ def reason_to_refuse(
     if record["endpoint"] == NO_ENDPOINT:
         if not needs_no_right(service.code, method) or configuration.service(service) is not None:
             return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service}")
-        return systems.refusal(service, client)
+        return systems.refusal(service, client, record["endpoint"])
     endpoint = Endpoint.parse(record["endpoint"])
     if not endpoint.covers(method, frame.path or "/"):
         raise Untrusted("request.untrusted", "the endpoint recorded does not cover the call", at="caller")
@@ -35,4 +35,4 @@ def reason_to_refuse(
         return NotFound("service.unknown", f"Unknown service: SERVICE:{service}")
     if not configuration.gives(client, service, endpoint, now):
         return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service}")
-    return systems.refusal(service, client)
+    return systems.refusal(service, client, record["endpoint"])

@@ -50,12 +50,12 @@ class CallCounts:
         self.access_requests = access_requests
         self._minutes, self._days, self._asked = Counter(MINUTE), Counter(DAY), Counter(MINUTE)
 
-    def call(self, service: ServiceId, client: SubsystemId, now: int) -> Error | None:
-        """Count one call; why it is one too many, if so."""
+    def call(self, service: ServiceId, client: SubsystemId, endpoint: str, now: int) -> Error | None:
+        """Count one call by the right to an endpoint; why it is one too many, if so."""
         limit = self.limits.get((service, client))
         if limit is None:
             return None
-        if 0 in limit:
+        if endpoint in limit.closed:
             return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service}", at="provider-node")
         key = (service, client)
         if self._days.full(key, limit.day, now):

@@ -234,8 +234,11 @@ class Systems(Protocol):
         """Whether this node knows where that service's system is."""
         ...
 
-    def refusal(self, service: ServiceId, client: SubsystemId) -> Error | None:
-        """Why the service takes no call of this client now, if so: it is switched off, or this is one too many."""
+    def refusal(self, service: ServiceId, client: SubsystemId, endpoint: str) -> Error | None:
+        """Why the service takes no call of this client by its right to that endpoint now, if so.
+
+        It is switched off, the right was just taken away, or this is one call too many.
+        """
         ...
 
     def start(

@@ -72,15 +72,15 @@ class Systems:
         """Whether this node knows where that service's system is."""
         return service in self.systems
 
-    def refusal(self, service: ServiceId, client: SubsystemId) -> Error | None:
-        """Why the service takes no call of this client now, if so."""
+    def refusal(self, service: ServiceId, client: SubsystemId, endpoint: str) -> Error | None:
+        """Why the service takes no call of this client by its right to that endpoint now, if so."""
         now = self._clock.now()
         if service.code == ACCESS_REQUESTS:
             return self.limits.access_request(client, now)
         system = self.systems.get(service)
         if system is not None and system.disabled:
             return Unavailable("service.disabled", system.disabled, at="provider-node")
-        return self.limits.call(service, client, now)
+        return self.limits.call(service, client, endpoint, now)
 
     def start(
         self, exchange: Incoming, service: ServiceId, headers: rest.Headers, frame: Request, body: BodyReceiver | None

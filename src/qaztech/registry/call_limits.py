@@ -21,14 +21,16 @@ _CODE = "limits.malformed"
 
 
 class CallLimit(NamedTuple):
-    """At most so many calls in a minute and in a day; None: as many as come; 0: none, the right was taken away."""
+    """At most so many calls in a minute and in a day; None: as many as come.
+
+    `closed` are endpoints whose right was taken away, until everyone can see so in what is signed.
+    """
 
     minute: int | None
     day: int | None
+    closed: tuple[str, ...] = ()
 
 
-# A right that was taken away, until everyone can see so in what is signed.
-CLOSED = CallLimit(0, 0)
 CallLimits = Mapping[tuple[ServiceId, SubsystemId], CallLimit]
 
 
@@ -37,6 +39,7 @@ class _Line(Form, frozen=True, forbid_unknown_fields=True):
     client: str
     minute: int | None
     day: int | None
+    closed: tuple[str, ...]
 
 
 class _File(Form, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +67,7 @@ def parse_limits(data: bytes, member: MemberId) -> dict[tuple[ServiceId, Subsyst
         if service.subsystem.member != member or (service, client) in found:
             malformed(_CODE, "each service is the member's own, and has one line for a client")
         for number in (line.minute, line.day):
-            if number is not None and not 0 <= number <= MAX_CALLS:
-                malformed(_CODE, f"a limit is 0 to {MAX_CALLS} calls, or none")
-        found[service, client] = CallLimit(line.minute, line.day)
+            if number is not None and not 1 <= number <= MAX_CALLS:
+                malformed(_CODE, f"a limit is 1 to {MAX_CALLS} calls, or none")
+        found[service, client] = CallLimit(line.minute, line.day, line.closed)
     return found
