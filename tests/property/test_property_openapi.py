@@ -89,6 +89,6 @@ def test_json_and_yaml_of_one_value_are_read_alike(value: dict[str, object]) -> 
         found = read_tree(json.dumps(value, allow_nan=True).encode()).root
     except Error:
         return
-    text = yaml.safe_dump(value, allow_unicode=False, sort_keys=False, width=10**6)
+    text = yaml.safe_dump(value, allow_unicode=False, sort_keys=False, default_style='"')
     block = read_tree(b"# a comment, so that this is taken for YAML\n" + text.encode()).root
     assert json.dumps(block) == json.dumps(found)

@@ -294,6 +294,13 @@ def _resolve(event: Any, line: int) -> Any:
         _malformed(f"line {line}: the tag {_shown(tag)} is not used in OpenAPI; leave it out")
     if tag in {"!", f"{_TAG}str"} or (tag is None and not event.implicit[0]):
         return text
+    value = _plain(text, line)
+    if isinstance(value, str) and tag is not None:
+        _malformed(f"line {line}: {_shown(text)} is not what its tag says; leave the tag out")
+    return value
+
+
+def _plain(text: str, line: int) -> Any:
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:
