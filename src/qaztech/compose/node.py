@@ -173,10 +173,6 @@ class NodeBuilder:
             systems.limits.access_requests = fresh.exchange.access_requests_a_minute
             limit_files.use(fresh.members)
 
-        def refreshed() -> bool:
-            limit_files.look()
-            return bool(settings.witness.name) and want_everyone(client)
-
         node = Node(
             Parts(
                 settings=settings, id=NodeId.parse(settings.id),
@@ -192,7 +188,7 @@ class NodeBuilder:
                     incidents=incidents,
                 ),
                 timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free,
-                refreshed=refreshed,
+                refreshed=lambda: self._refreshed(limit_files, client),
             )
         )  # fmt: skip
         nodes.append(node)
@@ -266,6 +262,11 @@ class NodeBuilder:
             desks=build_desks(self.settings.members), limits=counts,
         )  # fmt: skip
         return systems, files
+
+    def _refreshed(self, limits: LimitFiles, client: ConfigurationClient) -> bool:
+        """After each refresh: the limits that may have changed, and for a witness the members it does not know yet."""
+        limits.look()
+        return bool(self.settings.witness.name) and want_everyone(client)
 
     def _systems(self) -> dict[ServiceId, System]:
         return {ServiceId.parse(service.id): self._system(service) for service in self.settings.services}
