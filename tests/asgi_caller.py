@@ -53,9 +53,9 @@ class Caller:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode(),
-            "query_string": b"",
+            "path": unquote(path.partition("?")[0]),
+            "raw_path": path.partition("?")[0].encode(),
+            "query_string": path.partition("?")[2].encode(),
             "root_path": "",
             "headers": [
                 (b"content-length", str(len(body)).encode()),

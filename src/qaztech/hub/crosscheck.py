@@ -20,7 +20,7 @@ Level = Literal["contradiction", "difference"]
 # How long after a record the other side's may come, in milliseconds: a message's life and the clocks' skew are within.
 GRACE: Final = 15 * 60_000
 _ENDS: Final = frozenset({"response", "refused", "no-answer"})
-_SENT: Final = frozenset({"request", "response", "refused", "request-tail", "response-tail"})
+_TAILS: Final = frozenset({"request-tail", "response-tail"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class _Message:
 
     def judge(self) -> list[Finding]:
         """Every finding of this message."""
-        return [*self._invented(), *self._answers(), *self._ends()]
+        return [*self._invented(), *self._answers(), *self._ends(), *self._tails()]
 
     def _complete(self, log: str | None, row: Row) -> bool:
         """Whether a log is at hand for long enough after a row to say that it lacks something."""
@@ -126,6 +126,21 @@ class _Message:
                 "exchange.ends-differ", DIFFERENCE, request, provider,
                 f"the consumer's log says {_end(mine)}, the provider's {_end(theirs)}",
             )  # fmt: skip
+
+    def _tails(self) -> Iterable[Finding]:
+        """Ends of streamed bodies that the other side, which has their beginning, does not have."""
+        aborted = {row.log for row in self._rows if row.kind == "aborted"}
+        for row in self._rows:
+            other = row.receiver
+            if row.kind not in _TAILS or row.maker != row.log or other is None or not self._complete(other, row):
+                continue
+            if other in self._logs[row.leaf] or other not in self._logs[row.bound_leaf or b""]:
+                continue
+            if row.outcome != "aborted" or other not in aborted:
+                yield self._finding(
+                    "exchange.ends-differ", DIFFERENCE, row, other,
+                    f"the log says that the body went {row.outcome}, the other side's does not hold its end",
+                )  # fmt: skip
 
     def _finding(self, code: str, level: Level, row: Row, other: str, detail: str) -> Finding:
         return Finding(

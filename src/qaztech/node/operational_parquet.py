@@ -115,7 +115,7 @@ def read_part(path: Path, count: int) -> Iterator[list[Row]]:
         connection.execute("SET lock_configuration = true")
         try:
             _check_file(connection, path, count)
-            cursor = connection.execute(f"SELECT * FROM read_parquet({quoted(path)})")  # noqa: S608  # our own path
+            cursor = connection.execute(f"SELECT * FROM read_parquet({quoted(path)}, hive_partitioning = false)")  # noqa: S608  # our own path
             while batch := cursor.fetchmany(BATCH):
                 yield [Row(*values) for values in batch]
         except duckdb.Error as exc:
@@ -140,7 +140,7 @@ def _check_file(connection: Any, path: Path, count: int) -> None:
     ).fetchone()
     if found is None or found[0] != count or total is None or total[0] is None or total[0] > count * MOST_A_ROW:
         raise Malformed("operational.file", "the file has another number of rows, or rows too large", at="caller")
-    described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({name})").fetchall()  # noqa: S608
+    described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({name}, hive_partitioning = false)").fetchall()  # noqa: S608
     if {name: type_ for name, type_, *_ in described} != COLUMNS or [row[0] for row in described] != list(COLUMNS):
         raise Malformed("operational.file", "the file has other columns than operational data", at="caller")
 

@@ -1,0 +1,146 @@
+"""Exchanges and totals from the rows of both sides: each counted once, each shown to whom it concerns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from operational_logs import CLIENT, CONSUMER, PROVIDER, SERVICE, START, Pair, WrittenLog
+from qaztech.core.ids import MemberId
+from qaztech.hub.traffic import CENTRE, Traffic, Viewer, sees, visible
+from qaztech.node.operational_manifest import date_of, part_name
+from qaztech.node.operational_parquet import write_part
+from qaztech.node.operational_rows import day_of
+
+pytest.importorskip("duckdb")
+HOUR = 3_600_000
+STRANGER = Viewer(member=MemberId.parse("KZ/GOV/991340000018"))
+
+
+@pytest.fixture
+def pair() -> Pair:
+    """Exchanges of every outcome."""
+    pair = Pair()
+    pair.answered(took=7)
+    pair.answered(status=404, size=20)
+    pair.refused("limit.rate")
+    pair.unanswered(code="peer.timeout")
+    pair.streamed(5_000_000)
+    pair.streamed(100, outcome="aborted")
+    pair.answered(lost=True)
+    return pair
+
+
+def store(directory: Path, *logs: WrittenLog) -> Traffic:
+    """The rows of these logs in files, one for each day."""
+    for log in logs:
+        rows = log.rows()
+        for day in sorted({day_of(row.recorded) for row in rows}):
+            of_day = [row for row in rows if day_of(row.recorded) == day]
+            name = part_name(log.origin, of_day[0].place, of_day[-1].place + 1)
+            write_part(directory / f"date={date_of(day)}" / name, of_day)
+    return Traffic(directory)
+
+
+def test_an_exchange_is_a_request_and_what_became_of_it(tmp_path: Path, pair: Pair) -> None:
+    """Outcome, status, code, sizes and the time it took, as the consumer's log tells it."""
+    found = store(tmp_path, *pair.logs).exchanges(CENTRE, START, START + HOUR)
+    assert [(e.outcome, e.status, e.code, e.response_size) for e in reversed(found)] == [
+        ("answered", 200, None, 10),
+        ("answered", 404, None, 20),
+        ("refused", None, "limit.rate", None),
+        ("no-answer", None, "peer.timeout", None),
+        ("answered", 200, None, 5_000_000),
+        ("aborted", 200, None, 100),
+        ("no-answer", None, "peer.lost", None),
+    ]
+    assert {(e.side, e.client, e.service, e.provider) for e in found} == {
+        ("consumer", CLIENT, SERVICE, pair.provider.origin)
+    }
+    assert found[-1].duration == 9  # a tick to the provider's log, seven there, and a tick back
+    assert found[2].duration == 54
+
+
+def test_one_side_alone_is_enough(tmp_path: Path, pair: Pair) -> None:
+    """Of a consumer that has not delivered the provider's side counts; what never arrived is not known then."""
+    found = store(tmp_path, pair.provider).exchanges(CENTRE, START, START + HOUR)
+    assert [e.outcome for e in reversed(found)] == [
+        "answered", "answered", "refused", "answered", "aborted", "answered"
+    ]  # fmt: skip
+    assert {e.side for e in found} == {"provider"}
+
+
+def test_totals_count_each_exchange_once(tmp_path: Path, pair: Pair) -> None:
+    """By day, client and service, whichever side delivered."""
+    (total,) = store(tmp_path, *pair.logs).totals(CENTRE, START, START + HOUR)
+    assert total[:7] == ("2026-11-23", CLIENT, SERVICE, 7, 2, 1, 3)
+    assert (total.request_bytes, total.response_bytes) == (0, 5_000_130)
+
+
+def test_days_begin_at_midnight_in_kazakhstan(tmp_path: Path) -> None:
+    """19:00 UTC is the next day there; an answer after midnight belongs to its request."""
+    pair = Pair()
+    pair.now = day_of(START) * 86_400_000 + 19 * HOUR - 3
+    pair.answered(took=10)
+    pair.answered()
+    pair.now = (day_of(START) + 1) * 86_400_000 - 3
+    pair.answered(took=10)
+    traffic = store(tmp_path, *pair.logs)
+    assert [(t.day, t.calls) for t in traffic.totals(CENTRE, START, START + 24 * HOUR)] == [
+        ("2026-11-23", 1),
+        ("2026-11-24", 2),
+    ]
+    assert [t.day for t in traffic.totals(CENTRE, START, START + 24 * HOUR, day_begins=0)] == ["2026-11-23"]
+    assert {e.outcome for e in traffic.exchanges(CENTRE, START, START + 24 * HOUR)} == {"answered"}
+
+
+@pytest.mark.parametrize(
+    ("viewer", "count"),
+    [(CENTRE, 7), (Viewer(member=CONSUMER), 7), (Viewer(member=PROVIDER), 7), (STRANGER, 0)],
+)
+def test_each_sees_what_it_may(tmp_path: Path, pair: Pair, viewer: Viewer, count: int) -> None:
+    """The centre all, a member the calls it made and those of its services, nobody else's."""
+    found = store(tmp_path, *pair.logs).exchanges(viewer, START, START + HOUR)
+    assert len(found) == count
+    assert [e for e in found if not sees(viewer, e.client, e.service)] == []
+
+
+def test_a_name_that_begins_alike_is_another(tmp_path: Path, pair: Pair) -> None:
+    """Identifiers are compared part by part."""
+    alike = Viewer(member=MemberId.parse(str(CONSUMER)[:-1]))
+    assert store(tmp_path, *pair.logs).exchanges(alike, START, START + HOUR) == []
+    assert not sees(alike, CLIENT, SERVICE)
+
+
+def test_rows_are_shown_like_exchanges(pair: Pair) -> None:
+    """A tail has no client of its own and follows its head; leaves that are no records are the centre's."""
+    pair.later()
+    rows = pair.consumer.rows()
+    assert list(visible(rows, CENTRE)) == rows
+    assert list(visible(rows, Viewer(member=PROVIDER))) == rows[:-1]
+    assert list(visible(rows, STRANGER)) == []
+
+
+def test_no_files_no_traffic(tmp_path: Path) -> None:
+    """Before the first delivery there is nothing, and no error."""
+    assert Traffic(tmp_path).totals(CENTRE, 0, START) == []
+    assert Traffic(tmp_path).rows(0, START) == []
+
+
+def test_findings_of_the_store_are_those_of_the_rows(tmp_path: Path, pair: Pair) -> None:
+    """Only what stands out is read, and nothing is missed by it."""
+    from qaztech.hub.crosscheck import cross_check
+
+    request, place = pair.request()
+    pair.consumer.entries.pop()
+    response = pair.answered()
+    pair.provider.append(response.data.replace(b"status 200", b"status 201"), pair.tick())
+    pair.later()
+    held = {log.origin: log.recorded for log in pair.logs}
+    every = cross_check([row for log in pair.logs for row in log.rows()], held)
+    assert sorted({f.code for f in every}) == ["exchange.ends-differ", "exchange.not-made", "exchange.two-answers"]
+    traffic = store(tmp_path, *pair.logs)
+    assert traffic.cross_check(held, START, pair.now + 1) == every
+    assert traffic.cross_check(held, pair.now, pair.now + 1) == []
+    assert (request.kind, place) == ("request", 0) or place > 0
