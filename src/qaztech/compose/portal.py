@@ -1,4 +1,4 @@
-"""Builds the page of an instance, a process of its own that holds no keys."""
+"""Builds the portal of an instance, a process of its own that holds no keys."""
 
 from __future__ import annotations
 
@@ -6,22 +6,44 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from qaztech.core.time import SystemClock
+from qaztech.core.time import Clock, SystemClock
+from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.fetch import HttpFetcher
+from qaztech.registry.survey import Surveyor
 from qaztech.runtime.shell import serve
-from qaztech.web.country import read_country
+from qaztech.web.catalogue_view import Follower
+from qaztech.web.country import Country, read_country
 from qaztech.web.portal import portal_app
+
+# Beside the instance's file: what was verified of the registry, and which members were met.
+SURVEY = "portal"
 
 
 async def run_portal(path: Path, stop: asyncio.Event) -> None:
     """Run the page of the instance that `country.json` describes until told to stop."""
-    country = read_country(path)
-    portal = portal_app(country, clock=SystemClock())
+    country, clock = read_country(path), SystemClock()
+    follower = _follower(country, path.parent / SURVEY, clock)
+    portal = portal_app(country, clock=clock, catalogues=follower)
     parts = urlsplit(country.portal)
 
     async def close() -> None:
         await stop.wait()
         portal.close()
+        follower.stop()
 
+    follower.start()
     closing = asyncio.create_task(close())
     await serve(portal.app, host=parts.hostname or "127.0.0.1", port=parts.port or 8400, stop=stop)
+    follower.stop()
     closing.cancel()
+
+
+def _follower(country: Country, directory: Path, clock: Clock) -> Follower:
+    surveyor = Surveyor(
+        anchor=parse_anchor(Path(country.anchor).read_bytes()),
+        directory=directory,
+        fetcher=HttpFetcher(country.registry),
+        descriptions=HttpFetcher(country.registry),
+        clock=clock,
+    )
+    return Follower(surveyor, seconds=country.refresh_seconds)

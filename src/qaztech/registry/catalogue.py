@@ -15,7 +15,9 @@ from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.registry.configuration import Configuration, LogEntry, NodeEntry, ServiceType
 from qaztech.registry.forms import Names
 from qaztech.registry.member_file import MemberFile, MemberStatement, ServiceLine
+from qaztech.registry.passport import Passport
 from qaztech.registry.rights_page import Right, RightsPage
+from qaztech.registry.showcase import Showcase, ShownService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,18 @@ class CatalogueService:
     names: Names
     disabled: str | None
     pages: tuple[RightsPage, ...] = field(repr=False)
+    shown: ShownService | None = None
+    """What the member's showcase shows of it."""
+
+    @property
+    def passport(self) -> Passport | None:
+        """Its passport, where the member shows one."""
+        return self.shown.passport if self.shown is not None else None
+
+    @property
+    def shown_names(self) -> Names:
+        """Its names for people: of the passport, else of the member file."""
+        return self.names if self.shown is None else self.shown.passport.names
 
     @property
     def member(self) -> MemberId:
@@ -61,6 +75,8 @@ class CatalogueMember:
     services: tuple[ServiceId, ...]
     nodes: tuple[NodeId, ...]
     since: int
+    shown: int | None = None
+    """When its showcase was signed, in milliseconds; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,15 +115,19 @@ def build_catalogue(
     files: Iterable[MemberFile],
     pages: Mapping[str, RightsPage],
     *,
+    showcases: Mapping[MemberId, Showcase] | None = None,
     refused: Iterable[str] = (),
 ) -> Catalogue:
     """Put the catalogue together from verified files, and pages by hash. Members come in the order of their names."""
     members: dict[MemberId, CatalogueMember] = {}
     services: dict[ServiceId, CatalogueService] = {}
     for file in sorted(files, key=lambda file: str(file.member)):
-        mine = [_service(line, pages) for line in file.statement.services]
+        showcase = (showcases or {}).get(file.member)
+        shown = {one.id: one for one in showcase.statement.services} if showcase is not None else {}
+        mine = [_service(line, pages, shown.get(line.id)) for line in file.statement.services]
         services.update((service.id, service) for service in mine)
-        members[file.member] = _member(file, configuration, [service.id for service in mine])
+        issued = showcase.statement.issued if showcase is not None else None
+        members[file.member] = _member(file, configuration, [service.id for service in mine], issued)
     return Catalogue(
         configuration=configuration,
         members=MappingProxyType(members),
@@ -117,7 +137,7 @@ def build_catalogue(
     )
 
 
-def _service(line: ServiceLine, pages: Mapping[str, RightsPage]) -> CatalogueService:
+def _service(line: ServiceLine, pages: Mapping[str, RightsPage], shown: ShownService | None) -> CatalogueService:
     found = (pages.get(reference.sha256) for reference in line.rights)
     return CatalogueService(
         id=ServiceId.parse(line.id),
@@ -125,10 +145,13 @@ def _service(line: ServiceLine, pages: Mapping[str, RightsPage]) -> CatalogueSer
         names=line.names,
         disabled=line.disabled,
         pages=tuple(page for page in found if page is not None and page.service == line.id),
+        shown=shown,
     )
 
 
-def _member(file: MemberFile, configuration: Configuration, services: list[ServiceId]) -> CatalogueMember:
+def _member(
+    file: MemberFile, configuration: Configuration, services: list[ServiceId], shown: int | None
+) -> CatalogueMember:
     statement = file.statement
     return CatalogueMember(
         id=file.member,
@@ -141,6 +164,7 @@ def _member(file: MemberFile, configuration: Configuration, services: list[Servi
         services=tuple(services),
         nodes=tuple(node.id for node in configuration.nodes_of(file.member)),
         since=_since(statement),
+        shown=shown,
     )
 
 

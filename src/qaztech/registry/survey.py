@@ -7,11 +7,12 @@ snapshot is in the registry's witnessed log. It grants nothing and is asked by n
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from qaztech.core.errors import Error, NotFound
+from qaztech.core.errors import Conflict, Error, Malformed, NotFound, Untrusted
 from qaztech.core.ids import MemberId
 from qaztech.core.time import Clock
 from qaztech.evidence.proof import MAX_PROOF_BYTES
@@ -19,12 +20,24 @@ from qaztech.registry.anchor import Anchor
 from qaztech.registry.archive import Archive
 from qaztech.registry.catalogue import Catalogue, build_catalogue
 from qaztech.registry.configuration import build_configuration
-from qaztech.registry.directory import DIRECTORY, INSTANCE, Listing, parse_directory, parse_instance
+from qaztech.registry.directory import (
+    DIRECTORY,
+    INSTANCE,
+    Listing,
+    description_path,
+    parse_directory,
+    parse_instance,
+    showcase_path,
+)
 from qaztech.registry.gather import Gathering, Parsed
-from qaztech.registry.metadata import first_root
+from qaztech.registry.metadata import Blob, first_root
 from qaztech.registry.mirror import Fetcher, Mirror, MirrorLimits
 from qaztech.registry.pins import Pins
+from qaztech.registry.showcase import DescriptionReference, Showcase, check_description, check_follows, verify_showcase
 from qaztech.registry.snapshot_proof import check_snapshot_proof
+
+# What could not be had or trusted is looked at again after so many milliseconds, even where nothing was published.
+RETRY_REFUSED = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +60,20 @@ class Survey:
 
 
 class Surveyor:
-    """Follows the whole country. `refresh` is for one thread; `survey` may be read from any."""
+    """Follows the whole country. `refresh` is for one thread; `survey` and `description` for any.
+
+    `descriptions` is where OpenAPI documents are fetched, a connection of its own.
+    """
 
     def __init__(
-        self, *, anchor: Anchor, directory: Path, fetcher: Fetcher, clock: Clock, limits: SurveyLimits | None = None
+        self,
+        *,
+        anchor: Anchor,
+        directory: Path,
+        fetcher: Fetcher,
+        clock: Clock,
+        limits: SurveyLimits | None = None,
+        descriptions: Fetcher | None = None,
     ) -> None:
         first_root(anchor.root)
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,6 +85,9 @@ class Surveyor:
         self._mirror = Mirror(root=anchor.root, archive=self._archive, fetcher=fetcher, limits=self._limits.mirror)
         self._pins = Pins(directory / "pins.json", {})
         self._parsed: Mapping[str, Parsed] = {}
+        self._showcases: dict[MemberId, tuple[str, str, Showcase]] = {}
+        self._descriptions = descriptions or fetcher
+        self._fetching = threading.Lock()
         self._again_at = 0
         self._survey: Survey | None = None
         self._problem: str | None = None
@@ -101,10 +127,20 @@ class Surveyor:
         self._survey = Survey(catalogue=catalogue, confirmed=now, proven=self._is_proven())
         return self._survey
 
+    def description(self, reference: DescriptionReference) -> bytes:
+        """The OpenAPI document a showcase names; kept once fetched. Raises `NotFound`, `Unavailable` or `Untrusted`."""
+        data = self._archive.get(reference.sha256)
+        if data is None:
+            with self._fetching:
+                data = self._descriptions.fetch(description_path(reference.sha256), reference.length)
+            check_description(reference, data)
+            self._archive.put(Blob(data, reference.sha256))
+        return data
+
     def _stale(self, survey: Survey, now: int) -> bool:
         configuration = survey.catalogue.configuration
         same = (configuration.snapshot_version, configuration.snapshot_hash) == self._mirror.snapshot
-        return not same or now >= self._again_at or bool(survey.catalogue.refused)
+        return not same or now >= self._again_at
 
     def _build(self, now: int) -> Catalogue:
         everyone = _Everyone()
@@ -113,9 +149,12 @@ class Surveyor:
         instance = work.target(INSTANCE, parse_instance)
         work.members(_listed(listing, self._limits.members))
         work.rights()
+        showcases = self._shown(work)
         self._pins.save()
         self._parsed = work.parsed
         self._again_at = min((file.statement.expires for file in work.files.values()), default=2**62)
+        if work.refused:
+            self._again_at = min(self._again_at, now + RETRY_REFUSED)
         files = sorted(work.files.values(), key=lambda file: self._pins.order(file.member))
         configuration = build_configuration(
             instance=self._anchor.instance,
@@ -126,7 +165,29 @@ class Surveyor:
             listing=listing,
             instance_file=instance,
         )
-        return build_catalogue(configuration, files, work.pages, refused=work.refused)
+        return build_catalogue(configuration, files, work.pages, showcases=showcases, refused=work.refused)
+
+    def _shown(self, work: Gathering) -> dict[MemberId, Showcase]:
+        """The showcases of those who have one: signed by the member's present key, none older than the one before."""
+        found: dict[MemberId, tuple[str, str, Showcase]] = {}
+        for member, file in work.files.items():
+            path = showcase_path(member)
+            known = self._showcases.get(member)
+            try:
+                blob = self._mirror.target(path)
+                if blob is None:
+                    continue
+                if known is None or known[:2] != (blob.sha256, file.digest):
+                    showcase = verify_showcase(blob.data, file)
+                    if known is not None and known[2].lineage == showcase.lineage:
+                        check_follows(showcase, known[2].version, known[2].digest)
+                    known = (blob.sha256, file.digest, showcase)
+            except (NotFound, Malformed, Untrusted, Conflict) as exc:
+                work.refused[path] = exc
+                continue
+            found[member] = known
+        self._showcases = found
+        return {member: showcase for member, (_, _, showcase) in found.items()}
 
     def _is_proven(self) -> bool:
         """Whether the snapshot is in the registry's witnessed log; asked for until it is."""

@@ -370,6 +370,7 @@ class _Founding:
             "try": lines_to_paste(self._home, "qaztech", ports),
             "ports": asdict(ports),
             "witnessing_seconds": self._options.witnessing_seconds,
+            "refresh_seconds": self._options.refresh_seconds,
         }
         write_file(self._home / COUNTRY_FILE, json.dumps(country, ensure_ascii=False, indent=2).encode())
 

@@ -73,6 +73,8 @@ class Country(msgspec.Struct, frozen=True):
     portal: str = ""
     witnesses: tuple[WitnessPlace, ...] = ()
     systems: tuple[SystemPlace, ...] = ()
+    # How often the portal looks at the registry.
+    refresh_seconds: float = 20.0
     try_: Calls | None = msgspec.field(name="try", default=None)
 
     def node(self, name: str) -> NodePlace:

@@ -1,4 +1,6 @@
-"""The page: the country as a picture, its calls as they happen, its logs as they grow, every receipt with its checks.
+"""The portal: the country as a picture, its calls as they happen, its logs as they grow, every receipt with its checks.
+
+The catalogue and what belongs to it are pages of their own (`catalogue_pages`).
 
 It reads, and does one thing: make the harmless call that is shown on it. It believes nodes no more than any visitor
 would: receipts are checked in the visitor's browser. Whatever comes from outside stands in it as text.
@@ -9,13 +11,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -25,19 +25,18 @@ from qaztech.core.errors import Forbidden, Limited, NotFound, Unavailable
 from qaztech.core.time import Clock
 from qaztech.runtime.shell import ShellLimits, application
 from qaztech.web.asking import ask
-from qaztech.web.blocks import json_block
+from qaztech.web.catalogue_pages import CataloguePages
+from qaztech.web.catalogue_view import Catalogues, NoCatalogue
 from qaztech.web.country import Country, call_of
 from qaztech.web.files import StaticFiles
 from qaztech.web.hub import Hub, headers_for
 from qaztech.web.picture import pictures
-from qaztech.web.texts import LANGUAGES, STATIC, catalogue, chosen_language
+from qaztech.web.portal_pages import PortalPages, page_language
+from qaztech.web.texts import STATIC, catalogue
 
-TEMPLATES = Path(__file__).parent / "templates"
 MESSAGE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 WAIT_SECONDS = 20
 CALL_EVERY = 0.25
-LOCAL = timezone(timedelta(hours=5))  # every clock in Kazakhstan since March 2024
-OUTCOMES = ("answered", "refused", "no answer", "aborted", "outcome unknown")
 # Nothing but the page's own files, and no frame around it.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -56,12 +55,19 @@ HEADERS = (
 class Portal:
     """The page of one instance. `app` is the ASGI application; `close` ends the streams of open pages."""
 
-    def __init__(self, *, country: Country, clock: Clock) -> None:
+    def __init__(self, *, country: Country, clock: Clock, catalogues: Catalogues | None = None) -> None:
         self._country = country
         self._hub = Hub(country=country, clock=clock)
         self._call = call_of(country.try_.curl) if country.try_ is not None else None
         self._called = 0.0
-        self._environment = _environment()
+        self._pages = PortalPages(country)
+        pages = CataloguePages(
+            country=country,
+            pages=self._pages,
+            catalogues=catalogues or NoCatalogue(),
+            anchor=self._read_anchor,
+            clock=clock,
+        )
         files = StaticFiles(STATIC)
         self.routes: list[BaseRoute] = [
             Route("/", self._home),
@@ -73,6 +79,7 @@ class Portal:
             Route("/receipts/{node}/{message}/receipt.json", self._receipt_json),
             Route("/receipts/{node}/{message}/receipt.html", self._receipt_html),
             Route("/static/{path:path}", files.answer),
+            *pages.routes(),
         ]
         self.app: ASGIApp = _Guard(application(self.routes, ShellLimits(body=4096)), _hosts(country))
 
@@ -84,13 +91,12 @@ class Portal:
 
     async def _home(self, request: Request) -> Response:
         await self._hub.refresh()
-        language = _language(request)
+        language = page_language(request)
         texts = catalogue(language)
         state = self._hub.state()
-        return self._page(
+        return self._pages.render(
             "home.html",
             request,
-            language,
             pictures=pictures(self._country, language, texts),
             state=state,
             call=self._call is not None,
@@ -100,31 +106,13 @@ class Portal:
 
     async def _receipt(self, request: Request) -> Response:
         node, message = self._exchange(request)
-        language = _language(request)
-        return self._page(
+        language = page_language(request)
+        return self._pages.render(
             "exchange.html",
             request,
-            language,
             node=node.name,
             message=message,
             data={"texts": {language: catalogue(language)}},
-        )
-
-    def _page(self, template: str, request: Request, language: str, **values: Any) -> Response:
-        explicit = f"?lang={language}" if "lang" in request.query_params else ""
-        data = values.pop("data")
-        text = self._environment.get_template(template).render(
-            country=self._country,
-            language=language,
-            languages=LANGUAGES,
-            texts=catalogue(language),
-            path=request.url.path,
-            lang=explicit,
-            data=json_block(data),
-            **values,
-        )
-        return Response(
-            text, media_type="text/html", headers={"Cache-Control": "no-store", "Content-Language": language}
         )
 
     def _names(self, language: str) -> dict[str, Any]:
@@ -150,7 +138,7 @@ class Portal:
         from qaztech.web.receipt_html import render_html  # noqa: PLC0415  # seldom asked for, and not small
 
         receipt = json.loads(await self._fetch_receipt(request))
-        page = render_html(receipt, self._read_anchor(), language=_language(request))
+        page = render_html(receipt, self._read_anchor(), language=page_language(request))
         name = f"receipt-{request.path_params['message']}.html"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return Response(page, media_type="text/html", headers=headers)
@@ -203,9 +191,9 @@ class Portal:
         return Response(json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def portal_app(country: Country, *, clock: Clock) -> Portal:
-    """The page of an instance, ready to be served."""
-    return Portal(country=country, clock=clock)
+def portal_app(country: Country, *, clock: Clock, catalogues: Catalogues | None = None) -> Portal:
+    """The page of an instance, ready to be served; without `catalogues` its catalogue is never ready."""
+    return Portal(country=country, clock=clock, catalogues=catalogues)
 
 
 class _Guard:
@@ -236,13 +224,8 @@ def _hosts(country: Country) -> frozenset[str]:
     return frozenset({"127.0.0.1", "localhost", "::1", urlsplit(country.portal).hostname or "localhost"})
 
 
-def _language(request: Request) -> str:
-    asked = [request.query_params["lang"]] if "lang" in request.query_params else []
-    return chosen_language([*asked, *request.headers.get("accept-language", "").split(",")])
-
-
 def _lang(request: Request) -> str:
-    return f"?lang={_language(request)}" if "lang" in request.query_params else ""
+    return f"?lang={page_language(request)}" if "lang" in request.query_params else ""
 
 
 def _problem(body: bytes) -> str:
@@ -257,25 +240,3 @@ def _problem(body: bytes) -> str:
 def _fingerprint(anchor: bytes) -> list[str]:
     digest = sha256(anchor).hexdigest()
     return [digest[i : i + 4] for i in range(0, 64, 4)]
-
-
-def _clock_text(milliseconds: int) -> str:
-    """The time of day on Kazakhstan's clocks."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(LOCAL)
-    return moment.strftime("%H:%M:%S")
-
-
-def _service_text(identifier: str) -> str:
-    """The part of an identifier behind its member, for a narrow column."""
-    return " / ".join(identifier.split("/")[3:])
-
-
-def _environment() -> Environment:
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(clock=_clock_text, local=_service_text, outcome=_outcome)
-    return environment
-
-
-def _outcome(state: str) -> str:
-    """How an exchange ended, in one of the words that have texts and colours."""
-    return next((known for known in OUTCOMES if state.startswith(known)), OUTCOMES[-1])

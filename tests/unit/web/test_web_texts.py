@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from qaztech.web.portal import TEMPLATES
+from qaztech.web.portal_pages import TEMPLATES
 from qaztech.web.texts import LANGUAGES, STATIC, catalogue, chosen_language
 
 SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
