@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from qaztech.core.errors import Conflict, Forbidden, Malformed, NotFound, Untrusted
+from qaztech.core.errors import Conflict, Error, Forbidden, Malformed, NotFound, Untrusted
 from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
@@ -26,11 +26,13 @@ from qaztech.registry.directory import (
     format_directory,
     member_path,
     page_path,
+    showcase_path,
 )
 from qaztech.registry.forms import Names, base64, check_hex, encode
 from qaztech.registry.member_file import LogLine, MemberFile, NodeLine, verify_member_file
 from qaztech.registry.publication import Entry
 from qaztech.registry.rights_page import parse_rights_page
+from qaztech.registry.showcase import Showcase, check_follows, verify_showcase
 from qaztech.registry.store import Admitted, RegistryStore
 
 
@@ -43,6 +45,8 @@ class _Known(NamedTuple):
     path: str
     file: MemberFile | None
     entry: Entry | None
+    showcase: Showcase | None
+    shown: Entry | None
 
 
 class Registry:
@@ -55,6 +59,7 @@ class Registry:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._paths: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
         self._logs: dict[str, tuple[VerifierKey, ...]] = {}
         for member in store.members():
             self._remember(member.id)
@@ -116,6 +121,47 @@ class Registry:
             self._store.drop_pages(kept)
             raise
 
+    def accept_showcase(
+        self, member: MemberId, envelope: bytes, descriptions: Iterable[bytes], *, partial: bool = False
+    ) -> Showcase:
+        """Accept what a member shows of its services, signed with its present key, and the documents it names.
+
+        Of a `partial` one the documents are kept, and the showcase waits for the rest.
+        """
+        id_ = str(member)
+        known = self._of(id_)
+        if known.file is None:
+            raise NotFound("member.no-file", "send the member file first", at="registry")
+        showcase = verify_showcase(envelope, known.file)
+        before = known.showcase
+        if before is not None and not check_follows(showcase, before.version, before.digest):
+            return before
+        wanted, kept = _described(showcase), []
+        for content in descriptions:
+            digest = sha256(content).hexdigest()
+            if digest in wanted and self._store.description(digest) is None:
+                self._store.put_description(digest, content)
+                kept.append(digest)
+        if partial:
+            return showcase
+        missing = [digest for digest in sorted(wanted) if self._store.description(digest) is None]
+        if missing:
+            self._store.drop_descriptions(kept)
+            raise Conflict("showcase.description", f"send the document {missing[0]} first", at="registry")
+        self._store.put_showcase(id_, envelope)
+        self._remember(id_)
+        if before is not None:
+            named = {d for k in self._known.values() if k.showcase is not None for d in _described(k.showcase)}
+            self._store.drop_descriptions(_described(before) - named)
+        return showcase
+
+    def description(self, digest: str) -> bytes:
+        """An OpenAPI document that a showcase names; raises `NotFound`."""
+        found = self._store.description(digest)
+        if found is None:
+            raise NotFound("registry.target", f"there is no description {digest[:64]}", at="registry")
+        return found
+
     def accept_rights_page(self, content: bytes) -> str:
         """Keep a rights page until a member file names it; returns its hash."""
         page = parse_rights_page(content)
@@ -167,6 +213,8 @@ class Registry:
         for known in self._known.values():
             if known.file is not None and known.entry is not None and not known.suspended:
                 targets[known.path] = known.entry
+                if known.showcase is not None and known.shown is not None:
+                    targets[showcase_path(known.showcase.member)] = known.shown
                 for service in known.file.statement.services:
                     for page in service.rights:
                         targets[page_path(page.sha256)] = Entry(page.length, page.sha256)
@@ -178,7 +226,9 @@ class Registry:
             return self._directory()
         if path == INSTANCE:
             return self._instance_file()
-        if path in self._paths:
+        if path in self._shown:
+            found = self._store.showcase(self._shown[path])
+        elif path in self._paths:
             member = self._store.member(self._paths[path])
             found = member.envelope if member else None
         else:
@@ -223,12 +273,26 @@ class Registry:
         path = member_path(MemberId.parse(id_))
         file = verify_member_file(member.envelope) if member.envelope is not None else None
         entry = Entry.of(member.envelope) if member.envelope is not None else None
-        self._known[id_] = _Known(member.lineage, member.names, member.suspended, path, file, entry)
+        showcase, shown = self._showcase_of(id_, file)
+        self._known[id_] = _Known(
+            member.lineage, member.names, member.suspended, path, file, entry, showcase, shown
+        )  # fmt: skip
+        self._shown[showcase_path(MemberId.parse(id_))] = id_
         self._paths[path] = id_
         if file is not None:
             for log in file.statement.logs:
                 if NodeId.parse(log.node).member == file.member:
                     self._logs[log.origin] = tuple(map(VerifierKey.parse, log.vkeys)) if log.closed is None else ()
+
+    def _showcase_of(self, id_: str, file: MemberFile | None) -> tuple[Showcase | None, Entry | None]:
+        """The member's showcase while its present key has signed it; one of an earlier key is shown no more."""
+        envelope = self._store.showcase(id_)
+        if envelope is None or file is None:
+            return None, None
+        try:
+            return verify_showcase(envelope, file), Entry.of(envelope)
+        except Error:
+            return None, None
 
     def _of_store(self, id_: str) -> Admitted:
         member = self._store.member(id_)
@@ -319,6 +383,10 @@ def _check_follows(old: MemberFile, new: MemberFile) -> None:
         now = logs.get(log.origin)
         if log.closed is not None and now is not None and now.closed != log.closed:
             raise Conflict("registry.log", "a closed log stays closed as it is", at="registry")
+
+
+def _described(showcase: Showcase) -> set[str]:
+    return {service.description.sha256 for service in showcase.statement.services if service.description is not None}
 
 
 def _pages(file: MemberFile) -> set[str]:

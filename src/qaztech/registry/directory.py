@@ -91,6 +91,16 @@ def page_path(sha256: str) -> str:
     return f"rights/{sha256}.json"
 
 
+def showcase_path(member: MemberId) -> str:
+    """The target that holds a member's showcase."""
+    return f"showcases/{quote(member.member_class, safe='')}/{quote(member.code, safe='')}.json"
+
+
+def description_path(sha256: str) -> str:
+    """Where below the registry's URL an OpenAPI document stands that a showcase names by hash."""
+    return f"descriptions/{sha256}.json"
+
+
 def format_directory(instance: str, members: Iterable[ListedMember]) -> bytes:
     """The directory's bytes."""
     listed = tuple(sorted(members, key=lambda m: m.id))

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qaztech.core.errors import Error, Limited, Malformed
+from qaztech.core.ids import MemberId
 from qaztech.core.time import Clock
 from qaztech.registry.applications import Applications, Filed
 from qaztech.registry.enrolments import Enrolments, Granted
@@ -36,6 +37,15 @@ class SubmissionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     envelope: str
     pages: list[str] = []
+    partial: bool = False
+
+
+class ShowcaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A member's showcase and OpenAPI documents it names, each base64; `partial`: more documents are to come."""
+
+    member: str
+    envelope: str
+    descriptions: list[str] = []
     partial: bool = False
 
 
@@ -66,6 +76,7 @@ class Joining:
             Route("/members/applications/{id}", self._guarded(self._application)),
             Route("/members/applications/{id}/withdraw", self._guarded(self._withdraw), methods=["POST"]),
             Route("/members/files", self._guarded(self._submit), methods=["POST"]),
+            Route("/members/showcases", self._guarded(self._show), methods=["POST"]),
             Route("/nodes/grants", self._guarded(self._grant), methods=["POST"]),
             Route("/nodes/grants/{token}", self._guarded(self._granted)),
             Route("/nodes/enrolments", self._guarded(self._enrol), methods=["POST"]),
@@ -133,6 +144,17 @@ class Joining:
             lambda: registry.accept_submission(envelope, pages, partial=asked.partial), publish=not asked.partial
         )
         return JSONResponse({"id": str(file.member), "version": file.version}, status_code=201)
+
+    async def _show(self, request: Request) -> Response:
+        asked = await read_json(request, ShowcaseRequest)
+        member, envelope = MemberId.parse(asked.member), _bytes(asked.envelope)
+        documents = [_bytes(document) for document in asked.descriptions]
+        registry = self._publisher.registry
+        showcase = await self._publisher.decide(
+            lambda: registry.accept_showcase(member, envelope, documents, partial=asked.partial),
+            publish=not asked.partial,
+        )
+        return JSONResponse({"id": asked.member, "version": showcase.version}, status_code=201)
 
     async def _grant(self, request: Request) -> Response:
         envelope = await request.body()

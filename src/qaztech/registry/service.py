@@ -37,6 +37,7 @@ from qaztech.trust.certificates import Authority
 
 _METADATA = re.compile(r"(?:timestamp|[1-9][0-9]{0,15}\.(?:root|snapshot|targets|b-[0-9a-f]{1,8}))\.json\Z")
 _TARGET = re.compile(r"(?:[A-Za-z0-9._~%-]{1,600}/){0,2}[0-9a-f]{64}\.[A-Za-z0-9._~%-]{1,800}\.json\Z")
+_DESCRIPTION = re.compile(r"[0-9a-f]{64}\.json\Z")
 _GZIP_FROM = 1024
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -123,6 +124,7 @@ class RegistryService:
             [
                 Route("/registry/metadata/{name}", self._metadata),
                 Route("/registry/targets/{path:path}", self._target),
+                Route("/registry/descriptions/{name}", self._description),
                 Route("/registry/snapshots/{version:int}/proof", self._proof),
                 Route("/registry/log/{path:path}", self._tile),
                 Route("/anchor", self._get_anchor),
@@ -166,6 +168,13 @@ class RegistryService:
         if not _TARGET.match(path) or "/.." in f"/{path}" or "/./" in f"/{path}":
             raise _nothing(path[:100])
         return _immutable(request, self._published / "targets" / path)
+
+    def _description(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if not _DESCRIPTION.match(name):
+            raise _nothing(name[:100])
+        data = self._registry.description(name.removesuffix(".json"))
+        return Response(data, media_type="application/json", headers={"Cache-Control": _FOREVER})
 
     # The registry's log belongs to the loop: these run on it. -----------------------------------------------------
 

@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS member (
     admitted INTEGER NOT NULL, envelope BLOB
 ) STRICT;
 CREATE TABLE IF NOT EXISTS page (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS showcase (member TEXT PRIMARY KEY, envelope BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS description (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS revoked_tls (spki TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS authority (certificate TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS snapshot (version INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, leaf INTEGER NOT NULL) STRICT;
@@ -112,6 +114,33 @@ class RegistryStore:
         """The hashes of all pages."""
         with self._lock:
             return [row[0] for row in self._db.execute("SELECT sha256 FROM page ORDER BY sha256")]
+
+    def put_showcase(self, id_: str, envelope: bytes) -> None:
+        """Keep a member's accepted showcase."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO showcase VALUES (?, ?)", (id_, envelope))
+
+    def showcase(self, id_: str) -> bytes | None:
+        """A member's showcase."""
+        with self._lock:
+            row = self._db.execute("SELECT envelope FROM showcase WHERE member = ?", (id_,)).fetchone()
+        return row[0] if row else None
+
+    def put_description(self, sha256: str, content: bytes) -> None:
+        """Keep an OpenAPI document that a showcase names."""
+        with self._transaction() as db:
+            db.execute("INSERT OR IGNORE INTO description VALUES (?, ?)", (sha256, content))
+
+    def description(self, sha256: str) -> bytes | None:
+        """An OpenAPI document by its hash."""
+        with self._lock:
+            row = self._db.execute("SELECT content FROM description WHERE sha256 = ?", (sha256,)).fetchone()
+        return row[0] if row else None
+
+    def drop_descriptions(self, hashes: Iterable[str]) -> None:
+        """Forget documents that no showcase names any more."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM description WHERE sha256 = ?", [(h,) for h in hashes])
 
     def revoke_tls(self, spki: str, now: int) -> None:
         """Take a TLS key off the wire for good."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +32,15 @@ def submit(registry: str, submission: Submission) -> None:
             body["pages"], room = [], _ROOM - len(page)
         body["pages"].append(b64encode(page).decode())
     send(registry, "/members/files", json.dumps(body | {"partial": False}).encode())
+
+
+def show(registry: str, member: str, envelope: bytes, descriptions: Sequence[bytes]) -> None:
+    """Bring a member's showcase and the OpenAPI documents it names. Raises as `submit` does."""
+    body = {"member": member, "envelope": b64encode(envelope).decode()}
+    for document in descriptions:
+        part = body | {"descriptions": [b64encode(document).decode()], "partial": True}
+        send(registry, "/members/showcases", json.dumps(part).encode())
+    send(registry, "/members/showcases", json.dumps(body).encode())
 
 
 def manage(registry: str, token: str, what: str, body: bytes | None = None) -> Any:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 
 from asgi_caller import Caller
+from qaztech.core.errors import Error, NotFound
 from qaztech.core.rights import Endpoint
 from qaztech.registry.applications import JOINING, Applications
-from qaztech.registry.authoring import revise, with_rights
+from qaztech.registry.authoring import revise, rotate_key, with_rights
+from qaztech.registry.directory import showcase_path
 from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.joining import MAX_REFUSED, Joining
+from qaztech.registry.member_file import verify_member_file
+from qaztech.registry.passport import new_passport
+from qaztech.registry.showcase import ShownService, describe, new_showcase, sign_showcase
 from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.runtime.shell import application
+from qaztech.trust.keys import Ed25519Key
 from qaztech.trust.national import TestVerifier
 from registry_country import Country, MemberDesk
 
@@ -106,10 +113,65 @@ def test_who_is_refused_too_often_waits_a_minute(http: Caller, country: Country)
     assert http.get(f"/nodes/grants/{'0' * 64}").status_code == 404
 
 
+def showcase(desk: MemberDesk, version: int, document: bytes | None = None) -> dict[str, object]:
+    """The member shows its service `list`, with a description if one is given."""
+    file = verify_member_file(desk.file())
+    service = desk.statement.services[0]
+    shown = ShownService(
+        id=service.id,
+        passport=new_passport(service.names),
+        description=describe(document) if document is not None else None,
+    )
+    envelope = sign_showcase(new_showcase(file, version, 1_790_000_000_000, (shown,)), desk.key)
+    return {"member": str(desk.id), "envelope": b64encode(envelope).decode()}
+
+
+def test_a_showcase_is_published_with_its_documents(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """Documents first, then the showcase; an older one does not come back, nor one without its documents."""
+    country.add_service(desk, "list")
+    country.send(desk)
+    document = b'{"openapi":"3.1.0"}'
+    asked = showcase(desk, 1, document)
+    missing = http.post("/members/showcases", json=asked)
+    assert (missing.status_code, missing.json()["code"]) == (409, "showcase.description")
+    part = asked | {"descriptions": [b64encode(document).decode(), b64encode(b"{}").decode()], "partial": True}
+    assert http.post("/members/showcases", json=part).status_code == 201
+    assert http.post("/members/showcases", json=asked).json()["version"] == 1
+    assert showcase_path(desk.id) in country.registry.targets()
+    assert country.registry.description(sha256(document).hexdigest()) == document
+    with pytest.raises(NotFound):
+        country.registry.description(sha256(b"{}").hexdigest())
+    assert http.post("/members/showcases", json=showcase(desk, 2)).json()["version"] == 2
+    assert http.post("/members/showcases", json=asked).json()["code"] == "showcase.version"
+    with pytest.raises(NotFound):
+        country.registry.description(sha256(document).hexdigest())
+
+
+def test_a_showcase_of_another_key_is_neither_taken_nor_shown(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """Only the present member key shows: what an earlier one signed disappears with it."""
+    country.add_service(desk, "list")
+    country.send(desk)
+    forged = showcase(desk, 1)
+    own, desk.key = desk.key, Ed25519Key.generate()
+    with pytest.raises(Error):
+        showcase(desk, 1)
+    desk.key = own
+    other = country.admit(country.new_member(5, "other"))
+    stolen = http.post("/members/showcases", json=forged | {"member": str(other.id)})
+    assert stolen.json()["code"] == "envelope.signature"
+    assert http.post("/members/showcases", json=forged).status_code == 201
+    new = Ed25519Key.generate()
+    desk.statement = rotate_key(desk.statement, desk.key, new.public, country.clock.now())
+    desk.key = new
+    country.registry.accept_member_file(desk.file())
+    assert showcase_path(desk.id) not in country.registry.targets()
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/members/files", b"{"), ("/members/files", b'{"envelope":"!"}'), ("/members/files", b'{"envelope":"","more":1}'),
-     ("/members/applications", b"\xff"), ("/nodes/grants", b"{}"), ("/nodes/enrolments", b"[]")],
+     ("/members/applications", b"\xff"), ("/members/showcases", b"{}"), ("/nodes/grants", b"{}"),
+     ("/nodes/enrolments", b"[]")],
 )  # fmt: skip
 def test_noise_is_refused_with_words(http: Caller, path: str, body: bytes) -> None:
     """An error of ours, never one of the server's own."""
