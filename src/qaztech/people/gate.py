@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -129,11 +129,16 @@ def client_address(request: Request) -> str:
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a urlencoded form; of a name given twice the last. Raises `Malformed`."""
+    return {name: values[-1] for name, values in (await read_form_lists(request)).items()}
+
+
+async def read_form_lists(request: Request) -> dict[str, list[str]]:
+    """The fields of a urlencoded form, each with all its values. Raises `Malformed`."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
         raise Malformed("form.malformed", f"a form is sent as {FORM}", at="caller")
     try:
         text = (await request.body()).decode("ascii")
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+        return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as exc:
         raise Malformed("form.malformed", "not the fields of a form", at="caller") from exc
 

@@ -13,7 +13,9 @@ from qaztech.core.errors import Unauthenticated
 from qaztech.core.time import Clock
 from qaztech.people.accounts import Account, Accounts
 from qaztech.people.actors import OWNER, Actor
+from qaztech.people.ceremonies import Ceremonies
 from qaztech.people.parameters import Parameters
+from qaztech.people.passkeys import Passkeys
 from qaztech.people.passwords import Passwords
 from qaztech.people.roles import RoleScopes, check_table, scopes_of
 from qaztech.people.sessions import Sessions, csrf_token, session_id
@@ -63,10 +65,22 @@ class People:
         self.sessions = Sessions(engine, clock, self.parameters)
         self.tokens = Tokens(engine, clock, self.parameters)
         self.throttle = Throttle(engine, clock, self.parameters)
+        self.ceremonies = Ceremonies(engine, clock, self.parameters)
 
     def sign_in(self, name: str, password: str, address: str) -> str:
         """The token of a new session. Raises `Unauthenticated`, the same for all reasons, or `Limited`."""
         return self.sessions.begin(self.verify(name, password, address).id, "password")
+
+    def passkeys(self, *, origin: str, name: str) -> Passkeys:
+        """The passkeys of a console at `origin`, with the name that devices show."""
+        return Passkeys(self.engine, self.clock, self.ceremonies, origin=origin, name=name)
+
+    def enter(self, account_id: str, how: str) -> str:
+        """The token of a new session of who was identified otherwise. Raises `Unauthenticated` where disabled."""
+        account = self.accounts.by_id(account_id)
+        if account is None or account.disabled:
+            raise Unauthenticated("sign-in.refused", "the account is disabled", at="caller")
+        return self.sessions.begin(account.id, how)
 
     def verify(self, name: str, password: str, address: str) -> Account:
         """The account, if this is its password; for who is signed in already too. Raises as `sign_in` does."""

@@ -123,6 +123,12 @@ class Pages:
         return RedirectResponse(f"/sign-in?{lang}next={quote(wanted, safe='')}", status_code=303)
 
 
+def answered(body: Any, *, status: int = 200) -> Response:
+    """JSON that no cache keeps."""
+    content = json.dumps(body, ensure_ascii=False)
+    return Response(content, status_code=status, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
 def moment_text(milliseconds: int | None) -> str:
     """A time for people, on the clocks of Kazakhstan."""
     if milliseconds is None:

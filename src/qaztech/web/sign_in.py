@@ -1,13 +1,15 @@
 """Signing in and out, as pages in three languages and as JSON (`/api/session`).
 
-Before sign-in a browser has a visitor's token, to which the form is bound; afterwards a session's, always a new one.
-Works without JavaScript; passkeys alone need it. Not here: one's own account (`account`).
+By password, by passkey, or through an OpenID provider where one is configured. Before sign-in a browser has a visitor's
+token, to which the form is bound; afterwards a session's, always a new one. Works without JavaScript; passkeys alone
+need it. Not here: one's own account (`account`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,11 +17,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from qaztech.core.errors import Error, Forbidden, Malformed, Unauthenticated
+from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate, client_address, read_form
+from qaztech.people.passkeys import Passkeys
 from qaztech.people.people import People, Person
 from qaztech.people.sessions import csrf_token
 from qaztech.runtime.shell import read_json
-from qaztech.web.people_pages import Pages, page_language, safe_next
+from qaztech.web.account import account_routes
+from qaztech.web.people_pages import Pages, answered, page_language, safe_next
 
 _SAID = frozenset({"signed-out", "needed"})
 
@@ -32,24 +37,27 @@ class SignInForm(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def sign_in_routes(
-    people: People, gate: Gate, *, site: Mapping[str, str], home: str = "/"
+    people: People, gate: Gate, *, site: Mapping[str, str], home: str = "/", admin_log: AdminLog | None = None
 ) -> tuple[list[BaseRoute], Pages]:
-    """The routes of signing in, and the `Pages` with which a console guards its own (`pages.signed_in`).
+    """The routes of signing in and of one's own account, and the `Pages` with which a console guards its others.
 
-    `site` is the console's name in kk, ru and en; `home` where people go after signing in.
+    `site` is the console's name in kk, ru and en; `home` where people go after signing in. What people change about
+    their accounts goes to `admin_log` at once where one is given, else when its process brings it there.
     """
     pages = Pages(site=site, home=home, parameters=people.parameters)
-    door = _Door(people, gate, pages)
-    return door.routes, pages
+    passkeys = people.passkeys(origin=gate.origin, name=site["kk"])
+    door = _Door(people, gate, pages, passkeys)
+    return [*door.routes, *account_routes(people, gate, pages, passkeys, admin_log)], pages
 
 
 class _Door:
     """The handlers, and what they need."""
 
-    def __init__(self, people: People, gate: Gate, pages: Pages) -> None:
+    def __init__(self, people: People, gate: Gate, pages: Pages, passkeys: Passkeys) -> None:
         self._people = people
         self._gate = gate
         self._pages = pages
+        self._passkeys = passkeys
         self.routes: list[BaseRoute] = [
             Route("/sign-in", self._show),
             Route("/sign-in", self._enter, methods=["POST"]),
@@ -57,6 +65,8 @@ class _Door:
             Route("/api/session", self._who),
             Route("/api/session", self._begin, methods=["POST"]),
             Route("/api/session", self._end, methods=["DELETE"]),
+            Route("/api/session/passkey/begin", self._begin_passkey, methods=["POST"]),
+            Route("/api/session/passkey/finish", self._finish_passkey, methods=["POST"]),
         ]
 
     # Pages
@@ -104,7 +114,7 @@ class _Door:
             name=name,
             said=said,
             problem="" if problem is None else self._pages.words(request, problem),
-            passkeys=False,
+            passkeys=request.url.hostname == self._passkeys.host,
             oidc="",
         )
         if problem is not None and problem.retry_after is not None:
@@ -144,11 +154,31 @@ class _Door:
         self._gate.let_out(response)
         return response
 
+    async def _begin_passkey(self, request: Request) -> Response:
+        visitor = await self._gate.require_visitor(request)
+        return answered(await asyncio.to_thread(self._passkeys.begin_entering, visitor))
+
+    async def _finish_passkey(self, request: Request) -> Response:
+        visitor = await self._gate.require_visitor(request)
+        credential = (await read_json(request, PasskeyForm)).credential
+        account = await asyncio.to_thread(self._passkeys.finish_entering, visitor, credential)
+        token = await asyncio.to_thread(self._people.enter, account, "passkey")
+        await asyncio.to_thread(self._people.sessions.end, self._gate.session_token(request))
+        response = answered({"next": self._next(request.query_params)})
+        self._gate.let_in(response, token)
+        return response
+
     async def _sign_in(self, request: Request, name: str, password: str) -> str:
         """A new session's token; the one the browser had before ends."""
         token = await asyncio.to_thread(self._people.sign_in, name, password, client_address(request))
         await asyncio.to_thread(self._people.sessions.end, self._gate.session_token(request))
         return token
+
+
+class PasskeyForm(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of `POST /api/session/passkey/finish`: what `navigator.credentials.get` gave, as JSON."""
+
+    credential: dict[str, Any]
 
 
 def describe_routes(routes: Sequence[BaseRoute]) -> list[tuple[str, str]]:
@@ -162,5 +192,4 @@ def _told(person: Person, *, status: int = 200) -> Response:
         "name": person.name, "display": person.display, "roles": person.roles, "scopes": sorted(person.scopes),
         "csrf": person.csrf,
     }  # fmt: skip
-    headers = {"Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers)
+    return answered(body, status=status)
