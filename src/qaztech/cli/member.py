@@ -137,8 +137,8 @@ def _add_node(args: argparse.Namespace, desk: Desk) -> str:
 
     node = NodeIdentity.read(args.node)
     address = args.address or node.address
-    desk.add_node(node.id, address, node.tls, node.log, node.continues)
-    return f"node {node.id} at {address}, log {node.log[0].name}"
+    desk.add_node(node.id, address, node.tls, node.log, node.continues, next_tls=node.next_tls)
+    return f"node {node.id} at {address}, log {node.log[0].name}{', and its next TLS key' if node.next_tls else ''}"
 
 
 def _add_subsystem(args: argparse.Namespace, desk: Desk) -> str:

@@ -101,6 +101,7 @@ class Certificate:
         self._again = 0
         self._named_since: int | None = None
         self._left: int | None = None
+        self._looking = asyncio.Lock()
 
     @property
     def known(self) -> frozenset[bytes]:
@@ -116,6 +117,10 @@ class Certificate:
 
     async def look(self) -> None:
         """Do what is to be done now, if anything. Failures are kept for `alarms` and tried again after a pause."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         now = self._place.clock.now()
         if now < self._again:
             return

@@ -335,8 +335,8 @@ class Node:
     async def reload(self) -> None:
         """Read the settings again (clients, services, limits of the edge) and refresh the configuration."""
         self._parts.reload()
-        self._parts.upkeep.take_up()
         await self._refresh()
+        await self._parts.upkeep.look()
 
     async def witness_now(self) -> dict[str, Any]:
         """Have the newest head witnessed at once."""

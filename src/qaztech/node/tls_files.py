@@ -2,7 +2,8 @@
 
     tls.key, tls.csr, tls.pem                    in use
     tls.next.key, tls.next.csr, tls.next.pem     a key to come; its certificate, once the registry gave one
-    tls.pem.before, tls.key.before               what was in use before the last renewal, or the last change of key
+    tls.pem.before                               the certificate before the last renewal
+    tls.old.key, tls.old.pem                     the key before the last change of key, and its certificate
 
 Every change may be cut short: `settle` at the next start brings it to its end. Nothing here asks anybody; `certificate`
 decides when.
@@ -31,7 +32,8 @@ from qaztech.trust.certificates import (
 )
 
 NEXT_CERTIFICATE, NEXT_REQUEST = "tls.next.pem", "tls.next.csr"
-BEFORE = ".before"
+OLD_KEY, OLD_CERTIFICATE = "tls.old.key", "tls.old.pem"
+BEFORE = "tls.pem.before"
 
 
 class TlsFiles:
@@ -71,7 +73,7 @@ class TlsFiles:
 
     def replace(self, pem: bytes) -> None:
         """Put another certificate of the key in use into its place, and keep the one before beside it."""
-        replace_file(self._aside(TLS_CERTIFICATE), self.certificate.read_bytes())
+        replace_file(self._directory / BEFORE, self.certificate.read_bytes())
         replace_file(self.certificate, pem)
 
     # A change of key -----------------------------------------------------------------------------------------------
@@ -108,8 +110,8 @@ class TlsFiles:
             return
         if not self.has_next_certificate():
             raise Conflict("key.no-next", f"there is no next TLS key with its certificate in {self._directory}")
-        write_private(self._aside(TLS_KEY), self.key_file.read_bytes())
-        write_file(self._aside(TLS_CERTIFICATE), self.certificate.read_bytes())
+        write_private(self._directory / OLD_KEY, self.key_file.read_bytes())
+        write_file(self._directory / OLD_CERTIFICATE, self.certificate.read_bytes())
         sync_directory(self._directory)
         (self._directory / NEXT_CERTIFICATE).replace(self.certificate)
         sync_directory(self._directory)
@@ -128,7 +130,7 @@ class TlsFiles:
     def known(self) -> frozenset[bytes]:
         """SHA-256 of every TLS key (SPKI) that is this node's: in use, to come, and the one before."""
         found = {self.spki()}
-        for name in (NEXT_TLS_KEY, TLS_KEY + BEFORE):
+        for name in (NEXT_TLS_KEY, OLD_KEY):
             path = self._directory / name
             if path.exists():
                 found.add(key_spki_hash(load_key(path.read_bytes())))
@@ -137,9 +139,6 @@ class TlsFiles:
     def _is_half_taken(self) -> bool:
         key = self.next_key()
         return key is not None and _is_of(self.certificate, key_spki_hash(key))
-
-    def _aside(self, name: str) -> Path:
-        return self._directory / (name + BEFORE)
 
     def _name(self) -> None:
         """Write `node.json` as the keys now are, where there is one."""

@@ -81,6 +81,12 @@ class Upkeep:
             self.take_up()
             await asyncio.sleep(LOOK_EVERY)
 
+    async def look(self) -> None:
+        """Look after it all now, once."""
+        self.take_up()
+        if self._kept.renews:
+            await self._kept.certificate.look()
+
     def take_up(self) -> None:
         """Take up authorities that were added and other files of the edge. What cannot be loaded is told once."""
         configuration = self._configuration()
