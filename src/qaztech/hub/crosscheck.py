@@ -2,7 +2,8 @@
 
 Pure. Both parties' logs hold the same record bytes, and both are complete as far as they were delivered, so absence is
 a fact, not a guess. A *contradiction* cannot come about between honest nodes; a *difference* can (a link was lost, a
-node was killed), and says that the two sides know different ends of one exchange. Not here: the arithmetic of one log.
+node was killed), and says that the two sides know different ends of one exchange; an *omission* is a log that has not
+been delivered for too long, though others name it. Not here: the arithmetic of one log.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from qaztech.node.operational_rows import Row
 
 CONTRADICTION: Final = "contradiction"
 DIFFERENCE: Final = "difference"
-Level = Literal["contradiction", "difference"]
+OMISSION: Final = "omission"
+Level = Literal["contradiction", "difference", "omission"]
 # How long after a record the other side's may come, in milliseconds: a message's life and the clocks' skew are within.
 GRACE: Final = 15 * 60_000
 _ENDS: Final = frozenset({"response", "refused", "no-answer"})
@@ -49,6 +51,28 @@ def cross_check(rows: Iterable[Row], held: Mapping[str, int], *, grace: int = GR
     return [
         finding for message in sorted(messages) for finding in _Message(message, messages[message], held, grace).judge()
     ]
+
+
+def late_logs(named: Mapping[str, int], held: Mapping[str, tuple[int, int]]) -> list[Finding]:
+    """Logs that others have named (when last, milliseconds) later than they are held (leaves, time of the last).
+
+    `named` leaves out what was recorded so lately that it need not be delivered yet.
+    """
+    findings = []
+    for origin, last in sorted(named.items()):
+        size, recorded = held.get(origin, (0, 0))
+        if last > recorded + GRACE:
+            since = (
+                f"{(last - recorded) // 60_000} minutes after the last leaf held" if size else "and it never delivered"
+            )
+            detail = f"other logs name it, {since}"
+            findings.append(
+                Finding(
+                    code="exchange.not-delivered", level=OMISSION, origin=origin, other="", message="", place=size,
+                    detail=detail,
+                )
+            )  # fmt: skip
+    return findings
 
 
 class _Message:

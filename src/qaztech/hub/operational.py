@@ -29,12 +29,12 @@ from qaztech.core.ids import MemberId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.policy import Policy
-from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding
-from qaztech.hub.delivery import Claim, Contradicted, HeldLog, Judgement, check_manifest, check_place
+from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding, late_logs
+from qaztech.hub.delivery import Claim, Contradicted, HeldLog, check_manifest, check_place
+from qaztech.hub.judging import Judge, judge_here
 from qaztech.hub.store import OperationalStore
 from qaztech.hub.traffic import Traffic, Viewer
 from qaztech.node.operational_manifest import MAX_MANIFEST, Manifest, Part, format_manifest, parse_manifest
-from qaztech.node.operational_parquet import read_part
 from qaztech.registry.configuration import Configuration
 from qaztech.registry.files import sync_directory
 from qaztech.runtime.shell import ShellLimits, application, is_loopback
@@ -63,6 +63,8 @@ class HubLimits:
 
     body: int = 2 * 1024**3
     leaves: int = MOST_LEAVES
+    # Milliseconds after which what others name must have been delivered.
+    late: int = 3_600_000
 
 
 class Deliveries:
@@ -77,14 +79,16 @@ class Deliveries:
         clock: Clock,
         limits: HubLimits | None = None,
         grace: int = GRACE,
+        judge: Judge = judge_here,
     ) -> None:
         self.store = store
-        self.traffic = Traffic(store.directory)
+        self.traffic = Traffic(store.directory, store.files)
         self._owner = owner
         self._policy = policy
         self._clock = clock
         self._limits = limits or HubLimits()
         self._grace = grace
+        self._judge = judge
         self._judging = asyncio.Lock()
         self._receiving = asyncio.Semaphore(AT_ONCE)
         # What was recorded since then (milliseconds) has not been compared with the counterparties' rows yet.
@@ -160,11 +164,7 @@ class Deliveries:
         held = self.store.held(manifest.origin)
         with self._findings(manifest):
             check_place(claim, held)
-            judgement = Judgement(claim, held)
-            for part, path in zip(manifest.parts, files, strict=True):
-                for batch in read_part(path, part.stop - part.start):
-                    judgement.feed(part.date, batch)
-            after = judgement.finish()
+            after = self._judge(claim, held, files)
         placed = self._place(manifest, files)
         try:
             self.store.accept(manifest, held, after, sender=sender, now=self._clock.now())
@@ -193,7 +193,10 @@ class Deliveries:
         if begin is None or not held:
             return []
         found = self.traffic.cross_check(held, max(0, begin), max(held.values()) + 1, grace=self._grace)
-        new = self.store.keep(found, now=self._clock.now())
+        now = self._clock.now()
+        sizes = {log.origin: (log.size, log.recorded) for log in self.store.all_held()}
+        found += late_logs(self.traffic.named(max(0, begin - self._limits.late), now - self._limits.late), sizes)
+        new = self.store.keep(found, now=now)
         self._unchecked = None
         for finding in new:
             _tell(finding)

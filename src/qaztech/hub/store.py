@@ -1,7 +1,8 @@
 """What the centre keeps of operational data: how far each log is held, which deliveries came, what does not add up.
 
-Rows lie beside it in Parquet, one file for each log, day and delivery, byte for byte as they were delivered; here is
-which of them count. On SQLite or PostgreSQL. Not here: judging (`delivery`, `crosscheck`), counting (`traffic`).
+Rows lie beside it in Parquet: one file for each log, day and delivery, byte for byte as it was delivered, until a day
+is over and its files are put together (`compaction`). Here is which files count. On SQLite or PostgreSQL. Not here:
+judging (`delivery`, `crosscheck`), counting (`traffic`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    delete,
     insert,
     select,
     update,
@@ -54,9 +56,17 @@ _DELIVERIES = Table(
     Column("sender", Text, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("checkpoint", Text, nullable=False),
-    Column("files", Text, nullable=False),
     Column("received", BigInteger, nullable=False),
     UniqueConstraint("origin", "stop"),
+)
+_FILES = Table(
+    "operational_files",
+    METADATA,
+    Column("name", String(255), primary_key=True),
+    Column("date", String(10), nullable=False, index=True),
+    # Files are read in this order: by log, then by place; one made of many has the first of each.
+    Column("origin", String(255), nullable=False),
+    Column("start", BigInteger, nullable=False),
 )
 _FINDINGS = Table(
     "operational_findings",
@@ -131,9 +141,15 @@ class OperationalStore:
                         sender=sender,
                         root=after.root,
                         checkpoint=manifest.after,
-                        files="\n".join(p.name(manifest.origin) for p in manifest.parts),
                         received=now,
                     )
+                )
+                connection.execute(
+                    insert(_FILES),
+                    [
+                        {"name": p.name(after.origin), "date": p.date, "origin": after.origin, "start": p.start}
+                        for p in manifest.parts
+                    ],
                 )
         except IntegrityError as exc:
             raise _raced() from exc
@@ -147,10 +163,25 @@ class OperationalStore:
         with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
 
-    def tidy(self) -> int:
-        """Remove files that no delivery names (left by a process that was killed in between); gives how many."""
+    # Files -----------------------------------------------------------------------------------------------------------
+
+    def files(self, first: str, last: str) -> list[str]:
+        """The files that count, of the days `first` to `last`, in the order in which they are read."""
+        query = select(_FILES.c.name).where((_FILES.c.date >= first) & (_FILES.c.date <= last))
         with self._engine.connect() as connection:
-            known = {name for row in connection.execute(select(_DELIVERIES.c.files)) for name in row.files.split("\n")}
+            return list(connection.execute(query.order_by(_FILES.c.date, _FILES.c.origin, _FILES.c.start)).scalars())
+
+    def replace_files(self, date: str, olds: Sequence[str], new: str) -> None:
+        """Let one file count in the place of others of its day. The others stay on the disk until `tidy`."""
+        with self._engine.begin() as connection:
+            if connection.execute(delete(_FILES).where(_FILES.c.name.in_(olds))).rowcount != len(olds):
+                raise Conflict("operational.files", "the files of a day changed meanwhile", at="service")
+            connection.execute(insert(_FILES).values(name=new, date=date, origin="", start=0))
+
+    def tidy(self) -> int:
+        """Remove files that do not count; gives how many. Nobody may be delivering or reading meanwhile."""
+        with self._engine.connect() as connection:
+            known = set(connection.execute(select(_FILES.c.name)).scalars())
         strays = [p for p in self.directory.glob("date=*/*") if f"{p.parent.name}/{p.name}" not in known]
         for path in strays:
             path.unlink()

@@ -6,7 +6,7 @@ counts, so nothing is counted twice. DuckDB reads the Parquet files and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -92,10 +92,11 @@ def visible(rows: Iterable[Row], viewer: Viewer) -> Iterator[Row]:
 
 
 class Traffic:
-    """The rows in a folder of Parquet files, as one table."""
+    """The rows in Parquet files, as one table. `files` names those of some days, first and last included."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, files: Callable[[str, str], Sequence[str]]) -> None:
         self._directory = directory
+        self._listed = files
 
     def exchanges(self, viewer: Viewer, since: int, until: int, *, limit: int = 1000) -> list[Exchange]:
         """Exchanges that began in [since, until), the latest first."""
@@ -130,6 +131,15 @@ class Traffic:
             found = [Row(*values) for values in connection.execute(query, [since, until]).fetchall()]
         return cross_check(found, held, grace=grace)
 
+    def named(self, since: int, until: int) -> dict[str, int]:
+        """The logs that rows recorded in [since, until) by others name, and when each was named last."""
+        query = """
+            SELECT other, max(recorded) FROM (
+                SELECT maker AS other, log, recorded FROM rows UNION ALL SELECT receiver, log, recorded FROM rows
+            ) WHERE other IS NOT NULL AND other != log AND recorded >= ? AND recorded < ? GROUP BY other"""
+        with self._opened(since, until) as connection:
+            return dict(connection.execute(query, [since, until]).fetchall())
+
     def _ask(self, viewer: Viewer, since: int, until: int, tail: str) -> list[tuple[Any, ...]]:
         query, values = _EXCHANGES + tail, [since, until, viewer.member is None, *[f"{viewer.member}/"] * 2]
         with self._opened(since, until) as connection:
@@ -150,13 +160,7 @@ class Traffic:
 
     def _files(self, since: int, until: int) -> str:
         first, last = date_of(max(0, day_of(since) - _AROUND)), date_of(day_of(until) + _AROUND)
-        found = [
-            path
-            for folder in sorted(self._directory.glob("date=*"))
-            if first <= folder.name.removeprefix("date=") <= last
-            for path in sorted(folder.glob("*.parquet"))
-        ]
-        return ", ".join(map(quoted, found))
+        return ", ".join(quoted(self._directory / name) for name in self._listed(first, last))
 
 
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in COLUMNS)

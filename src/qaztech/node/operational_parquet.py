@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -101,6 +101,23 @@ def write_part(path: Path, rows: Iterable[Row]) -> dict[str, int]:
         lines.unlink(missing_ok=True)
         made.unlink(missing_ok=True)
     return kinds
+
+
+def join_parts(sources: Sequence[Path], target: Path) -> None:
+    """Write the rows of several files to one, in the order of the files; it is there whole or not at all."""
+    made = target.with_name(target.name + ".new")
+    names = ", ".join(map(quoted, sources))
+    try:
+        with connect() as connection:
+            connection.execute(
+                f"COPY (SELECT * FROM read_parquet([{names}], hive_partitioning = false)) "  # noqa: S608
+                f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd)"
+            )
+        _sync(made)
+        made.replace(target)
+        _sync(target.parent)
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def read_part(path: Path, count: int) -> Iterator[list[Row]]:

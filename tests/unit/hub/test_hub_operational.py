@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from hashlib import sha256
@@ -12,6 +13,8 @@ import pytest
 
 from operational_logs import CLIENT, PROVIDER, SERVICE, START, Hub, Pair, WrittenLog
 from qaztech.evidence.note import ED25519
+from qaztech.hub.compaction import compact
+from qaztech.hub.traffic import CENTRE
 from qaztech.node.operational_manifest import MAX_MANIFEST, Manifest, format_manifest
 from qaztech.node.operational_parquet import file_facts, write_part
 from qaztech.node.operational_rows import Row, row_of
@@ -284,3 +287,61 @@ class TestTotals:
         """Both ends are needed, in order, not further apart than a year."""
         answer = hub.get(f"/totals?{period}", pair.consumer.origin)
         assert (answer.status_code, answer.json()["code"]) == (400, "operational.period")
+
+
+class TestComparing:
+    """The app compares the two sides' rows, and looks for logs that are not delivered."""
+
+    def check(self, hub: Hub) -> list[str]:
+        return [finding.code for finding in asyncio.run(hub.deliveries.cross_check())]
+
+    def test_what_was_delivered_is_compared_once(self, tmp_path: Path) -> None:
+        """A call that the provider has invented is found when both logs are held; then there is nothing new."""
+        pair = Pair()
+        pair.answered()
+        pair.request()
+        pair.consumer.entries.pop()
+        pair.later()
+        hub = Hub(tmp_path / "hub", *pair.logs)
+        assert self.check(hub) == []
+        for log in pair.logs:
+            hub.post(body(tmp_path, log, 0, len(log.entries)), log.origin)
+        assert self.check(hub) == ["exchange.not-made"]
+        assert self.check(hub) == []
+        assert asyncio.run(hub.deliveries.cross_check(START)) == []
+        hub.close()
+
+    def test_a_log_that_is_not_delivered_is_found(self, tmp_path: Path) -> None:
+        """Others name it, an hour has passed, and nothing came; once it has come nothing more is found."""
+        pair = Pair()
+        pair.answered()
+        pair.later()
+        hub = Hub(tmp_path / "hub", *pair.logs)
+        consumer, provider = pair.logs
+        hub.post(body(tmp_path, consumer, 0, 3), consumer.origin)
+        assert self.check(hub) == []
+        hub.deliveries._clock.advance(3 * 3_600_000)
+        assert [f.code for f in asyncio.run(hub.deliveries.cross_check(START))] == ["exchange.not-delivered"]
+        assert hub.store.findings()[0].finding.origin == provider.origin
+        hub.post(body(tmp_path, provider, 0, 3), provider.origin)
+        assert asyncio.run(hub.deliveries.cross_check(START)) == []
+        hub.close()
+
+
+def test_a_day_put_together_counts_the_same(hub: Hub, pair: Pair, tmp_path: Path) -> None:
+    """Many files become one, the old ones go, totals stay; a delivery that comes later is put to it."""
+    log, other = pair.logs
+    for start in (0, 2):
+        hub.post(body(tmp_path, log, start, start + 2), log.origin)
+    before = hub.deliveries.traffic.totals(CENTRE, START, START + 1000)
+    assert compact(hub.store, "2026-11-23") == 2
+    assert hub.deliveries.traffic.totals(CENTRE, START, START + 1000) == before
+    assert hub.store.tidy() == 2
+    assert hub.deliveries.traffic.totals(CENTRE, START, START + 1000) == before
+    hub.post(body(tmp_path, other, 0, 4), other.origin)
+    assert compact(hub.store, "2026-11-23") == 2
+    assert compact(hub.store, "2026-11-23") == 1
+    assert compact(hub.store, "2026-11-24") == 0
+    assert hub.store.tidy() == 2
+    rows = hub.deliveries.traffic.rows(START, START + 1000)
+    assert rows == [*log.rows(), *other.rows()]

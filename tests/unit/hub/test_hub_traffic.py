@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def pair() -> Pair:
     return pair
 
 
+def listed(directory: Path) -> Callable[[str, str], list[str]]:
+    """The files of some days."""
+
+    def files(first: str, last: str) -> list[str]:
+        found = sorted(directory.glob("date=*/*"))
+        return [f"{p.parent.name}/{p.name}" for p in found if first <= p.parent.name[5:] <= last]
+
+    return files
+
+
 def store(directory: Path, *logs: WrittenLog) -> Traffic:
     """The rows of these logs in files, one for each day."""
     for log in logs:
@@ -40,7 +51,7 @@ def store(directory: Path, *logs: WrittenLog) -> Traffic:
             of_day = [row for row in rows if day_of(row.recorded) == day]
             name = part_name(log.origin, of_day[0].place, of_day[-1].place + 1)
             write_part(directory / f"date={date_of(day)}" / name, of_day)
-    return Traffic(directory)
+    return Traffic(directory, listed(directory))
 
 
 def test_an_exchange_is_a_request_and_what_became_of_it(tmp_path: Path, pair: Pair) -> None:
@@ -124,8 +135,8 @@ def test_rows_are_shown_like_exchanges(pair: Pair) -> None:
 
 def test_no_files_no_traffic(tmp_path: Path) -> None:
     """Before the first delivery there is nothing, and no error."""
-    assert Traffic(tmp_path).totals(CENTRE, 0, START) == []
-    assert Traffic(tmp_path).rows(0, START) == []
+    assert Traffic(tmp_path, listed(tmp_path)).totals(CENTRE, 0, START) == []
+    assert Traffic(tmp_path, listed(tmp_path)).rows(0, START) == []
 
 
 def test_findings_of_the_store_are_those_of_the_rows(tmp_path: Path, pair: Pair) -> None:
@@ -144,3 +155,11 @@ def test_findings_of_the_store_are_those_of_the_rows(tmp_path: Path, pair: Pair)
     assert traffic.cross_check(held, START, pair.now + 1) == every
     assert traffic.cross_check(held, pair.now, pair.now + 1) == []
     assert (request.kind, place) == ("request", 0) or place > 0
+
+
+def test_logs_that_others_name_are_known(tmp_path: Path, pair: Pair) -> None:
+    """Of a log that does not deliver the others' rows say when it was busy last."""
+    traffic = store(tmp_path, pair.consumer)
+    last = max(row.recorded for row in pair.consumer.rows())
+    assert traffic.named(START, pair.now + 1) == {pair.provider.origin: last}
+    assert traffic.named(START, START) == {}
