@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from qaztech.member.openapi import Operation, read_operations
 from qaztech.member.openapi_check import dereferenced, resolve
 from qaztech.member.openapi_findings import Findings
-from qaztech.member.openapi_schema import brief_json, example_text, kind_of
+from qaztech.member.openapi_schema import NONE, brief_json, given_example, kind_of, made_example
 from qaztech.member.openapi_text import read_tree
 
 MAX_ROWS = 300
@@ -26,6 +26,7 @@ MAX_STEPS = 50_000
 MAX_DEPTH = 8
 MAX_NESTED = 60
 MAX_BODIES = 12
+MAX_EXAMPLE = 4000
 MAX_RESPONSES = 30
 _MAX_TEXT = 20_000
 _LIMITS = (
@@ -56,13 +57,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a request or response holds in one media type; `cut` where there is more than is shown."""
+    """What a request or response holds in one media type; `cut` where there are more rows than are shown.
+
+    `example` is the document's own (None where it is long); `made` is JSON of the schema's shape where it has none.
+    """
 
     media: str
     kind: str
     rows: tuple[Row, ...]
     cut: bool
     example: str | None
+    made: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,13 +185,21 @@ class _Reader:
         rows = list(islice(self._rows(_Level(given.get("schema"), 0, 0, frozenset())), limit + 1))
         cut = len(rows) > limit or self._steps_left <= 0
         self._rows_left -= len(rows[:limit])
+        own = given_example(self._root, given)
+        example = None if own is NONE else _whole(own)
         return Body(
             media=media[:100],
             kind=kind_of(self._root, given.get("schema")),
             rows=tuple(rows[:limit]),
             cut=cut,
-            example=example_text(self._root, given),
+            example=example,
+            made=self._made(media, given) if example is None else None,
         )
+
+    def _made(self, media: str, given: dict[str, Any]) -> str | None:
+        if media.partition(";")[0].strip().rpartition("/")[2].rpartition("+")[2] != "json" or "schema" not in given:
+            return None
+        return _whole(made_example(self._root, given["schema"]))
 
     def _rows(self, level: _Level) -> Iterator[Row]:
         """The rows of the properties of a schema, of the things in its list, of the parts it is made of."""
@@ -252,6 +265,12 @@ class _Level(NamedTuple):
     depth: int
     steps: int
     above: frozenset[str]
+
+
+def _whole(value: Any) -> str | None:
+    """A value as text, unless it is long: half an example is none."""
+    text = value[: MAX_EXAMPLE + 1] if isinstance(value, str) else brief_json(value, MAX_EXAMPLE + 1)
+    return text if len(text) <= MAX_EXAMPLE else None
 
 
 def _brief(value: Any) -> str:
