@@ -7,6 +7,7 @@ that was taken away is closed at the member's own node by its file of limits.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
@@ -163,7 +164,8 @@ class AccessRequests:
         """Ask for all whose providers may have something new to say; gives how many were asked."""
         open_ = [made for made in self.store.made() if made.state in OPEN]
         for made in open_:
-            self.poll(made.id)
+            with suppress(Conflict):  # somebody does something with it at this moment
+                self.poll(made.id)
         return len(open_)
 
     def withdraw(self, id_: str, *, version: int, by: Actor) -> Made:

@@ -16,9 +16,11 @@ from qaztech.core.errors import Error, Malformed, NotFound
 from qaztech.core.ids import MemberId, ServiceId
 from qaztech.node import rest
 from qaztech.node.frames import Request
+from qaztech.node.http_client import BaseUrl
 
 PROBLEM: Final = b"application/problem+json"
 MAX_BODY: Final = 64 * 1024
+SECRET_SIZE: Final = 32
 LINEAGE: Final = b"QazTech-Client-Lineage"
 # A request may be made, looked at, and withdrawn.
 _CALLS = re.compile(r"POST |GET /[0-9a-f]{32}|POST /[0-9a-f]{32}/withdrawal")
@@ -26,12 +28,20 @@ _SENT: Final = frozenset({rest.CLIENT, rest.REQUEST_ID, rest.ID, b"content-type"
 
 
 def check_address(url: str) -> None:
-    """Raise `Malformed` unless a desk is there to be reached safely: on this machine, or by https."""
-    parts = urlsplit(url)
+    """Raise `Malformed`, without the address, unless a desk is there to be reached safely."""
+    try:
+        BaseUrl.parse(url)
+        parts = urlsplit(url)
+    except (Malformed, ValueError) as exc:
+        raise _bad("the address of a desk is an http(s) URL without credentials and query") from exc
     if parts.scheme == "http" and not _is_here(parts.hostname or ""):
-        raise Malformed("access.desk-address", "the desk of a member is on this machine, or its address is https")
-    if len(parts.path.strip("/")) < 32:
-        raise Malformed("access.desk-address", "the address of a desk ends in a path that cannot be guessed")
+        raise _bad("the desk of a member is on this machine, or its address is https")
+    if len(parts.path.rpartition("/")[2]) < SECRET_SIZE:
+        raise _bad(f"the address of a desk ends in {SECRET_SIZE} characters or more that cannot be guessed")
+
+
+def _bad(detail: str) -> Malformed:
+    return Malformed("access.desk-address", detail, at="provider-node")
 
 
 def _is_here(host: str) -> bool:
