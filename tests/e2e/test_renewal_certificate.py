@@ -8,19 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import RUNNING, Country, RunningEcho
+from changing_country import RUNNING, ChangingCountry
 from qaztech.core.ids import NodeId
 from qaztech.core.time import SystemClock
 from qaztech.testing.instance import request
 from qaztech.trust.certificates import Authority, certificate_period, client_context
-from steady_load import SteadyLoad
 
 # Long enough that a renewal comes every six seconds, short enough for a test.
 LIFE = 9.0
 DAY = 86_400
 
 
-class ShortLived(Country):
+class ShortLived(ChangingCountry):
     """A country whose certificates live for seconds."""
 
     def shorten(self) -> None:
@@ -41,9 +40,6 @@ class ShortLived(Country):
     def ends(self, name: str) -> int:
         return int(self.manage(name, "/status")["certificate"]["ends"])
 
-    def codes(self, name: str) -> set[str]:
-        return {alarm["code"] for alarm in self.manage(name, "/status")["alarms"]}
-
     def shown(self, name: str) -> bytes:
         """The certificate (PEM) that a node shows whoever connects now."""
         folder = self.home / "nodes" / "university"
@@ -57,22 +53,21 @@ class ShortLived(Country):
 
 
 @pytest.fixture(scope="module")
-def country(tmp_path_factory: pytest.TempPathFactory, echo: RunningEcho) -> Iterator[ShortLived]:
+def country(tmp_path_factory: pytest.TempPathFactory, echo) -> Iterator[ShortLived]:
     """Two nodes whose certificates are about to end, and always will be."""
     country = ShortLived(tmp_path_factory.mktemp("renewal") / "home", only=RUNNING)
     country.found()
     country.shorten()
     with country:
         country.echo = country.add_service("registers", "echo", echo.url)
-        country.until(lambda: country.call("/warm", service=country.echo).status == 200)
+        country.warm()
         yield country
 
 
-def test_calls_go_on_while_certificates_are_renewed(country: ShortLived, echo: RunningEcho) -> None:
+def test_calls_go_on_while_certificates_are_renewed(country: ShortLived, echo) -> None:
     """Twice on both sides; every call is answered and arrives once, over the links there were."""
-    where = country.node("ministry")
     first = {name: country.ends(name) for name in ("ministry", "registers")}
-    with SteadyLoad(where["edge"], where["system"], country.echo, name="renewed") as load:
+    with country.load("renewed") as load:
         load.going()
         before = country.manage("ministry", "/status")["links"]
         for _ in range(2):

@@ -7,62 +7,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import RUNNING, Country, RunningEcho
-from qaztech.cli.main import main
+from changing_country import RUNNING, ChangingCountry
 from qaztech.testing import processes
 from qaztech.trust.certificates import certificate_spki
-from steady_load import SteadyLoad
-
-
-class Changing(Country):
-    """A country where new keys need a second to be known, not a minute."""
-
-    def command(self, *arguments: object) -> None:
-        assert main([str(argument) for argument in arguments]) == 0
-
-    def cli(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
-        capsys.readouterr()
-        self.command(*arguments, "--json")
-        found: dict = json.loads(capsys.readouterr().out)
-        return found
-
-    def certificate(self, node: str) -> dict:
-        found: dict = self.manage(node, "/status")["certificate"]
-        return found
-
-    def looked(self, node: str) -> dict:
-        """The certificate's state after the node has looked; by itself it looks every five seconds."""
-        self.manage(node, "/reload", "POST")
-        return self.certificate(node)
-
-    def name_node(self, node: str) -> None:
-        """Say at the member's desk what the node's `node.json` says, and bring it to the registry."""
-        home = self.home
-        self.command("member", "add-node", "--desk", home / "members" / node, "--node", home / "nodes" / node)
-        self.submit(self.desk(node))
-
-    def load(self, name: str) -> SteadyLoad:
-        where = self.node("ministry")
-        return SteadyLoad(where["edge"], where["system"], self.echo, name=name)
 
 
 @pytest.fixture(scope="module")
-def country(tmp_path_factory: pytest.TempPathFactory, echo: RunningEcho) -> Iterator[Changing]:
+def country(tmp_path_factory: pytest.TempPathFactory, echo) -> Iterator[ChangingCountry]:
     """The two nodes with the service between them."""
-    country = Changing(tmp_path_factory.mktemp("keys") / "home", only=RUNNING)
+    country = ChangingCountry(tmp_path_factory.mktemp("keys") / "home", only=RUNNING)
     country.found()
     for name in ("ministry", "registers"):
         toml = country.home / "nodes" / name / "node.toml"
         toml.write_text(toml.read_text().replace("[link]\n", "[link]\nkey_overlap_seconds = 1.5\n"))
     with country:
         country.echo = country.add_service("registers", "echo", echo.url)
-        country.until(lambda: country.call("/warm", service=country.echo).status == 200)
+        country.warm()
         yield country
 
 
 @pytest.mark.parametrize("node", ["registers", "ministry"])
 def test_a_tls_key_is_changed_under_load(
-    country: Changing, echo: RunningEcho, node: str, capsys: pytest.CaptureFixture[str]
+    country: ChangingCountry, echo, node: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The provider's, then the consumer's: links are made anew, the old ones end empty, the old key is revoked."""
     folder = country.home / "nodes" / node
@@ -95,14 +61,14 @@ def test_a_tls_key_is_changed_under_load(
     assert not [a for a in country.manage(node, "/status")["alarms"] if a["code"].startswith(("own-", "certificate."))]
 
 
-def test_a_node_with_a_new_key_starts_with_it(country: Changing) -> None:
+def test_a_node_with_a_new_key_starts_with_it(country: ChangingCountry) -> None:
     """After a restart it is met by the new key, and calls go through."""
     country.terminate("node-registers")
     country.restart("node-registers")
     country.until(lambda: country.call("/again", service=country.echo).status == 200)
 
 
-def test_a_member_key_is_changed_under_load(country: Changing, echo: RunningEcho) -> None:
+def test_a_member_key_is_changed_under_load(country: ChangingCountry, echo) -> None:
     """Rights that name the lineage go on, and the log speaks for the member as before."""
     with country.load("member-key") as load:
         load.going()
@@ -119,9 +85,7 @@ def test_a_member_key_is_changed_under_load(country: Changing, echo: RunningEcho
     load.check([call.target for call in echo.calls])
 
 
-def test_a_log_key_is_changed_between_calls(
-    country: Changing, echo: RunningEcho, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_key_is_changed_between_calls(country: ChangingCountry, echo, capsys: pytest.CaptureFixture[str]) -> None:
     """The node is away for that; calls meanwhile hear so and reach nobody, all others arrive once."""
     folder = country.home / "nodes" / "registers"
     origin = country.manage("registers", "/status")["log"]["origin"]
