@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 import msgspec
+from starlette.routing import BaseRoute
 
 from qaztech.core.errors import Error, Halt
 from qaztech.core.time import Clock, SystemClock
@@ -19,6 +20,10 @@ from qaztech.evidence.witness import SqliteWitnessStore, Witness
 from qaztech.evidence.witnessing import Witnessing
 from qaztech.node.journal import WITNESSED
 from qaztech.node.own_log import OwnLog
+from qaztech.people.acts import AdminLog
+from qaztech.people.gate import Gate
+from qaztech.people.people import People
+from qaztech.people.tables import PEOPLE
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.applications import JOINING, Applications
@@ -27,8 +32,12 @@ from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.joining import Joining
 from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.registry.keys import RegistryKeys
+from qaztech.registry.management import Guard, Management
+from qaztech.registry.office import Office
+from qaztech.registry.outlook import Ending, endings
 from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher
+from qaztech.registry.scopes import REGISTRY_SCOPES
 from qaztech.registry.service import RegistryService
 from qaztech.registry.store import RegistryStore
 from qaztech.runtime.database import open_database, sqlite_url
@@ -41,6 +50,7 @@ from qaztech.trust.keys import MlDsa44Key
 from qaztech.trust.national import TestVerifier
 
 logger = logging.getLogger("qaztech.registry")
+PEOPLE_FILE, ADMIN_LOG = "people.db", "admin"
 
 
 class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -51,8 +61,10 @@ class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     anchor: str
     host: str = "127.0.0.1"
     port: int = 8401
-    # URL of the database for what is not published (applications, enrolments, people); empty: a SQLite file.
+    # URL of the database for what is not published (applications, enrolments, people); empty: SQLite files.
     database: str = ""
+    # Where people reach the console, such as https://registry.example; empty: this machine only.
+    console: str = ""
     # Certificates (PEM files) of the authorities whose signatures may bind an organisation to its member key.
     national_test: list[str] = []
     # Key name of the registry's own witness; empty: it runs none.
@@ -91,12 +103,18 @@ class _RegistryProcess:
             log=self._log, policy=anchor.policy, keys=keys, hybrid=hybrid, post=Outbound().post, get=get, clock=clock
         )
         self._engine = open_database(settings.database or sqlite_url(directory / "joining.db"), JOINING)
+        self.people_engine = open_database(settings.database or sqlite_url(directory / PEOPLE_FILE), PEOPLE)
+        self.admin_log = _admin_log(directory / ADMIN_LOG, settings.instance, clock)
         authority = _authority(directory, settings.certificate_days)
         national = TestVerifier([(path.parent / name).read_bytes() for name in settings.national_test])
+        applications = Applications(engine=self._engine, registry=registry, national=national, clock=clock)
+        self.office = Office(
+            publisher=self.publisher, applications=applications, authority=authority, log=self.admin_log, clock=clock
+        )
         self.service = RegistryService(
             publisher=self.publisher,
             joining=Joining(
-                applications=Applications(engine=self._engine, registry=registry, national=national, clock=clock),
+                applications=applications,
                 enrolments=Enrolments(engine=self._engine, registry=registry, authority=authority, clock=clock),
                 publisher=self.publisher,
                 clock=clock,
@@ -108,9 +126,32 @@ class _RegistryProcess:
             witnessed=self._witnessed,
             witness=self._witness(directory, registry, anchor),
             authority=authority,
-            token_hash=bytes.fromhex((directory / "management.hash").read_text().strip()),
             clock=clock,
+            more=self._routes_for_people(directory, anchor, applications),
         )
+
+    def _routes_for_people(self, directory: Path, anchor: Anchor, applications: Applications) -> list[BaseRoute]:
+        """The management API and the console, behind one gate."""
+        settings, publisher = self.settings, self.publisher
+        people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=self._clock)
+        gate = Gate(people, origin=settings.console or f"http://127.0.0.1:{settings.port}")
+
+        def all_endings() -> list[Ending]:
+            authorities = self._store.authorities()
+            return endings(publisher.registry, publisher.publication, authorities=authorities, tsas=anchor.tsas)
+
+        token_hash = bytes.fromhex((directory / "management.hash").read_text().strip())
+        management = Management(
+            guard=Guard(token_hash=token_hash, gate=gate),
+            office=self.office,
+            acts=self.admin_log,
+            publisher=publisher,
+            applications=applications,
+            log_size=lambda: self._log.log.head.size,
+            endings=all_endings,
+            clock=self._clock,
+        )
+        return management.routes()
 
     def _own_log(self, directory: Path) -> tuple[OwnLog, Sequencer, tuple[VerifierKey, ...], MlDsa44Key | None]:
         origin, key, hybrid, keys = load_log_keys(directory, self.settings.instance)
@@ -143,10 +184,18 @@ class _RegistryProcess:
         count = self._log.note_count(WITNESSED)
         return self._log.read_note(WITNESSED, count - 1)[1] if count else b""
 
+    async def recover(self) -> None:
+        """Carry out what was decided before the process ended; if that cannot be done now, `renew` tries again."""
+        try:
+            await self.office.recover()
+        except Error as exc:
+            log_error(logger, "carrying out the last act failed", exc)
+
     async def renew(self) -> None:
         """Sign, over and over, that what is published still holds."""
         while True:
             try:
+                await self.office.finish()
                 await self.publisher.publish()
             except Error as exc:
                 log_error(logger, "publishing failed", exc)
@@ -160,9 +209,18 @@ class _RegistryProcess:
     async def close(self) -> None:
         """Leave everything so that it opens again."""
         await self.sequencer.close()
+        await self.admin_log.close()
         self._log.log.close()
         self._store.close()
         self._engine.dispose()
+        self.people_engine.dispose()
+
+
+def _admin_log(directory: Path, instance: str, clock: Clock) -> AdminLog:
+    """The admin log; a registry from before there was one begins it now."""
+    if directory.exists():
+        return AdminLog.open(directory, clock=clock)
+    return AdminLog.create(directory, instance=instance, clock=clock)
 
 
 def _authority(directory: Path, days: float) -> Authority | None:
@@ -174,8 +232,10 @@ async def run_registry(path: Path, stop: asyncio.Event) -> None:
     """Run the registry until told to stop."""
     process = _RegistryProcess(path, SystemClock())
     process.sequencer.start()
+    await process.recover()
     settings = process.settings
     tasks = [
+        asyncio.create_task(process.admin_log.follow(process.people_engine, stop)),
         asyncio.create_task(process.renew()),
         asyncio.create_task(process.witnessing.run(settings.witnessing_seconds, process.halted)),
     ]

@@ -68,6 +68,12 @@ class Registry:
 
     def admit(self, member: MemberId, lineage: str, names: Names) -> None:
         """Admit a member under the lineage of its key. A new lineage for a known member is a new beginning."""
+        self.check_admission(member, lineage, names)
+        self._store.admit(str(member), lineage, names, self._clock.now())
+        self._remember(str(member))
+
+    def check_admission(self, member: MemberId, lineage: str, names: Names) -> None:
+        """Raise unless the member could be admitted so now."""
         if member.instance != self.instance:
             raise Conflict("registry.instance", f"the instance is {self.instance}", at="registry")
         check_hex(lineage, "member.malformed", "lineage")
@@ -75,8 +81,6 @@ class Registry:
         known = self._known.get(str(member))
         if known is not None and known.lineage == lineage:
             raise Conflict("registry.admitted", "this member is admitted with this lineage already", at="registry")
-        self._store.admit(str(member), lineage, names, self._clock.now())
-        self._remember(str(member))
 
     def accept_member_file(self, envelope: bytes) -> MemberFile:
         """Accept a member file, or say why not."""
@@ -178,11 +182,20 @@ class Registry:
         """Let a suspended member back, as it was."""
         self._set_suspended(member, suspended=False)
 
+    def check_suspension(self, member: MemberId, *, suspended: bool) -> None:
+        """Raise unless the member could be suspended, or resumed, now."""
+        if self._of(str(member)).suspended == suspended:
+            raise Conflict("registry.suspended", "the member is in that state already", at="registry")
+
     def revoke_tls(self, spki: bytes) -> None:
         """Take a TLS key (SHA-256 of SPKI) off the wire for good."""
-        if len(spki) != 32:
-            raise Malformed("certificate.malformed", "a TLS key is named by 32 bytes", at="registry")
+        _check_spki(spki)
         self._store.revoke_tls(base64(spki), self._clock.now())
+
+    def is_revoked(self, spki: bytes) -> bool:
+        """Whether a TLS key (SHA-256 of SPKI) has been revoked. Raises `Malformed`."""
+        _check_spki(spki)
+        return base64(spki) in self._store.revoked_tls()
 
     def add_authority(self, certificate_pem: str) -> None:
         """Let nodes accept certificates of this authority."""
@@ -248,10 +261,18 @@ class Registry:
             for id_, known in self._known.items()
         }
 
+    def revoked_tls(self) -> tuple[str, ...]:
+        """Every TLS key taken off the wire (base64 SHA-256 of SPKI)."""
+        return self._store.revoked_tls()
+
     def names(self) -> Iterator[tuple[str, str, Names]]:
         """Every member's id, lineage and names."""
         for id_, known in self._known.items():
             yield id_, known.lineage, known.names
+
+    def files(self) -> list[MemberFile]:
+        """The accepted file of every member that has one, suspended or not."""
+        return [known.file for known in self._known.values() if known.file is not None]
 
     def file_of(self, member: MemberId) -> MemberFile | None:
         """The accepted file of an admitted member that is not suspended, if there is one. Raises `NotFound`."""
@@ -307,8 +328,7 @@ class Registry:
         return known
 
     def _set_suspended(self, member: MemberId, *, suspended: bool) -> None:
-        if self._of(str(member)).suspended == suspended:
-            raise Conflict("registry.suspended", "the member is in that state already", at="registry")
+        self.check_suspension(member, suspended=suspended)
         self._store.set_suspended(str(member), suspended)
         self._remember(str(member))
 
@@ -371,6 +391,11 @@ class Registry:
                 settings=self._settings,
             )
         )
+
+
+def _check_spki(spki: bytes) -> None:
+    if len(spki) != 32:
+        raise Malformed("certificate.malformed", "a TLS key is named by 32 bytes", at="registry")
 
 
 def _check_follows(old: MemberFile, new: MemberFile) -> None:

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, select
+from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, func, select
 
 from qaztech.core.errors import Conflict, Limited, Malformed, NotFound
 from qaztech.core.time import Clock
@@ -116,6 +116,18 @@ class Applications:
         with self._engine.begin() as db:
             return [_filed(row) for row in db.execute(query)]
 
+    def of(self, member: str) -> list[Filed]:
+        """All applications of a member, whatever became of them, the newest first."""
+        query = select(_application).where(_application.c.member == member).order_by(_application.c.received.desc())
+        with self._engine.begin() as db:
+            return [_filed(row) for row in db.execute(query)]
+
+    def count(self, state: State) -> int:
+        """How many there are in this state."""
+        query = select(func.count()).select_from(_application).where(_application.c.state == state)
+        with self._engine.begin() as db:
+            return int(db.execute(query).scalar_one())
+
     def opened(self, filed: Filed) -> Application:
         """What stands in an application: for those who decide."""
         return self._verified(filed.envelope, filed.received)
@@ -132,24 +144,28 @@ class Applications:
         ]
         return findings(self.opened(filed), members)
 
+    def check_decision(self, id_: str, *, version: int, admit: bool, reason: str) -> Filed:
+        """The application, if it could be decided so now. Raises as `decide` does."""
+        _check_reason(reason, admit=admit)
+        with self._engine.begin() as db:
+            filed = self._open(db, id_, version)
+        if admit:
+            application = self.opened(filed)
+            if not self._is_admitted(filed):
+                self._registry.check_admission(application.member, application.lineage, application.names)
+        return filed
+
     def decide(self, id_: str, *, version: int, admit: bool, by: str, reason: str) -> Filed:
         """Admit or refuse; `version` is the one the operator saw. Raises `Conflict` when it has changed since.
 
         Run it as a decision of the `Publisher`: what it admits is published then.
         """
-        if len(reason) > MAX_REASON or not all(c.isprintable() or c == "\n" for c in reason):
-            raise Malformed("application.reason", f"a reason has at most {MAX_REASON} printable characters")
-        if not admit and not reason.strip():
-            raise Malformed("application.reason", "say why it is refused: the applicant is told")
+        _check_reason(reason, admit=admit)
         with self._engine.begin() as db:
-            filed = self._one(db, id_)
-            if filed.state != "submitted" or filed.version != version:
-                raise Conflict("application.changed", f"the application is {filed.state} by now", at="registry")
-            if admit:
+            filed = self._open(db, id_, version)
+            if admit and not self._is_admitted(filed):
                 application = self.opened(filed)
-                known = self._registry.members().get(filed.member)
-                if known is None or known[0] != filed.lineage:  # else a decision that was cut short is ended here
-                    self._registry.admit(application.member, application.lineage, application.names)
+                self._registry.admit(application.member, application.lineage, application.names)
             db.execute(
                 _application.update()
                 .where(_application.c.id == id_)
@@ -173,11 +189,29 @@ class Applications:
     def _verified(self, envelope: bytes, now: int) -> Application:
         return verify_application(envelope, instance=self._registry.instance, national=self._national, now=now)
 
+    def _is_admitted(self, filed: Filed) -> bool:
+        """Whether the registry has it already: then a decision that was cut short is ended."""
+        known = self._registry.members().get(filed.member)
+        return known is not None and known[0] == filed.lineage
+
+    def _open(self, db: Any, id_: str, version: int) -> Filed:
+        filed = self._one(db, id_)
+        if filed.state != "submitted" or filed.version != version:
+            raise Conflict("application.changed", f"the application is {filed.state} by now", at="registry")
+        return filed
+
     def _one(self, db: Any, id_: str) -> Filed:
         row = db.execute(select(_application).where(_application.c.id == id_)).one_or_none()
         if row is None:
             raise NotFound("application.unknown", "there is no such application", at="registry")
         return _filed(row)
+
+
+def _check_reason(reason: str, *, admit: bool) -> None:
+    if len(reason) > MAX_REASON or not all(c.isprintable() or c == "\n" for c in reason):
+        raise Malformed("application.reason", f"a reason has at most {MAX_REASON} printable characters")
+    if not admit and not reason.strip():
+        raise Malformed("application.reason", "say why it is refused: the applicant is told")
 
 
 def _filed(row: Any) -> Filed:

@@ -1,8 +1,8 @@
 """How organisations join, over HTTP: applications, member files, enrolments. Open to anyone, believed from nobody.
 
 What is sent here carries its own proof (a member's signature, a node's), so no password stands before it; sizes and
-numbers are bounded, and addresses that send what is refused are slowed down. The operator's side of applications is
-managed with the operator's token, and by people in the registry's console.
+numbers are bounded, and addresses that send what is refused are slowed down. The operator's side of applications is in
+`management` and in the registry's console.
 """
 
 from __future__ import annotations
@@ -49,15 +49,6 @@ class ShowcaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partial: bool = False
 
 
-class DecisionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator decides about an application, and the version of it that was seen."""
-
-    admit: bool
-    version: int
-    reason: str = ""
-    by: str = "operator"
-
-
 class Joining:
     """The routes by which organisations join."""
 
@@ -81,43 +72,6 @@ class Joining:
             Route("/nodes/grants/{token}", self._guarded(self._granted)),
             Route("/nodes/enrolments", self._guarded(self._enrol), methods=["POST"]),
         ]
-
-    # For the operator: mounted below /manage/ behind its check -----------------------------------------------------
-
-    async def list_applications(self, request: Request) -> Response:
-        """All applications, newest first; `?state=` picks."""
-        state = request.query_params.get("state")
-        if state not in {None, "submitted", "admitted", "refused", "withdrawn"}:
-            raise Malformed("request.malformed", "there is no such state", at="caller")
-        return JSONResponse([describe(filed) for filed in self._applications.newest(state=state)])  # type: ignore[arg-type]
-
-    async def show_application(self, request: Request) -> Response:
-        """One application with what the operator needs to decide: contact, who signed, findings."""
-        filed = self._applications.get(request.path_params["id"])
-        opened = self._applications.opened(filed)
-        return JSONResponse(
-            describe(filed)
-            | {
-                "contact": msgspec.to_builtins(opened.contact),
-                "signed_by": {"name": opened.signatory.name, "bin": opened.signatory.bin},
-                "findings": self._applications.findings(filed),
-            }
-        )
-
-    async def decide(self, request: Request) -> Response:
-        """Admit or refuse."""
-        asked = await read_json(request, DecisionRequest)
-        filed = await self.decided(request.path_params["id"], asked)
-        return JSONResponse(describe(filed))
-
-    async def decided(self, id_: str, asked: DecisionRequest) -> Filed:
-        """Carry a decision out, and publish it."""
-        return await self._publisher.decide(
-            lambda: self._applications.decide(
-                id_, version=asked.version, admit=asked.admit, by=asked.by, reason=asked.reason
-            ),
-            publish=asked.admit,
-        )
 
     # Open ---------------------------------------------------------------------------------------------------------
 

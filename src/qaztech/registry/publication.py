@@ -161,14 +161,18 @@ class Publication:
         """What is published, by target path."""
         return self._state.targets
 
+    @property
+    def offline_ends(self) -> dict[str, int]:
+        """When what only the offline keys can sign again ends (milliseconds since 1970), by role."""
+        return {"root": self._state.root.expires, "targets": self._state.top.expires}
+
     def warnings(self) -> list[str]:
         """What will expire within 30 days and needs the offline keys."""
         soon = self._clock.now() + 30 * 24 * HOUR
-        roles = {"root": self._state.root, "targets": self._state.top}
         return [
             f"{name} expires within 30 days: sign it with the offline keys"
-            for name, r in roles.items()
-            if r.expires < soon
+            for name, ends in self.offline_ends.items()
+            if ends < soon
         ]
 
     def prepare(

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from qaztech.core.errors import Unavailable
 from qaztech.registry.admission import Registry
 from qaztech.registry.publication import Publication
@@ -33,13 +35,22 @@ class Publisher:
         self._append = append
         self._lock = asyncio.Lock()
 
-    async def decide(self, decision: Callable[[], DecisionT], *, publish: bool = True) -> DecisionT:
+    async def decide(
+        self,
+        decision: Callable[[], DecisionT],
+        *,
+        publish: bool = True,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> DecisionT:
         """Let the registry decide, in a thread, and publish what follows. One decision at a time.
 
-        A decision stands once it is made: if publishing fails, the next publication shows it.
+        A decision stands once it is made: if publishing fails, the next publication shows it. `first` is what has to
+        be done before it, with no other decision in between; where that fails nothing is decided.
         """
         async with self._lock:
             with _storage_errors():
+                if first is not None:
+                    await first()
                 decided = await asyncio.to_thread(decision)
             if publish:
                 await self._publish()
@@ -68,7 +79,7 @@ def _storage_errors() -> Iterator[None]:
     """A full disk or a lost database: nothing is shown that is not whole, and the next publication tries again."""
     try:
         yield
-    except (OSError, sqlite3.Error) as exc:
+    except (OSError, sqlite3.Error, DBAPIError) as exc:
         raise Unavailable(
             "registry.unavailable", "the registry cannot reach its storage", at="registry", context=repr(exc)
         ) from exc

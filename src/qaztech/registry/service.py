@@ -1,38 +1,35 @@
-"""The registry's HTTP service: what nodes fetch, the witness's endpoint, and the operator's management API.
+"""The registry's HTTP service: what nodes fetch, the witness's endpoint, how organisations join.
 
-Everything a node fetches is verified by the node, so it is served plainly and to anyone. Management is for the
-operator on the same machine with a token. Decisions are made one at a time, and published before they are answered.
+Everything a node fetches is verified by the node, so it is served plainly and to anyone. Not here: deciding
+(`management`, and the console's pages), which the process adds as `more` routes.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from qaztech.core.errors import Conflict, Malformed, NotFound
-from qaztech.core.ids import MemberId, NodeId
+from qaztech.core.errors import NotFound
 from qaztech.core.time import Clock
 from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.proof import TlogProof
 from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
 from qaztech.registry.directory import DIRECTORY
-from qaztech.registry.forms import Names, base64, bytes32
 from qaztech.registry.joining import Joining
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.renewal import RenewalRequest, Renewals
 from qaztech.registry.store import RegistryStore
-from qaztech.runtime.shell import ShellLimits, application, read_json, require_operator
+from qaztech.runtime.shell import ShellLimits, application, read_json
 from qaztech.trust.certificates import Authority
 
 _METADATA = re.compile(r"(?:timestamp|[1-9][0-9]{0,15}\.(?:root|snapshot|targets|b-[0-9a-f]{1,8}))\.json\Z")
@@ -50,34 +47,6 @@ class RegistryLog(TiledLog, Protocol):
         ...
 
 
-class MemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Admit a member."""
-
-    id: str
-    lineage: str
-    names: Names
-
-
-class SuspendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Suspend a member, or let it back."""
-
-    member: str
-    suspended: bool = True
-
-
-class CertificateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A certificate for a node; `request` is PKCS #10 in PEM."""
-
-    node: str
-    request: str
-
-
-class RevokeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Revoke a TLS key, named by the base64 SHA-256 of its SPKI."""
-
-    tls: str
-
-
 class RegistryService:
     """The routes. `witnessed` gives the newest checkpoint of the registry's log that a quorum cosigned, as a note."""
 
@@ -92,9 +61,9 @@ class RegistryService:
         witnessed: Callable[[], bytes],
         witness: Witness | None,
         authority: Authority | None,
-        token_hash: bytes,
         clock: Clock,
         joining: Joining | None = None,
+        more: Sequence[BaseRoute] = (),
     ) -> None:
         self._publisher = publisher
         self._joining = joining
@@ -105,50 +74,29 @@ class RegistryService:
         self._log = log
         self._witnessed = witnessed
         self._witness = witness
-        self._authority = authority
-        self._token_hash = token_hash
-        self._clock = clock
+        self._more = more
         self._renewals = Renewals(self._registry, authority, clock)
 
     def app(self, limits: ShellLimits | None = None) -> ASGIApp:
         """The ASGI application."""
-        manage = [
-            ("members", self._admit),
-            ("member-files", self._member_file),
-            ("rights-pages", self._rights_page),
-            ("suspend", self._suspend),
-            ("certificates", self._certificate),
-            ("revoke-tls", self._revoke_tls),
-        ]
-        return application(
-            [
-                Route("/registry/metadata/{name}", self._metadata),
-                Route("/registry/targets/{path:path}", self._target),
-                Route("/registry/descriptions/{name}", self._description),
-                Route("/registry/snapshots/{version:int}/proof", self._proof),
-                Route("/registry/log/{path:path}", self._tile),
-                Route("/anchor", self._get_anchor),
-                Route("/directory", self._directory),
-                Route("/health", self._health),
-                Route("/certificates/renew", self._renew, methods=["POST"]),
-                Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
-                Route("/witness/{path:path}", self._seen_checkpoint),
-                Route("/manage/status", self._operator(self._status)),
-                *self._joining_routes(),
-                *(Route(f"/manage/{name}", self._operator(handle), methods=["POST"]) for name, handle in manage),
-            ],
-            limits,
-        )
+        return application(self.routes(), limits)
 
-    def _joining_routes(self) -> list[Route]:
-        joining = self._joining
-        if joining is None:
-            return []
+    def routes(self) -> list[BaseRoute]:
+        """All routes of the process."""
         return [
-            *joining.routes(),
-            Route("/manage/applications", self._operator(joining.list_applications)),
-            Route("/manage/applications/{id}", self._operator(joining.show_application)),
-            Route("/manage/applications/{id}", self._operator(joining.decide), methods=["POST"]),
+            Route("/registry/metadata/{name}", self._metadata),
+            Route("/registry/targets/{path:path}", self._target),
+            Route("/registry/descriptions/{name}", self._description),
+            Route("/registry/snapshots/{version:int}/proof", self._proof),
+            Route("/registry/log/{path:path}", self._tile),
+            Route("/anchor", self._get_anchor),
+            Route("/directory", self._directory),
+            Route("/health", self._health),
+            Route("/certificates/renew", self._renew, methods=["POST"]),
+            Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
+            Route("/witness/{path:path}", self._seen_checkpoint),
+            *(self._joining.routes() if self._joining is not None else ()),
+            *self._more,
         ]
 
     # What nodes fetch. Plain functions: Starlette runs them in threads, for they read files. ----------------------
@@ -225,73 +173,6 @@ class RegistryService:
             raise NotFound("witness.none", "this registry runs no witness", at="registry")
         answer = self._witness.checkpoint(request.path_params["path"])
         return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
-
-    # For the operator ---------------------------------------------------------------------------------------------
-
-    def _operator(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        async def guarded(request: Request) -> Response:
-            require_operator(request, self._token_hash)
-            return await handle(request)
-
-        return guarded
-
-    async def _admit(self, request: Request) -> Response:
-        asked = await read_json(request, MemberRequest)
-        member = MemberId.parse(asked.id)
-        await self._publisher.decide(lambda: self._registry.admit(member, asked.lineage, asked.names))
-        return JSONResponse({"id": asked.id, "lineage": asked.lineage}, status_code=201)
-
-    async def _member_file(self, request: Request) -> Response:
-        envelope = await request.body()
-        file = await self._publisher.decide(lambda: self._registry.accept_member_file(envelope))
-        return JSONResponse({"id": str(file.member), "version": file.version}, status_code=201)
-
-    async def _rights_page(self, request: Request) -> Response:
-        content = await request.body()
-        # Nothing to publish yet: a page counts once a member file names it.
-        digest = await self._publisher.decide(lambda: self._registry.accept_rights_page(content), publish=False)
-        return JSONResponse({"sha256": digest}, status_code=201)
-
-    async def _suspend(self, request: Request) -> Response:
-        asked = await read_json(request, SuspendRequest)
-        member = MemberId.parse(asked.member)
-        act = self._registry.suspend if asked.suspended else self._registry.resume
-        await self._publisher.decide(lambda: act(member))
-        return JSONResponse({"member": asked.member, "suspended": asked.suspended})
-
-    async def _revoke_tls(self, request: Request) -> Response:
-        asked = await read_json(request, RevokeRequest)
-        spki = bytes32(asked.tls, "request.malformed", "TLS key hash")
-        await self._publisher.decide(lambda: self._registry.revoke_tls(spki))
-        return JSONResponse({"tls": base64(spki)})
-
-    async def _certificate(self, request: Request) -> Response:
-        asked = await read_json(request, CertificateRequest)
-        if self._authority is None:
-            raise Conflict("certificate.authority", "this registry issues no certificates", at="registry")
-        node = NodeId.parse(asked.node)
-        self._registry.may_have_certificate(node)
-        try:
-            pem = asked.request.encode("ascii")
-        except UnicodeEncodeError as exc:
-            raise Malformed("certificate.request", "PEM is ASCII", at="caller") from exc
-        issued = self._authority.issue(pem, node, self._clock.now())
-        return JSONResponse({"node": asked.node, "certificate": issued.decode()}, status_code=201)
-
-    async def _status(self, _: Request) -> Response:
-        published = self._publisher.publication.published
-        members = [
-            {"id": id_, "lineage": lineage, "suspended": suspended, "version": version}
-            for id_, (lineage, suspended, version) in self._registry.members().items()
-        ]
-        status: dict[str, Any] = {
-            "instance": self._registry.instance,
-            "snapshot": {"version": published[0], "sha256": published[1]} if published else None,
-            "log": {"size": self._log.head.size},
-            "warnings": self._publisher.publication.warnings(),
-            "members": members,
-        }
-        return JSONResponse(status)
 
 
 def _nothing(path: str) -> NotFound:

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 
 import pytest
 from cryptography import x509
@@ -24,6 +23,7 @@ from qaztech.registry.service import RegistryService
 from qaztech.runtime.shell import serve
 from qaztech.trust.certificates import Authority, certificate_request, generate_key, node_of
 from registry_country import Country, MemberDesk
+from registry_office import Offices
 
 TOKEN = "operator's token"
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
@@ -35,6 +35,7 @@ def service(country: Country) -> Iterator[RegistryService]:
     country.publish()
     store = SqliteWitnessStore(":memory:")
     authority = Authority.create("KZ", country.clock.now())
+    offices = Offices(country, authority=authority)
     witness = Witness(
         store=store,
         keys=Cosigner(name="kz.qaztech.example/witness/registry", ed25519=country.witnesses["registry"]),
@@ -50,9 +51,10 @@ def service(country: Country) -> Iterator[RegistryService]:
         witnessed=country.witnessed_note,
         witness=witness,
         authority=authority,
-        token_hash=sha256(TOKEN.encode()).digest(),
         clock=country.clock,
+        more=offices.management(token=TOKEN).routes(),
     )
+    offices.close()
     store.close()
 
 
