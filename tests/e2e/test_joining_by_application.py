@@ -163,3 +163,44 @@ def test_an_envelope_of_somebody_else_is_refused(place: Newcomer) -> None:
     with pytest.raises(Conflict, match="envelope"):
         send(place.registry, "/members/applications", b'{"payload":"e30=","payloadType":"x","signatures":[]}')
     assert fetch(place.registry, "/directory")["members"]
+
+
+def test_a_country_and_a_member_are_brought_to_what_a_file_says(place: Newcomer) -> None:
+    """The difference is shown first and made once; a right given by file works, and taken out of the file it ends."""
+    operator = ("--registry", place.registry, "--token-file", place.token)
+    country = place.folder / "country.yaml"
+    newcomer = f"KZ/COM/{reserved_bin(55)}"
+    country.write_text(
+        f"kind: country\ninstance: KZ\nmembers:\n  {newcomer}:\n    lineage: {'5a' * 32}\n"
+        "    names: {kk: Серік, ru: Серик, en: Serik}\n"
+    )
+    shown = place.run("apply", country, "--dry-run", *operator)
+    assert (len(shown["changes"]), shown["applied"]) == (1, False)
+    assert len(place.run("apply", country, "--yes", *operator)["changes"]) == 1
+    assert place.run("apply", country, "--yes", *operator)["changes"] == []
+    assert newcomer in [member["id"] for member in place.operator("status")["members"]]
+
+    desk = place.of("registers")
+    member = place.folder / "member.yaml"
+    text = f"""
+kind: member
+member: {place.country.service.rsplit("/", 2)[0]}
+subsystems:
+  {place.country.service.split("/")[3]}:
+    names: {{kk: Анықтамалықтар, ru: Справочники, en: Code lists}}
+    services:
+      {place.country.service.split("/")[4]}:
+        names: {{kk: Кодтар, ru: Коды, en: Codes}}
+        type: OPENAPI
+        rights:
+          - client: {place.country.node("ministry")["system"]}
+            endpoints: ["GET /**"]
+"""
+    member.write_text(text)
+    changes = place.run("apply", member, "--desk", desk, "--registry", place.registry, "--yes")["changes"]
+    assert f"- right {place.system} -> {place.country.service}" in changes
+    place.until(500, "access_denied")
+    member.write_text(f"{text}          - client: {place.system}\n            endpoints: [GET /countries/*]\n")
+    assert len(place.run("apply", member, "--desk", desk, "--registry", place.registry, "--yes")["changes"]) == 1
+    place.until(200)
+    assert place.country.call().status == 200

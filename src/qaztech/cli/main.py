@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from qaztech.cli import country, log, member, node, receipt, registry, running, verify, witness
+from qaztech.cli import apply, country, log, member, node, people, receipt, registry, running, verify, witness
 from qaztech.core.errors import Error
 
 
@@ -24,7 +24,9 @@ def parser() -> argparse.ArgumentParser:
     log.add_parser(verbs)
     member.add_parser(verbs)
     node.add_parser(verbs)
+    people.add_parser(verbs)
     registry.add_parser(verbs)
+    apply.add_parser(verbs)
     witness.add_parser(verbs)
     running.add_portal(verbs)
     return top
