@@ -18,10 +18,12 @@ from starlette.routing import BaseRoute, Route
 from qaztech.core.errors import Error, NotFound
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.time import Clock
-from qaztech.member.openapi import Description, read_description
+from qaztech.member.openapi import Operation
+from qaztech.member.rendering import Rendered, render
 from qaztech.registry.catalogue import CatalogueMember, CatalogueService
 from qaztech.registry.search import FACETS, MAX_QUERY, Result
 from qaztech.registry.search_words import marked
+from qaztech.registry.showcase import DescriptionReference
 from qaztech.web.catalogue_view import Catalogues, View
 from qaztech.web.country import Country
 from qaztech.web.log_states import LogStates
@@ -34,6 +36,7 @@ PAGE = 20
 LAST_PAGE = 10_000
 CALLERS_SHOWN = 200
 LOGS_SHOWN = 20
+KEPT_DESCRIPTIONS = 32
 
 
 class CataloguePages:
@@ -46,6 +49,7 @@ class CataloguePages:
         self._pages = pages
         self._catalogues = catalogues
         self._clock = clock
+        self._read: dict[str, Rendered] = {}
         self._logs = LogStates(country=country, anchor=anchor)
         self._api = PortalApi(country=country, catalogues=catalogues, logs=self._logs, clock=clock)
 
@@ -126,7 +130,7 @@ class CataloguePages:
         service = find_service(view, request)
         now = self._clock.now()
         callers = list(view.catalogue.callers(service, now))
-        description, lost = await self._description(service)
+        rendered, lost = await self._description(service)
         return self._pages.render(
             "portal/service.html",
             request,
@@ -135,10 +139,9 @@ class CataloguePages:
             provider=view.catalogue.members[service.member],
             callers=callers[:CALLERS_SHOWN],
             more_callers=max(0, len(callers) - CALLERS_SHOWN),
-            description=description,
+            rendered=rendered,
             lost=lost,
-            operations=_by_tag(description),
-            samples=samples(service, description, self._country, [caller.client for caller in callers]),
+            samples=samples(service, _operations(rendered), self._country, [caller.client for caller in callers]),
         )
 
     async def _document(self, request: Request) -> Response:
@@ -150,20 +153,25 @@ class CataloguePages:
         headers = {"Content-Disposition": 'attachment; filename="openapi.json"', "Cache-Control": "no-cache"}
         return Response(data, media_type="application/json", headers=headers)
 
-    async def _description(self, service: CatalogueService) -> tuple[Description | None, bool]:
+    async def _description(self, service: CatalogueService) -> tuple[Rendered | None, bool]:
         """The description to show, if there is one; and whether there is one that cannot be shown now."""
-        if service.shown is None or service.shown.description is None:
+        reference = service.shown.description if service.shown is not None else None
+        if reference is None:
             return None, False
         try:
-            return await asyncio.to_thread(self._read, service), False
+            return await asyncio.to_thread(self._rendered, reference), False
         except Error:
             return None, True
 
-    def _read(self, service: CatalogueService) -> Description:
-        reference = service.shown.description if service.shown is not None else None
-        if reference is None:
-            raise NotFound("service.no-description", "the owner shows no description of this service", at="caller")
-        return read_description(self._catalogues.description(reference))
+    def _rendered(self, reference: DescriptionReference) -> Rendered:
+        """A description read for a page; the last few are kept, for reading takes a while."""
+        found = self._read.get(reference.sha256)
+        if found is None:
+            found = render(self._catalogues.description(reference))
+            while len(self._read) >= KEPT_DESCRIPTIONS:
+                self._read.pop(next(iter(self._read)), None)
+            self._read[reference.sha256] = found
+        return found
 
     # Logs, receipts, and nothing -----------------------------------------------------------------------------------
 
@@ -233,9 +241,6 @@ def _row(view: View, identifier: str, result: Result, language: str) -> dict[str
     }
 
 
-def _by_tag(description: Description | None) -> list[tuple[str, list[Any]]]:
-    """The operations by their first tag, in the order of the document; those without one come last, under no name."""
-    groups: dict[str, list[Any]] = {}
-    for operation in description.operations if description is not None else ():
-        groups.setdefault(operation.tags[0] if operation.tags else "", []).append(operation)
-    return sorted(groups.items(), key=lambda group: not group[0])
+def _operations(rendered: Rendered | None) -> list[Operation]:
+    groups = rendered.groups if rendered is not None else ()
+    return [one.operation for group in groups for one in group.operations]

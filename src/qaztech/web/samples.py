@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from qaztech.core.ids import SubsystemId
-from qaztech.member.openapi import Description
+from qaztech.member.openapi import Operation
 from qaztech.registry.catalogue import CatalogueService
 from qaztech.web.country import Country
 
@@ -47,12 +47,12 @@ class Call:
 
 def samples(
     service: CatalogueService,
-    description: Description | None,
+    operations: Sequence[Operation],
     country: Country | None = None,
     callers: Collection[SubsystemId] = (),
 ) -> tuple[Sample, ...]:
     """The same call in curl, Python, JavaScript, Java and C#."""
-    call = example_call(service, description, country, callers)
+    call = example_call(service, operations, country, callers)
     return (
         Sample("curl", "curl", _curl(call)),
         Sample("Python", "python", _python(call)),
@@ -64,14 +64,14 @@ def samples(
 
 def example_call(
     service: CatalogueService,
-    description: Description | None,
+    operations: Sequence[Operation],
     country: Country | None = None,
     callers: Collection[SubsystemId] = (),
 ) -> Call:
     """A call worth showing: the first GET of the description, else of the rights, else any."""
     names = {str(caller) for caller in callers}
     place = next((n for n in (country.nodes if country else ()) if n.edge and n.system in names), None)
-    method, path = _operation(service, description)
+    method, path = _operation(service, operations)
     return Call(
         edge=(place.edge or EDGE) if place is not None else EDGE,
         client=place.system if place is not None else CLIENT,
@@ -80,9 +80,9 @@ def example_call(
     )
 
 
-def _operation(service: CatalogueService, description: Description | None) -> tuple[str, str]:
-    if description is not None and description.operations:
-        found = next((o for o in description.operations if o.method == "GET"), description.operations[0])
+def _operation(service: CatalogueService, operations: Sequence[Operation]) -> tuple[str, str]:
+    if operations:
+        found = next((o for o in operations if o.method == "GET"), operations[0])
         values = {p.name: p.example for p in found.parameters if p.place == "path" and p.example is not None}
         return found.method, _TEMPLATE.sub(lambda part: values.get(part[1], part[1].upper()), found.path)
     named = [endpoint.partition(" ") for endpoint in service.endpoints()]
