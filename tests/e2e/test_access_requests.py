@@ -291,3 +291,16 @@ def test_two_who_decide_at_once_do_not_both_decide(country, owner, consumer):
         consumer.store.get(made.theirs)
     with pytest.raises(Malformed):
         consumer.ask(country.wanted(client=country.node("ministry")["system"]), RESEARCHER)
+
+
+def test_one_client_does_not_flood_a_desk(country):
+    """After so many in a minute the node refuses, on record, and says when to come again."""
+    service = f"{country.service.rpartition('/')[0]}/accessRequests"
+    for _ in range(70):  # a new minute may begin in between
+        answer = country.call(f"/{'a' * 32}", node="ministry", service=service)
+        if answer.status != 404:
+            break
+    assert answer.headers["x-road-error"] == "server.serverproxy.limit_exceeded"
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    outcome = country.manage("ministry", f"/exchanges/{answer.message}")
+    assert (outcome["outcome"], outcome["code"]) == ("refused", "limit.access-requests")

@@ -6,11 +6,13 @@ otherwise (by command) stay, unless a request was about the same endpoint.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from qaztech.core.errors import Error
+from qaztech.core.errors import Conflict, Error
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.member.access import Granted, end_of_day
@@ -38,12 +40,15 @@ class Granting:
         tell: Callable[[], None],
         limits: Path | None,
         clock: Clock,
+        patience: float = 5.0,
     ) -> None:
         self._directory = directory
         self._submit = submit
         self._tell = tell
         self._limits = limits
         self._clock = clock
+        # Seconds to wait for another who changes the desk.
+        self._patience = patience
 
     def has(self, service: ServiceId) -> bool:
         """Whether the member's file names that service."""
@@ -53,7 +58,8 @@ class Granting:
     def sign(self, store: AccessStore, waiting: Sequence[Received]) -> None:
         """Make the rights say what was decided, and bring them to the registry. Raises what stands in the way."""
         pairs = dict.fromkeys((one.request.service, one.request.client) for one in waiting)
-        with Desk.locked(self._directory, self._clock) as desk:
+        with ExitStack() as held:
+            desk = self._locked(held)
             named = {line.id for line in desk.statement.services}
             for service_text, client in pairs:
                 if service_text not in named:
@@ -66,6 +72,16 @@ class Granting:
                     desk.change_rights(service, lambda _, after=after: after)  # type: ignore[misc]
             submission = desk.submission()
         self._submit(submission)
+
+    def _locked(self, held: ExitStack) -> Desk:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return held.enter_context(Desk.locked(self._directory, self._clock))
+            except Conflict as exc:
+                if exc.code != "member.desk-in-use" or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def limit(self, store: AccessStore, waiting: Sequence[Received]) -> str | None:
         """Write what limits there are, closing what is taken away but not signed yet, and tell the node.

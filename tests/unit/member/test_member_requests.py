@@ -60,7 +60,12 @@ class World:
         PEOPLE.create_all(self.engine)
         self.limits = self.directory / "limits.json"
         granting = Granting(
-            directory=self.directory / "desk", submit=self.submit, tell=self.tell, limits=self.limits, clock=self.clock
+            directory=self.directory / "desk",
+            submit=self.submit,
+            tell=self.tell,
+            limits=self.limits,
+            clock=self.clock,
+            patience=0.1,
         )
         store = AccessStore(self.engine, MEMBER, self.clock)
         self.access = AccessRequests(store=store, granting=granting, edge=self, clock=self.clock)
