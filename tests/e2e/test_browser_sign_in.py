@@ -145,7 +145,7 @@ def enter(page: Page, name: str = "aigerim", password: str = PASSWORD) -> None:
 def test_in_kazakh_by_password_and_out(visit: Callable[..., Page], console: Console) -> None:
     """In with the right password, to the page asked for; after signing out the page is closed again."""
     page = visit("/account?lang=kk")
-    expect(page.locator(".said")).to_have_text("Ол бетті көру үшін кіріңіз.")
+    expect(page.locator(".said")).to_have_text("Бұл бетті көру үшін кіріңіз.")
     expect(page.locator("html")).to_have_attribute("lang", "kk")
     enter(page)
     expect(page).to_have_url(console.url + "/account?lang=kk")
