@@ -1,4 +1,7 @@
-"""Descriptions under generated input: only our own errors escape, and what is read can be shown and named in rights."""
+"""Descriptions, passports and showcases under generated input: only our own errors escape.
+
+And what is read can be shown, copied as a call, named in rights, written again.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qaztech.core.errors import Error, Malformed
+from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.member.openapi import read_description
 from qaztech.member.openapi_text import read_tree
+from qaztech.member.passport import completeness, passport_from_form, passport_to_form
 from qaztech.member.rendering import render
+from qaztech.member.samples import example_call, samples
+from qaztech.registry.passport import format_passport, parse_passport
+from qaztech.registry.showcase import parse_showcase
 from qaztech.testing import codes
 
 JSON = st.recursive(
@@ -31,6 +39,15 @@ LIKE_OPENAPI = st.recursive(
 )
 
 
+CLIENT = SubsystemId.parse("KZ/GOV/991340000017/permits")
+SERVICE = ServiceId.parse("KZ/QUASI/991340000027/codes/codes")
+INPUTS = st.sampled_from([
+    "names.kk", "names.ru", "names.en", "purpose.kk", "owner.unit.kk", "legal_basis.0.act", "legal_basis.1.title.ru",
+    "serves.kind", "serves.code", "data.0.field", "data.0.personal", "data.x.field", "personal", "categories",
+    "source.holder", "environment", "contact", "availability.percent", "version", "deprecated", "successor", "", ".",
+])  # fmt: skip
+
+
 @cache
 def sound() -> bytes:
     """A description that is well."""
@@ -43,7 +60,9 @@ def read(data: bytes) -> None:
     assert len(described.findings) <= 100
     for endpoint in described.endpoints:
         assert Endpoint.parse(str(endpoint)) == endpoint
-    render(described.document)
+    for group in render(described.document).groups:
+        for operation in group.operations:
+            samples(example_call(operation, edge="http://a.example", client=CLIENT, service=SERVICE))
     if not described.errors:
         assert read_description(described.document).endpoints == described.endpoints
 
@@ -92,3 +111,26 @@ def test_json_and_yaml_of_one_value_are_read_alike(value: dict[str, object]) -> 
     text = yaml.safe_dump(value, allow_unicode=False, sort_keys=False, default_style='"')
     block = read_tree(b"# a comment, so that this is taken for YAML\n" + text.encode()).root
     assert json.dumps(block) == json.dumps(found)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(INPUTS, st.lists(st.text(max_size=8) | st.sampled_from(["yes", "identity", "test", "24x7"]))))
+def test_any_form_is_a_passport_or_has_problems(values: dict[str, list[str]]) -> None:
+    """What has no problem can be written, read and put into the form again; the score is a percentage."""
+    passport, problems = passport_from_form(values)
+    assert 0 <= completeness(passport).score <= 100
+    if problems:
+        with suppress(Malformed):
+            format_passport(passport)
+        return
+    assert parse_passport(format_passport(passport)) == passport
+    assert passport_from_form(passport_to_form(passport)) == (passport, ())
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=200) | JSON.map(lambda v: json.dumps(v).encode()))
+def test_only_our_errors_escape_from_passports_and_showcases(data: bytes) -> None:
+    """Whatever is sent as one."""
+    for parse in (parse_passport, parse_showcase):
+        with suppress(Malformed):
+            parse(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -56,6 +58,13 @@ def test_a_passport_has_one_spelling() -> None:
             with pytest.raises(Malformed) as caught:
                 parse_passport(other)
             assert caught.value.code == "passport.malformed"
+
+
+def test_the_example_of_the_page_is_a_passport() -> None:
+    """What a reader copies is read."""
+    page = (Path(__file__).parents[3] / "docs/formats/passport.md").read_text(encoding="utf-8")
+    example = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    assert parse_passport(json.dumps(example, ensure_ascii=False, separators=(",", ":")).encode()).personal
 
 
 @pytest.mark.parametrize(
