@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qaztech.core.errors import Error
-from qaztech.core.ids import MemberId, ServiceId, SubsystemId
+from qaztech.core.ids import MemberId
 from qaztech.node.desks import check_address
 from qaztech.node.http_client import ClientLimits, HttpClient
 from qaztech.node.limits import CallCounts
 from qaztech.node.settings import MemberSettings
 from qaztech.node.systems import System
-from qaztech.registry.call_limits import CallLimit, CallLimits, parse_limits
+from qaztech.registry.call_limits import CallLimits, parse_limits
 
 # A desk answers people's requests, and few of them: what more there is waits, or is told to come again.
 DESK_LIMITS = ClientLimits(max_connections=4, max_queue=32, first_byte_timeout=20.0)
@@ -34,37 +34,44 @@ def _desk(url: str) -> System:
 
 
 class LimitFiles:
-    """The members' files of limits, read when they change. A file that is not there limits nothing."""
+    """The members' files of limits, read when they change. A file that is not there limits nothing.
+
+    One that cannot be used leaves that member's limits as they were, and is told to the operator.
+    """
 
     def __init__(self, counts: CallCounts, resolve: Callable[[str], Path]) -> None:
         self._counts = counts
         self._resolve = resolve
-        self._files: list[tuple[MemberId, Path]] = []
-        self._seen: list[tuple[int, int, int] | None] = []
+        self._files: dict[MemberId, Path] = {}
+        self._seen: dict[MemberId, tuple[int, int, int] | None] = {}
+        self._found: dict[MemberId, CallLimits] = {}
+
+    def start(self, members: Sequence[MemberSettings]) -> None:
+        """Begin with the files of these members. Raises `Malformed`: nothing is known of what it was before."""
+        self.use(members)
+        for member, path in self._files.items():
+            if member not in self._found and path.exists():
+                parse_limits(path.read_bytes(), member)
 
     def use(self, members: Sequence[MemberSettings]) -> None:
-        """Follow the files of these members from now on. Raises `Malformed`."""
-        self._files = [(MemberId.parse(m.id), self._resolve(m.limits)) for m in members if m.limits]
-        self._seen = [_state(path) for _, path in self._files]
-        self._counts.limits = self._read()
+        """Follow the files of these members from now on."""
+        self._files = {MemberId.parse(m.id): self._resolve(m.limits) for m in members if m.limits}
+        self._found = {member: limits for member, limits in self._found.items() if member in self._files}
+        self._seen.clear()
+        self.look()
 
     def look(self) -> None:
-        """Take up what has changed; a file that cannot be used changes nothing, and is told to the operator."""
-        seen = [_state(path) for _, path in self._files]
+        """Take up what has changed."""
+        seen = {member: _state(path) for member, path in self._files.items()}
         if seen == self._seen:
             return
+        for member, path in self._files.items():
+            try:
+                self._found[member] = parse_limits(path.read_bytes(), member) if seen[member] is not None else {}
+            except (Error, OSError) as exc:
+                logger.warning("limits are not taken up", extra={"fields": {"member": str(member), "error": str(exc)}})
         self._seen = seen
-        try:
-            self._counts.limits = self._read()
-        except Error as exc:
-            logger.warning("limits are not taken up", extra={"fields": {"code": exc.code, "detail": exc.detail}})
-
-    def _read(self) -> CallLimits:
-        found: dict[tuple[ServiceId, SubsystemId], CallLimit] = {}
-        for (member, path), seen in zip(self._files, self._seen, strict=True):
-            if seen is not None:
-                found |= parse_limits(path.read_bytes(), member)
-        return found
+        self._counts.limits = {pair: limit for limits in self._found.values() for pair, limit in limits.items()}
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -109,10 +109,15 @@ def parse_request(data: bytes) -> AccessRequest:
 
 
 def parse_standing(data: bytes) -> Standing:
-    """Read what a provider's desk says; raises `Malformed`."""
+    """Read what a provider's desk says; raises `Malformed`. It may be hostile: what people read of it is bounded."""
     standing = decode(Standing, data, code="access.malformed", limit=MAX_STANDING)
     if standing.type != STANDING_TYPE or not standing.changes or standing.changes[-1].state != standing.state:
         _wrong("this is not how a request stands")
+    for change in standing.changes:
+        if change.reason is not None:
+            check_reason(change.reason)
+        if change.granted is not None:
+            _check_endpoints(change.granted.endpoints)
     return standing
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,11 +26,13 @@ from qaztech.core.errors import Error, Malformed, NotFound, Unavailable
 from qaztech.core.exchange import ACCESS_REQUESTS
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.access import MAX_REQUEST, MAX_STANDING, Standing
+from qaztech.registry.forms import SHA256_HEX
 from qaztech.runtime.shell import ShellLimits, application
 
 # The node says by this header which lineage it knows the client's member by.
 LINEAGE = "QazTech-Client-Lineage"
 JSON = "application/json"
+_MESSAGE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 Answers = Mapping[bytes, "Desk"]
 
 
@@ -73,7 +76,7 @@ class CarriedCall:
             )
         except (KeyError, Error) as exc:
             raise Malformed("access.carried", "this is not called as a node calls it", at="caller") from exc
-        if called.code != ACCESS_REQUESTS:
+        if called.code != ACCESS_REQUESTS or not _MESSAGE.match(found.message) or not SHA256_HEX.match(found.lineage):
             raise Malformed("access.carried", "this is not called as a node calls it", at="caller")
         return found
 

@@ -67,7 +67,7 @@ class Granting:
                 service = ServiceId.parse(service_text)
                 decided = store.of_pair(service, client)
                 before = desk.rights(service)
-                after = rights_after(before, client, decided)
+                after = rights_after(before, client, decided, self._clock.now())
                 if after != before:
                     desk.change_rights(service, lambda _, after=after: after)  # type: ignore[misc]
             submission = desk.submission()
@@ -123,8 +123,11 @@ def _ever_given(decided: Iterable[Received]) -> set[str]:
     return {endpoint for granted in steps if granted is not None for endpoint in granted.endpoints}
 
 
-def rights_after(before: ServiceRights, client: str, decided: Iterable[Received]) -> ServiceRights:
-    """The rights to a service once everything decided on one client holds; rights of others and of groups stay."""
+def rights_after(before: ServiceRights, client: str, decided: Iterable[Received], now: int) -> ServiceRights:
+    """The rights to a service once everything decided on one client holds; rights of others and of groups stay.
+
+    What was given up to a day that is over by now is left out.
+    """
     decided = list(decided)
     handled = _ever_given(decided)
     rights: list[Right] = []
@@ -133,7 +136,7 @@ def rights_after(before: ServiceRights, client: str, decided: Iterable[Received]
         if kept:
             rights.append(right if kept == right.endpoints else _with_endpoints(right, kept))
     given = [_right(client, one.lineage, one.granted) for one in decided if one.granted is not None]
-    wanted = (*rights, *given)
+    wanted = (*rights, *(right for right in given if right.until is None or right.until > now))
     return before if set(wanted) == set(before.rights) else replace(before, rights=wanted)
 
 

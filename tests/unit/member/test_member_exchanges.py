@@ -90,7 +90,8 @@ def test_without_the_secret_there_is_nothing(node, desks, path):
 
 
 @pytest.mark.parametrize("changed", [
-    {"x-road-client": "KZ/EDU"}, {"x-road-service": f"{CALLED}/codes"}, {"x-road-service": None},
+    {"x-road-client": "KZ/EDU"}, {"x-road-request-id": "m1"}, {"qaztech-client-lineage": "a"},
+        {"x-road-service": f"{CALLED}/codes"}, {"x-road-service": None},
     {"x-road-request-id": None}, {"qaztech-client-lineage": None},
 ])  # fmt: skip
 def test_who_speaks_otherwise_than_a_node_is_not_heard(node, desks, changed):

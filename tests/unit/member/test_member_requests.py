@@ -169,6 +169,13 @@ class TestCarryingOut:
         assert world.rights() == [(("GET /mine",), None)]
         assert world.rights(other) == [(("GET /a",), None)]
 
+    def test_what_is_over_is_not_signed_again(self, world):
+        """A right whose last day has passed leaves the page with the next decision."""
+        world.approve(world.receive("m1").id, until="2027-06-01")
+        world.clock.advance(end_of_day("2027-06-01") - world.clock.now())
+        world.approve(world.receive("m2", endpoints=("GET /c",)).id)
+        assert world.rights() == [(("GET /c",), None)]
+
     def test_other_terms_take_the_place_of_the_first(self, world):
         """Fewer endpoints, and the version of the member file rises by one."""
         one = world.receive().id

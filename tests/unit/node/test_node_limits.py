@@ -107,7 +107,10 @@ def test_a_changed_file_is_taken_up_and_a_damaged_one_is_not(tmp_path):
     assert made.limits == limits
     path.write_bytes(b"{}")
     files.look()
+    files.use([MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="limits.json")])
     assert made.limits == limits
+    with pytest.raises(Malformed):
+        LimitFiles(made, lambda _: path).start([MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="x")])
     path.unlink()
     files.look()
     assert made.limits == {}
