@@ -12,9 +12,10 @@ import hmac
 import ipaddress
 import json
 import logging
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,10 +24,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qaztech.core.errors import Error, Forbidden, Internal, Limited, Malformed, NotFound, Unauthenticated
+from qaztech.runtime.telemetry import Metrics, process_gauges
 
 logger = logging.getLogger("qaztech.shell")
 
@@ -64,29 +66,46 @@ def problem(error: Error) -> Response:
     return Response(content, status_code=error.status, media_type=PROBLEM, headers=headers)
 
 
-def application(routes: Sequence[BaseRoute], limits: ShellLimits | None = None) -> ASGIApp:
-    """An application of these routes, with limits in front of it and errors rendered behind it."""
+def application(
+    routes: Sequence[BaseRoute],
+    limits: ShellLimits | None = None,
+    gauges: Callable[[], Mapping[str, float]] | None = None,
+) -> ASGIApp:
+    """An application of these routes, with limits in front of it and errors rendered behind it.
+
+    It also answers `/metrics`, to programs on this machine: requests by route, and `gauges`.
+    """
     handlers: dict[Any, Any] = {Error: _render, HTTPException: _render_http, Exception: _render_failure}
-    return Shell(Starlette(routes=routes, exception_handlers=handlers), limits or ShellLimits())
+    metrics = Metrics()
+
+    async def show_metrics(request: Request) -> Response:
+        require_here(request)
+        text = metrics.render({**process_gauges(), **(gauges() if gauges is not None else {})})
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    every = [*routes, Route("/metrics", show_metrics)]
+    return Shell(Starlette(routes=every, exception_handlers=handlers), limits or ShellLimits(), metrics)
 
 
 class Shell:
-    """Stands in front of an application: bodies within the limit, no guessing of content types."""
+    """Stands in front of an application: bodies within the limit, no guessing of content types; counts requests."""
 
-    def __init__(self, app: ASGIApp, limits: ShellLimits) -> None:
+    def __init__(self, app: ASGIApp, limits: ShellLimits, metrics: Metrics) -> None:
         self._app = app
         self._limits = limits
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        whole = False
+        whole, began = False, monotonic()
 
         async def sending(message: Message) -> None:
             nonlocal whole
             if message["type"] == "http.response.start":
+                self._count(scope, message["status"], monotonic() - began)
                 message.setdefault("headers", []).append((b"x-content-type-options", b"nosniff"))
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
@@ -102,6 +121,12 @@ class Shell:
             # Starlette answers for a failure and raises it again; it is logged, and told, already.
             if not whole:
                 raise
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """By route, never by path: a path holds what people ask for."""
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.count(f'http_requests_total{{route="{route}",status="{status // 100}xx"}}')
+        self._metrics.count(f'http_request_seconds_total{{route="{route}"}}', seconds)
 
 
 async def _render(_: Request, exc: Exception) -> Response:
@@ -157,11 +182,16 @@ async def read_json(request: Request, kind: type[StructT]) -> StructT:
 
 def require_operator(request: Request, token_hash: bytes) -> None:
     """Let in who is on this machine and shows the token with this SHA-256; raises otherwise."""
-    if request.client is None or not is_loopback(request.client.host):
-        raise Forbidden("operator.remote", "management is reached from this machine only", at="caller")
+    require_here(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(sha256(token.encode()).digest(), token_hash):
         raise Unauthenticated("operator.token", "a bearer token of this server's operator is needed", at="caller")
+
+
+def require_here(request: Request) -> None:
+    """Let in programs on this machine; raises `Forbidden`."""
+    if request.client is None or not is_loopback(request.client.host):
+        raise Forbidden("operator.remote", "this is told on this machine only", at="caller")
 
 
 def is_loopback(host: str) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from qaztech.core.errors import Error
 
@@ -51,27 +53,37 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counters: Counter[str] = Counter()
-        self._labelled: Counter[tuple[str, str, str]] = Counter()
 
-    def count(self, name: str, by: int = 1) -> None:
+    def count(self, name: str, by: float = 1) -> None:
         """Raise a counter."""
-        self._counters[name] += by
+        self._counters[name] += by  # type: ignore[assignment]  # seconds are counted too
 
     def count_label(self, name: str, label: str, value: str) -> None:
         """Raise a counter that has one label; label values come from a closed set, never from input."""
-        self._labelled[name, label, value] += 1
+        self._counters[f'{name}{{{label}="{value}"}}'] += 1
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
-        """The exposition text. A gauge's name may carry its labels; their values come from a closed set."""
-        lines = []
-        for name, value in sorted(self._counters.items()):
-            lines += [f"# TYPE qaztech_{name} counter", f"qaztech_{name} {value}"]
-        for (name, label, text), value in sorted(self._labelled.items()):
-            lines.append(f'qaztech_{name}{{{label}="{text}"}} {value}')
-        told = ""
-        for name, gauge in sorted(gauges.items()):
-            if name.partition("{")[0] != told:
-                told = name.partition("{")[0]
-                lines.append(f"# TYPE qaztech_{told} gauge")
-            lines.append(f"qaztech_{name} {gauge}")
+        """The exposition text. A name may carry its labels; their values come from a closed set."""
+        lines = [*_samples(self._counters, "counter"), *_samples(gauges, "gauge")]
         return ("\n".join(lines) + "\n").encode()
+
+
+def _samples(values: Mapping[str, float], kind: str) -> Iterator[str]:
+    told = ""
+    for name, value in sorted(values.items(), key=lambda item: item[0].partition("{")):
+        if name.partition("{")[0] != told:
+            told = name.partition("{")[0]
+            yield f"# TYPE qaztech_{told} {kind}"
+        yield f"qaztech_{name} {value}"
+
+
+def process_gauges() -> dict[str, float]:
+    """Memory (bytes), processor time (seconds) and open files of this process."""
+    times = os.times()
+    with Path("/proc/self/statm").open() as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "process_resident_memory_bytes": resident,
+        "process_cpu_seconds": round(times.user + times.system, 2),
+        "process_open_files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
+    }

@@ -24,6 +24,7 @@ from qaztech.runtime.shell import (
     require_operator,
     serve,
 )
+from qaztech.runtime.telemetry import Metrics
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -158,7 +159,7 @@ def test_other_kinds_of_traffic_pass_through() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["type"])
 
-    asyncio.run(Shell(app, ShellLimits())({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    asyncio.run(Shell(app, ShellLimits(), Metrics())({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert seen == ["lifespan"]
 
 
@@ -181,3 +182,26 @@ def test_a_server_stops_when_told() -> None:
         await asyncio.wait_for(task, 5)
 
     asyncio.run(run())
+
+
+def test_requests_are_counted_by_route_and_told_on_this_machine() -> None:
+    """Never by path, which holds what people ask for; unknown paths are one route."""
+
+    async def person(_: Request) -> Response:
+        return Response("ok")
+
+    routes = [Route("/people/{name}", person), Route("/refuse", refuse)]
+    app = application(routes, gauges=lambda: {'logs{state="open"}': 2})
+    http = Caller(app)
+    for path in ("/people/aigerim", "/people/serik", "/refuse", "/nowhere", "/elsewhere"):
+        http.get(path)
+    text = http.get("/metrics").text
+    assert 'qaztech_http_requests_total{route="/people/{name}",status="2xx"} 2' in text
+    assert 'qaztech_http_requests_total{route="/refuse",status="4xx"} 1' in text
+    assert 'qaztech_http_requests_total{route="other",status="4xx"} 2' in text
+    assert 'qaztech_logs{state="open"} 2' in text
+    assert "# TYPE qaztech_http_requests_total counter" in text
+    assert text.count("# TYPE qaztech_http_requests_total") == 1
+    assert float(text.rpartition("qaztech_process_resident_memory_bytes ")[2].split()[0]) > 1_000_000
+    assert "aigerim" not in text
+    assert Caller(app, address="192.0.2.1").get("/metrics").status_code == 403
