@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from qaztech.cli import apply, country, log, member, node, people, receipt, registry, running, verify, witness
+from qaztech.cli import apply, country, hub, log, member, node, people, receipt, registry, running, verify, witness
 from qaztech.core.errors import Error
 
 
@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     registry.add_parser(verbs)
     apply.add_parser(verbs)
     witness.add_parser(verbs)
+    hub.add_parser(verbs)
     running.add_portal(verbs)
     return top
 

@@ -9,7 +9,22 @@ from __future__ import annotations
 from hashlib import sha256
 
 from qaztech.hub.store import OperationalStore
+from qaztech.node.operational_manifest import date_of
 from qaztech.node.operational_parquet import join_parts
+from qaztech.node.operational_rows import day_of
+
+# Days, counted back from today (UTC), whose files stay as they came; most of what is late comes within them.
+LEFT_ALONE = 2
+
+
+def compact_days(store: OperationalStore, now: int) -> int:
+    """Put together what is old enough at `now` (milliseconds); gives how many days were.
+
+    First what the time before has left goes: who read it then has long finished. Nothing may be delivered meanwhile.
+    """
+    store.tidy()
+    until = date_of(max(0, day_of(now) - LEFT_ALONE))
+    return sum(compact(store, date) > 1 for date in store.dates(until))
 
 
 def compact(store: OperationalStore, date: str) -> int:

@@ -7,22 +7,42 @@ and time, a file that brings it down costs that one delivery and nothing else. W
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.hub.delivery import Claim, Contradicted, HeldLog, Judgement
 from qaztech.node.operational_parquet import read_part
+from qaztech.runtime.settings import child_environment
 
 Judge = Callable[[Claim, HeldLog, Sequence[Path]], HeldLog]
-# Address space of the process that reads, its seconds for one delivery; it is replaced after so many deliveries.
+# Address space of the process that reads, and its seconds of processor time for one delivery.
 MOST_MEMORY: Final = 4 * 1024**3
 MOST_SECONDS: Final = 600
-MOST_DELIVERIES: Final = 256
+# Characters of its answer; the largest is a held log with 63 peaks.
+_MOST_ANSWER: Final = 64 * 1024
+
+
+class _Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be judged; both processes are of one release."""
+
+    claim: Claim
+    held: HeldLog
+    files: list[str]
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held then, or why it is refused."""
+
+    held: HeldLog | None = None
+    contradicted: bool = False
+    code: str = ""
+    detail: str = ""
 
 
 def judge_here(claim: Claim, held: HeldLog, files: Sequence[Path]) -> HeldLog:
@@ -35,48 +55,76 @@ def judge_here(claim: Claim, held: HeldLog, files: Sequence[Path]) -> HeldLog:
 
 
 class JudgeApart:
-    """Judges in one process of its own, which is begun anew when it has gone down. Called by one thread at a time."""
+    """Judges in one process of its own, which ends with this one and is begun anew when it has gone down.
+
+    One thread at a time.
+    """
 
     def __init__(self, *, memory: int = MOST_MEMORY, seconds: int = MOST_SECONDS) -> None:
-        self._memory, self._seconds = memory, seconds
-        self._pool: ProcessPoolExecutor | None = None
+        self._limits = (memory, seconds)
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, claim: Claim, held: HeldLog, files: Sequence[Path]) -> HeldLog:
         """Judge as `judge_here` does; a file that the engine does not survive is `Malformed`."""
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1, get_context("spawn"), _confine, (self._memory,), max_tasks_per_child=MOST_DELIVERIES
-            )
+        order = _Order(claim=claim, held=held, files=list(map(str, files)))
         try:
-            answer = self._pool.submit(_judge, claim, held, tuple(files), self._seconds).result()
-        except BrokenProcessPool as exc:
+            answer = msgspec.json.decode(self._ask(msgspec.json.encode(order) + b"\n"), type=_Answer)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
             self.close()
             raise Malformed("operational.file", "the file cannot be read within its limits", at="caller") from exc
-        if isinstance(answer, HeldLog):
-            return answer
-        contradicted, code, detail = answer
-        raise (Contradicted if contradicted else Malformed)(code, detail, at="caller")
+        if answer.held is not None:
+            return answer.held
+        raise (Contradicted if answer.contradicted else Malformed)(answer.code, answer.detail, at="caller")
 
     def close(self) -> None:
         """End the process."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that judges; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def _ask(self, line: bytes) -> bytes:
+        if self._process is None:
+            command = [sys.executable, "-m", "qaztech.hub.judging", *map(str, self._limits)]
+            self._process = subprocess.Popen(
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment()
+            )
+        given, told = self._process.stdin, self._process.stdout
+        assert given is not None and told is not None  # noqa: S101, PT018  # both are pipes
+        while line:
+            line = line[given.write(line) or 0 :]
+        return told.readline(_MOST_ANSWER)
 
 
-def _judge(claim: Claim, held: HeldLog, files: Sequence[Path], seconds: int) -> HeldLog | tuple[bool, str, str]:
-    """What `judge_here` says, as it can cross between processes; more than so much processor time ends this one."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, resource.RLIM_INFINITY))
+def _judge(line: bytes) -> _Answer:
     try:
-        return judge_here(claim, held, files)
+        order = msgspec.json.decode(line, type=_Order)
+        return _Answer(held=judge_here(order.claim, order.held, list(map(Path, order.files))))
     except Error as exc:
-        return isinstance(exc, Contradicted), exc.code, exc.detail
+        return _Answer(contradicted=isinstance(exc, Contradicted), code=exc.code, detail=exc.detail)
     except MemoryError:
-        return False, "operational.file", "the file cannot be read within its limits"
+        return _Answer(code="operational.file", detail="the file cannot be read within its limits")
 
 
-def _confine(memory: int) -> None:
-    """Bound what this process may take."""
+def main(arguments: Sequence[str]) -> None:
+    """Judge one order a line until there are no more; what takes more than its share ends this process."""
+    memory, seconds = map(int, arguments)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for line in sys.stdin.buffer:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, resource.RLIM_INFINITY))
+        sys.stdout.buffer.write(msgspec.json.encode(_judge(line)) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from qaztech.core.ids import MemberId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.policy import Policy
+from qaztech.hub.compaction import compact_days
 from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding, late_logs
 from qaztech.hub.delivery import Claim, Contradicted, HeldLog, check_manifest, check_place
 from qaztech.hub.judging import Judge, judge_here
@@ -38,6 +40,7 @@ from qaztech.node.operational_manifest import MAX_MANIFEST, Manifest, Part, form
 from qaztech.registry.configuration import Configuration
 from qaztech.registry.files import sync_directory
 from qaztech.runtime.shell import ShellLimits, application, is_loopback
+from qaztech.runtime.telemetry import Metrics, log_error
 
 logger = logging.getLogger("qaztech.hub.operational")
 # Leaves of one delivery, and bytes of a file for each of them at most.
@@ -46,6 +49,8 @@ MOST_BYTES_A_LEAF: Final = 20 * 1024
 # Deliveries being received at one time, and days of which a member may ask at once.
 AT_ONCE: Final = 4
 MOST_DAYS: Final = 366
+# Where deliveries are received, beside the days.
+INCOMING: Final = "incoming"
 _DAY: Final = 86_400_000
 
 
@@ -89,6 +94,7 @@ class Deliveries:
         self._limits = limits or HubLimits()
         self._grace = grace
         self._judge = judge
+        self._metrics = Metrics()
         self._judging = asyncio.Lock()
         self._receiving = asyncio.Semaphore(AT_ONCE)
         # What was recorded since then (milliseconds) has not been compared with the counterparties' rows yet.
@@ -102,7 +108,8 @@ class Deliveries:
             reader = _Reader(stream)
             try:
                 return await self._receive(sender, reader)
-            except Error:
+            except Error as exc:
+                self._metrics.count_label("operational_refused_total", "code", exc.code)
                 await reader.drain()  # whoever still sends hears why only when it has been listened to
                 raise
 
@@ -133,6 +140,17 @@ class Deliveries:
             await reader.end()
             async with self._judging:
                 return await asyncio.to_thread(self._take, claim, files, str(sender))
+
+    async def compact(self) -> int:
+        """Put the files of past days together; gives how many days were."""
+        async with self._judging:
+            return await asyncio.to_thread(compact_days, self.store, self._clock.now())
+
+    def render_metrics(self) -> bytes:
+        """The Prometheus text."""
+        held = self.store.all_held()
+        gauges = {"operational_logs": float(len(held)), "operational_leaves_held": float(sum(log.size for log in held))}
+        return self._metrics.render(gauges)
 
     # Steps -----------------------------------------------------------------------------------------------------------
 
@@ -172,6 +190,7 @@ class Deliveries:
             for path in placed:
                 path.unlink(missing_ok=True)
             raise
+        self._metrics.count("operational_deliveries_total")
         first = held.recorded - 2 * self._grace
         self._unchecked = first if self._unchecked is None else min(first, self._unchecked)
         return after
@@ -199,7 +218,7 @@ class Deliveries:
         new = self.store.keep(found, now=now)
         self._unchecked = None
         for finding in new:
-            _tell(finding)
+            self._tell(finding)
         return new
 
     @contextlib.contextmanager
@@ -214,11 +233,21 @@ class Deliveries:
             )  # fmt: skip
             evidence = format_manifest(manifest).decode()
             for new in self.store.keep([finding], now=self._clock.now(), evidence=evidence):
-                _tell(new)
+                self._tell(new)
             raise
 
+    def _tell(self, finding: Finding) -> None:
+        self._metrics.count_label("operational_findings_total", "code", finding.code)
+        fields = {"code": finding.code, "level": finding.level, "origin": finding.origin, "other": finding.other}
+        logger.warning("finding", extra={"fields": {**fields, "detail": finding.detail}})
+
+    def clean(self) -> None:
+        """On start: remove what a process that was killed has left."""
+        shutil.rmtree(self.store.directory / INCOMING, ignore_errors=True)
+        self.store.tidy()
+
     def _incoming(self) -> Path:
-        folder = self.store.directory / "incoming"
+        folder = self.store.directory / INCOMING
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -290,7 +319,7 @@ def owner_in(configuration: Callable[[], Configuration]) -> Callable[[str], LogO
 
 
 def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None) -> ASGIApp:
-    """The service: `POST /deliveries`, `GET /held?origin=`, `GET /totals?since=&until=`, `GET /health`."""
+    """The service: `POST /deliveries`, `GET /held?origin=`, `GET /totals?since=&until=`; `/health`, `/metrics`."""
 
     async def deliver(request: Request) -> Response:
         return _held(await deliveries.receive(_caller(request), request.stream()))
@@ -310,12 +339,18 @@ def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None) -> ASGIA
     async def health(_: Request) -> Response:
         return JSONResponse({"alive": True})
 
+    async def metrics(request: Request) -> Response:
+        _from_here(request)
+        text = await asyncio.to_thread(deliveries.render_metrics)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
     return application(
         [
             Route("/deliveries", deliver, methods=["POST"]),
             Route("/held", held),
             Route("/totals", totals),
             Route("/health", health),
+            Route("/metrics", metrics),
         ],
         ShellLimits(body=(limits or HubLimits()).body),
     )
@@ -328,14 +363,18 @@ async def keep_checking(deliveries: Deliveries, every_seconds: float) -> None:
         try:
             await deliveries.cross_check()
         except Error as exc:
-            logger.warning("not cross-checked", extra={"fields": {"code": exc.code, "detail": exc.detail}})
+            log_error(logger, "not cross-checked", exc)
 
 
 def _caller(request: Request) -> SubsystemId:
     """Who calls, as the centre's own node says. Raises `Forbidden` to whoever does not come from this machine."""
+    _from_here(request)
+    return SubsystemId.parse(request.headers.get("x-road-client", ""))
+
+
+def _from_here(request: Request) -> None:
     if request.client is None or not is_loopback(request.client.host):
         raise Forbidden("operational.remote", "this service is reached through the centre's node only", at="caller")
-    return SubsystemId.parse(request.headers.get("x-road-client", ""))
 
 
 def _moment(request: Request, name: str) -> int:
@@ -347,8 +386,3 @@ def _moment(request: Request, name: str) -> int:
 
 def _held(log: HeldLog) -> Response:
     return JSONResponse({"origin": log.origin, "size": log.size, "root": b64encode(log.root).decode()})
-
-
-def _tell(finding: Finding) -> None:
-    fields = {"code": finding.code, "level": finding.level, "origin": finding.origin, "other": finding.other}
-    logger.warning("finding", extra={"fields": {**fields, "detail": finding.detail}})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     BigInteger,
@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    func,
     insert,
     select,
     update,
@@ -101,6 +102,16 @@ class OperationalStore:
         self._engine = engine
         self.directory = directory
 
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def held(self, origin: str) -> HeldLog:
         """What is held of a log; nothing of one that never delivered."""
         with self._engine.connect() as connection:
@@ -171,6 +182,12 @@ class OperationalStore:
         with self._engine.connect() as connection:
             return list(connection.execute(query.order_by(_FILES.c.date, _FILES.c.origin, _FILES.c.start)).scalars())
 
+    def dates(self, before: str) -> list[str]:
+        """The days before a day that have more than one file."""
+        query = select(_FILES.c.date).where(_FILES.c.date < before).group_by(_FILES.c.date).having(func.count() > 1)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query.order_by(_FILES.c.date)).scalars())
+
     def replace_files(self, date: str, olds: Sequence[str], new: str) -> None:
         """Let one file count in the place of others of its day. The others stay on the disk until `tidy`."""
         with self._engine.begin() as connection:
@@ -179,7 +196,7 @@ class OperationalStore:
             connection.execute(insert(_FILES).values(name=new, date=date, origin="", start=0))
 
     def tidy(self) -> int:
-        """Remove files that do not count; gives how many. Nobody may be delivering or reading meanwhile."""
+        """Remove files that do not count; gives how many. Nobody may be delivering or reading them meanwhile."""
         with self._engine.connect() as connection:
             known = set(connection.execute(select(_FILES.c.name)).scalars())
         strays = [p for p in self.directory.glob("date=*/*") if f"{p.parent.name}/{p.name}" not in known]

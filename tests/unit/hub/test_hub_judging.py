@@ -33,12 +33,12 @@ def test_a_process_apart_says_the_same_and_is_begun_anew(tmp_path: Path) -> None
         with pytest.raises(Contradicted) as caught:
             apart(claim, held, [forged])
         assert caught.value.code == "operational.forged-row"
-        (process,) = apart._pool._processes
-        os.kill(process, signal.SIGKILL)
+        os.kill(apart.pid, signal.SIGKILL)
         with pytest.raises(Malformed):
             apart(claim, held, [junk])
         with pytest.raises(Malformed) as caught:
             apart(claim, held, [junk])
         assert caught.value.code == "operational.file"
+        assert apart.pid is not None
     finally:
         apart.close()
