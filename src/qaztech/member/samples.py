@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.core.rights import climbs
+from qaztech.core.rights import Endpoint, climbs
 from qaztech.member.openapi import Parameter
 from qaztech.member.rendering import RenderedOperation
 
@@ -59,6 +59,18 @@ def example_call(rendered: RenderedOperation, *, edge: str, client: SubsystemId,
         url=f"{edge.rstrip('/')}/r1/{_target(service)}{_path(rendered)}{_query(operation.parameters)}",
         headers=tuple(headers),
         body=body,
+    )
+
+
+def endpoint_call(endpoint: Endpoint, *, edge: str, client: SubsystemId, service: ServiceId) -> Call:
+    """A call of what a right names, for a service without a description: `VALUE` stands where anything may."""
+    segments = ["VALUE" if s == "*" else s for s in endpoint.path.split("/") if s != "**"]
+    path = quote("/".join(segments) or "/", safe=_LITERAL)
+    return Call(
+        method="GET" if endpoint.method == "*" else endpoint.method,
+        url=f"{edge.rstrip('/')}/r1/{_target(service)}{path}",
+        headers=(("X-Road-Client", str(client)),),
+        body=None,
     )
 
 

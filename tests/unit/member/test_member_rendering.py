@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.rights import Endpoint
 from qaztech.member.openapi import read_description
 from qaztech.member.rendering import MAX_ALL_ROWS, MAX_ALL_TEXT, MAX_ROWS, Rendered, RenderedOperation, render
-from qaztech.member.samples import LANGUAGES, Call, example_call, samples
+from qaztech.member.samples import LANGUAGES, Call, endpoint_call, example_call, samples
 from qaztech.testing import codes
 
 PERMITS = Path(__file__).with_name("permits.openapi.yaml")
@@ -147,6 +148,22 @@ def test_an_example_of_dots_does_not_lead_elsewhere() -> None:
     document = hostile(paths={"/a/{id}": {"get": {"parameters": [parameter], "responses": {}}}})
     call = example_call(render(document).groups[0].operations[0], edge=EDGE, client=CLIENT, service=SERVICE)
     assert call.url.endswith("/a/ID")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "method", "path"),
+    [
+        ("GET /a/*/b", "GET", "/a/VALUE/b"),
+        ("* /**", "GET", "/"),
+        ("PUT /it's/**", "PUT", "/it's"),
+        ("GET /", "GET", "/"),
+    ],
+)
+def test_an_endpoint_alone_can_be_called_too(endpoint: str, method: str, path: str) -> None:
+    """A service without a description has rights, and what they name."""
+    call = endpoint_call(Endpoint.parse(endpoint), edge=EDGE, client=CLIENT, service=SERVICE)
+    assert (call.method, call.url) == (method, f"{EDGE}r1/{SERVICE}{path}")
+    assert Endpoint.parse(endpoint).covers(method, path)
 
 
 def nasty_call() -> Call:
