@@ -1,0 +1,196 @@
+"""The catalogue of a running country in a real browser: search, services, logs, a dropped receipt; for everyone.
+
+"For everyone" is looked at: axe on every page in both colour schemes, the keyboard alone, a phone's width, no script.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+import qaztech.testing
+from axe import grave_findings
+from qaztech.member.openapi import read_description
+from qaztech.registry.forms import Names
+from qaztech.registry.member_file import verify_member_file
+from qaztech.registry.passport import new_passport
+from qaztech.registry.showcase import ShownService, describe, new_showcase, sign_showcase
+from qaztech.registry.submitting import show
+from qaztech.testing.instance import Instance, request
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+NAMES = Names(kk="ISO кодтарының анықтамалығы", ru="Справочник кодов ISO", en="ISO code lists")
+PURPOSE = Names(
+    kk="Елдердің, валюталардың және тілдердің кодтарын береді",
+    ru="Выдаёт коды стран, валют и языков",
+    en="Gives the codes of countries, currencies and languages",
+)
+
+
+def show_codes(country: Instance) -> None:
+    """The centre of registers shows its service: a passport and its OpenAPI description."""
+    desk = country.desk("registers")
+    source = Path(qaztech.testing.__file__).parent / "codes.openapi.yaml"
+    document = read_description(source.read_bytes()).document
+    passport = msgspec.structs.replace(new_passport(NAMES, environment="production"), purpose=PURPOSE)
+    line = ShownService(id=country.service, passport=passport, description=describe(document))
+    statement = new_showcase(verify_member_file(desk.submission().envelope), 1, int(time.time() * 1000), (line,))
+    show(country.country["registry"], str(desk.member), sign_showcase(statement, desk.key), [document])
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], str]) -> Iterator[Instance]:
+    """A country whose one service is shown."""
+    program("chromium")
+    with Instance(tmp_path_factory.mktemp("live") / "home") as running:
+        show_codes(running)
+        portal = running.country["portal"]
+        running.until(lambda: b"ISO code lists" in request(portal, "GET", "/api/v1/catalogue").body)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(live: Instance, program: Callable[[str], str]) -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    del live
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program("chromium"), headless=True, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, live: Instance) -> Iterator[Callable[..., Page]]:
+    """Open the portal as one visitor; whatever a page asks for must come from the portal."""
+    contexts: list[BrowserContext] = []
+    foreign: list[str] = []
+    portal: str = live.country["portal"]
+
+    def go(path: str, **options: object) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda asked: None if asked.url.startswith(portal) else foreign.append(asked.url))
+        page.goto(portal + path)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert foreign == []
+
+
+def paths(live: Instance) -> dict[str, str]:
+    """Every page of the portal."""
+    service = live.service.partition("/")[2]
+    return {
+        "country": "/",
+        "catalogue": "/catalogue?q=%D0%BA%D0%BE%D0%B4",
+        "nothing found": "/catalogue?q=zzzz",
+        "service": f"/services/{service}",
+        "member": f"/members/{'/'.join(service.split('/')[:2])}",
+        "logs": "/logs",
+        "verify": "/verify",
+        "missing": "/nowhere",
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_grave(visit: Callable[..., Page], live: Instance, scheme: str) -> None:
+    """On any page, in Kazakh, in light and in dark; details opened."""
+    page = visit("/", color_scheme=scheme)
+    found = {}
+    for name, path in paths(live).items():
+        page.goto(live.country["portal"] + path + ("&" if "?" in path else "?") + "lang=kk")
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        found[name] = grave_findings(page)
+    assert {name: findings for name, findings in found.items() if findings} == {}
+
+
+def test_the_keyboard_alone_finds_a_service(visit: Callable[..., Page]) -> None:
+    """Past the skip link to the search, type a form of a word, and open what was found."""
+    page = visit("/catalogue?lang=kk")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "q":
+            break
+    page.keyboard.type("анықтамалықтарды")
+    page.keyboard.press("Enter")
+    expect(page.locator(".result mark").first).to_have_text("анықтамалығы")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.result h3') !== null"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("h2.name")).to_have_text(NAMES.kk)
+
+
+def test_a_phone_shows_every_page_without_scrolling_sideways(visit: Callable[..., Page], live: Instance) -> None:
+    """At 360 pixels, in each language."""
+    page = visit("/", viewport={"width": 360, "height": 740})
+    wide = []
+    for language in ("kk", "ru", "en"):
+        for name, path in paths(live).items():
+            page.goto(live.country["portal"] + path + ("&" if "?" in path else "?") + f"lang={language}")
+            page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+            if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                wide.append((language, name))
+    assert wide == []
+
+
+def test_the_catalogue_works_without_javascript(visit: Callable[..., Page], live: Instance) -> None:
+    """Search, filter, open a service, go to its member and back by the sections."""
+    page = visit("/catalogue?lang=ru", java_script_enabled=False)
+    page.fill("#q", "справочники")
+    page.select_option("#facet-class", "QUASI")
+    page.click("form.search button")
+    expect(page.locator("#found")).to_have_text("Найдено: 1")
+    page.click(".result h3 a")
+    expect(page.locator("h2.name")).to_have_text(NAMES.ru)
+    expect(page.locator(".operation summary").first).to_contain_text("/countries.json")
+    page.click("dl.facts a")
+    expect(page.locator("h2.name")).to_have_text("Центр регистров (пример)")
+    page.click("nav.sections a[href^='/logs']")
+    expect(page.locator(".log-state")).to_have_count(1 + len(live.country["nodes"]))
+
+
+def test_logs_show_what_each_witness_has_seen(visit: Callable[..., Page], live: Instance) -> None:
+    """Sizes whose signatures were checked, with a quorum."""
+    answer = live.call()
+    live.receipt(answer.message)
+    size = live.manage("ministry", "/status")["log"]["size"]
+    origin = live.manage("ministry", "/status")["log"]["origin"]
+    time.sleep(3.1)  # what was asked a moment ago is kept so long
+    log = visit("/logs?lang=en").locator(f"[data-origin='{origin}']")
+    expect(log.locator(".figure")).to_have_text(str(size))
+    expect(log).to_contain_text("a quorum has cosigned")
+    assert sum(int(text) == size for text in log.locator("tbody td.amount").all_inner_texts() if text.isdigit()) >= 2
+
+
+def test_a_receipt_is_checked_here_and_sent_nowhere(visit: Callable[..., Page], live: Instance, tmp_path: Path) -> None:
+    """A true one that was chosen holds, a forged one that was dropped does not; nothing leaves the browser."""
+    receipt = live.receipt(live.call().message)
+    true = tmp_path / "true.json"
+    true.write_text(json.dumps(receipt))
+    receipt["messages"][0]["record"] = receipt["messages"][1]["record"]
+    page = visit("/verify?lang=kk")
+    sent: list[str] = []
+    page.on("request", lambda asked: sent.append(f"{asked.method} {asked.url.rpartition('/')[2]}"))
+    page.set_input_files("#file", true)
+    expect(page.locator(".headline")).to_contain_text("дұрыс", timeout=15_000)
+    assert grave_findings(page) == []
+    make = "text => { const given = new DataTransfer(); given.items.add(new File([text], 'r.json')); return given }"
+    page.dispatch_event("#drop", "drop", {"dataTransfer": page.evaluate_handle(make, json.dumps(receipt))})
+    expect(page.locator(".failures").first).to_be_visible(timeout=15_000)
+    assert set(sent) <= {"GET anchor.json", "GET icon.svg"}
