@@ -253,7 +253,7 @@ class NodeBuilder:
     def _provided(self, client: ConfigurationClient) -> tuple[Systems, LimitFiles]:
         """The systems and desks of this node's members, and the files that say how often these may be called."""
         counts = CallCounts(access_requests=self.settings.exchange.access_requests_a_minute)
-        files = LimitFiles(counts, self._resolve)
+        files = LimitFiles(counts, self._resolve, self._directory / "call-counts.json")
         files.start(self.settings.members)
         spool = self._directory / "spool"
         spool.mkdir(exist_ok=True)

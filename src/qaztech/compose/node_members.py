@@ -15,6 +15,7 @@ from qaztech.node.limits import CallCounts
 from qaztech.node.settings import MemberSettings
 from qaztech.node.systems import System
 from qaztech.registry.call_limits import CallLimits, parse_limits
+from qaztech.registry.files import write_file
 
 # A desk answers people's requests, and few of them: what more there is waits, or is told to come again.
 DESK_LIMITS = ClientLimits(max_connections=4, max_queue=32, first_byte_timeout=20.0)
@@ -34,20 +35,25 @@ def _desk(url: str) -> System:
 
 
 class LimitFiles:
-    """The members' files of limits, read when they change. A file that is not there limits nothing.
+    """The members' files of limits, read when they change; and `kept`, the file that keeps the calls of the day.
 
-    One that cannot be used leaves that member's limits as they were, and is told to the operator.
+    A file that is not there limits nothing. One that cannot be used leaves that member's limits as they were, and is
+    told to the operator.
     """
 
-    def __init__(self, counts: CallCounts, resolve: Callable[[str], Path]) -> None:
+    def __init__(self, counts: CallCounts, resolve: Callable[[str], Path], kept: Path) -> None:
         self._counts = counts
         self._resolve = resolve
+        self._kept = kept
+        self._saved = b""
         self._files: dict[MemberId, Path] = {}
         self._seen: dict[MemberId, tuple[int, int, int] | None] = {}
         self._found: dict[MemberId, CallLimits] = {}
 
     def start(self, members: Sequence[MemberSettings]) -> None:
         """Begin with the files of these members. Raises `Malformed`: nothing is known of what it was before."""
+        if self._kept.exists():
+            self._counts.restore(self._kept.read_bytes())
         self.use(members)
         for member, path in self._files.items():
             if member not in self._found and path.exists():
@@ -61,7 +67,14 @@ class LimitFiles:
         self.look()
 
     def look(self) -> None:
-        """Take up what has changed."""
+        """Take up what has changed, and keep what has been counted this day."""
+        saved = self._counts.saved()
+        if self._files and saved != self._saved:
+            self._saved = saved
+            try:
+                write_file(self._kept, saved)
+            except OSError as exc:
+                logger.warning("the calls of the day are not kept", extra={"fields": {"error": repr(exc)}})
         seen = {member: _state(path) for member, path in self._files.items()}
         if seen == self._seen:
             return

@@ -1,14 +1,16 @@
 """How often a client calls, counted at the provider's node: calls in a minute, calls in a day, requests for access.
 
 A minute is a whole minute of the clock and a day a day of Kazakhstan, so that the caller's node knows from the time of
-a refusal alone when to come again. What is counted here begins anew when the node starts, and each node of a member
-counts for itself. Not for limits of load, which are settings.
+a refusal alone when to come again. The counts of the day are kept over a restart; each node of a member counts for
+itself. Not for limits of load, which are settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from qaztech.core.errors import Error, Forbidden, Limited
 from qaztech.core.ids import ServiceId, SubsystemId
@@ -21,25 +23,28 @@ OFFSET: Final = 5 * 60 * MINUTE
 RATE, VOLUME, ASKED_TOO_OFTEN = "limit.rate", "limit.volume", "limit.access-requests"
 
 
-class Counter:
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Counter(Generic[Key]):
     """How often something happened in the present window of `length` milliseconds, by key."""
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._window = -1
-        self._counts: dict[Hashable, int] = {}
+        self.window = -1
+        self.counts: dict[Key, int] = {}
 
-    def full(self, key: Hashable, limit: int | None, now: int) -> bool:
+    def full(self, key: Key, limit: int | None, now: int) -> bool:
         """Whether it happened `limit` times in this window already."""
         window = (now + OFFSET) // self._length
-        if window != self._window:
-            self._window = window
-            self._counts.clear()
-        return limit is not None and self._counts.get(key, 0) >= limit
+        if window != self.window:
+            self.window = window
+            self.counts.clear()
+        return limit is not None and self.counts.get(key, 0) >= limit
 
-    def count(self, key: Hashable) -> None:
+    def count(self, key: Key) -> None:
         """Once more, in the window that was looked at last."""
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self.counts[key] = self.counts.get(key, 0) + 1
 
 
 class CallCounts:
@@ -48,7 +53,9 @@ class CallCounts:
     def __init__(self, *, access_requests: int) -> None:
         self.limits: CallLimits = {}
         self.access_requests = access_requests
-        self._minutes, self._days, self._asked = Counter(MINUTE), Counter(DAY), Counter(MINUTE)
+        self._minutes: Counter[tuple[ServiceId, SubsystemId]] = Counter(MINUTE)
+        self._days: Counter[tuple[ServiceId, SubsystemId]] = Counter(DAY)
+        self._asked: Counter[SubsystemId] = Counter(MINUTE)
 
     def call(self, service: ServiceId, client: SubsystemId, endpoint: str, now: int) -> Error | None:
         """Count one call by the right to an endpoint; why it is one too many, if so."""
@@ -73,6 +80,26 @@ class CallCounts:
             return Limited(ASKED_TOO_OFTEN, detail, at="provider-node")
         self._asked.count(client)
         return None
+
+    def saved(self) -> bytes:
+        """The calls of this day so far, to be kept over a restart."""
+        counts = [(str(service), str(client), count) for (service, client), count in self._days.counts.items()]
+        return msgspec.json.encode(_Saved(day=self._days.window, counts=counts))
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from there. What is damaged, or of another day by the next call, counts for nothing."""
+        try:
+            found = msgspec.json.decode(saved, type=_Saved)
+            counts = {(ServiceId.parse(s), SubsystemId.parse(c)): count for s, c, count in found.counts}
+        except (msgspec.DecodeError, UnicodeDecodeError, Error):
+            return
+        self._days.window = found.day
+        self._days.counts = counts
+
+
+class _Saved(msgspec.Struct, forbid_unknown_fields=True):
+    day: int
+    counts: list[tuple[str, str, int]]
 
 
 def retry_after(code: str, refused: int) -> int:

@@ -95,10 +95,30 @@ def test_the_file_has_one_spelling_and_is_the_members_own():
         parse_limits(data, MemberId.parse("KZ/GOV/991340000017"))
 
 
+def test_the_calls_of_a_day_are_kept_over_a_restart(tmp_path):
+    """Of that day; the next begins anew, and a damaged file counts for nothing."""
+    path, kept = tmp_path / "limits.json", tmp_path / "kept"
+    path.write_bytes(format_limits({(SERVICE, CLIENT): CallLimit(None, 2)}))
+    member = [MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="limits.json")]
+
+    def started():
+        made = CallCounts(access_requests=2)
+        files = LimitFiles(made, lambda name: tmp_path / name, kept)
+        files.start(member)
+        return made, files
+
+    made, files = started()
+    assert codes(made, [0, 0]) == [None, None]
+    files.look()
+    assert codes(started()[0], [MINUTE, DAY]) == [VOLUME, None]
+    kept.write_bytes(b'{"day":1,"counts":[["x","y",1]]}')
+    assert codes(started()[0], [MINUTE]) == [None]
+
+
 def test_a_changed_file_is_taken_up_and_a_damaged_one_is_not(tmp_path):
     """What cannot be read changes nothing; a file that is gone limits nothing."""
     made, path = CallCounts(access_requests=2), tmp_path / "limits.json"
-    files = LimitFiles(made, lambda name: tmp_path / name)
+    files = LimitFiles(made, lambda name: tmp_path / name, tmp_path / "kept")
     files.use([MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="limits.json")])
     assert made.limits == {}
     limits = {(SERVICE, CLIENT): CallLimit(1, None)}
@@ -110,7 +130,9 @@ def test_a_changed_file_is_taken_up_and_a_damaged_one_is_not(tmp_path):
     files.use([MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="limits.json")])
     assert made.limits == limits
     with pytest.raises(Malformed):
-        LimitFiles(made, lambda _: path).start([MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="x")])
+        LimitFiles(made, lambda _: path, tmp_path / "kept").start(
+            [MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="x")]
+        )
     path.unlink()
     files.look()
     assert made.limits == {}
