@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operational_logs import Pair, WrittenLog
-from qaztech.core.errors import Conflict, Error
+from operational_logs import Hub, Pair, WrittenLog
+from qaztech.core.errors import Conflict, Error, Unavailable
+from qaztech.core.time import ManualClock
 from qaztech.hub.crosscheck import cross_check
 from qaztech.hub.delivery import Contradicted, HeldLog, Judgement, check_place
+from qaztech.node.operational import Delivery, Held, OperationalData
 from qaztech.node.operational_manifest import date_of, format_manifest, parse_manifest
 from qaztech.node.operational_rows import Row, day_of, row_of
 
+pytest.importorskip("duckdb")
 STEPS = st.lists(
     st.sampled_from(["answered", "refused", "unanswered", "streamed", "lost", "foreign", "night"]),
     min_size=1, max_size=12,
@@ -67,6 +76,53 @@ def test_any_cuts_deliver_every_leaf_once(steps: list[str], data: st.DataObject)
             raise AssertionError
     assert seen == list(range(size))
     assert (held.size, held.root) == (size, log.claim(0, size).after)
+
+
+class Faulty:
+    """The centre behind a line that breaks: before a delivery arrives, or before its answer does."""
+
+    def __init__(self, hub: Hub, breaks: list[str]) -> None:
+        self._hub = hub
+        self._breaks = breaks
+        self.held = hub.held
+
+    def deliver(self, delivery: Delivery) -> tuple[str, Held]:
+        how = self._breaks.pop(0) if self._breaks else "whole"
+        if how == "before":
+            raise Unavailable("operational.undelivered", "cut")
+        answer = self._hub.deliver(delivery)
+        if how == "after":
+            raise Unavailable("operational.undelivered", "cut")
+        return answer
+
+
+@settings(max_examples=8)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from(["before", "after", "whole", "forget"])), min_size=1, max_size=4
+    )
+)
+def test_a_node_restarted_anywhere_delivers_every_leaf_once(rounds: list[tuple[int, str]]) -> None:
+    """The line may break, the process end, what it noted be lost: the centre's files hold each leaf once."""
+    pair = Pair()
+    log = pair.consumer
+    with TemporaryDirectory() as folder:
+        node, hub = Path(folder) / "node", Hub(Path(folder) / "hub", *pair.logs)
+        try:
+            for calls, how in [*rounds, (1, "whole")]:
+                for _ in range(calls):
+                    pair.answered()
+                log.on_disk(node / "log", len(log.entries))
+                if how == "forget":
+                    shutil.rmtree(node / "operational", ignore_errors=True)
+                with suppress(Unavailable):
+                    OperationalData(node, clock=ManualClock()).deliver(Faulty(hub, [how]))
+            assert hub.deliveries.traffic.rows(0, pair.now + 1) == log.rows()
+            assert hub.codes() == []
+            kept = sorted((node / "operational").glob("date=*/*.parquet"))
+            assert len(kept) == len({path.name.split("-")[2] for path in kept})
+        finally:
+            hub.close()
 
 
 @settings(max_examples=60)

@@ -16,7 +16,7 @@ from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.merkle import EMPTY_ROOT, Frontier
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.policy import Policy, Witnessed
-from qaztech.node.operational_manifest import Manifest, date_of
+from qaztech.node.operational_manifest import Manifest, day_named
 from qaztech.node.operational_rows import Row, day_of, row_of
 
 
@@ -90,6 +90,7 @@ class Judgement:
     def feed(self, date: str, rows: Iterable[Row]) -> None:
         """The next rows, which stand in the file of that day. Raises `Contradicted`."""
         origin, latest, append = self.claim.manifest.origin, self.claim.latest, self._frontier.append
+        day = day_named(date)
         for row in rows:
             place = self._frontier.size
             if row.place != place or row.log != origin:
@@ -101,7 +102,7 @@ class Judgement:
                     "operational.forged-row", f"row {place} says something else than its record", at="caller"
                 )
             late = latest is not None and row.recorded > latest
-            if row.recorded < self._recorded or late or date_of(day_of(row.recorded)) != date:
+            if row.recorded < self._recorded or late or day_of(row.recorded) != day:
                 raise Contradicted(
                     "operational.time", f"row {place} cannot have been recorded when it says", at="caller"
                 )

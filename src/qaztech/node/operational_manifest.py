@@ -113,14 +113,16 @@ def date_of(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
 
 
+def day_named(date: str) -> int:
+    """The day that `YYYY-MM-DD` names, counted from 1970-01-01. Raises `ValueError`."""
+    return int(datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // 86_400
+
+
 def _is_date(text: str) -> bool:
-    if not _DATE.fullmatch(text):
-        return False
     try:
-        datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return _DATE.fullmatch(text) is not None and day_named(text) >= 0
     except ValueError:
         return False
-    return True
 
 
 def _malformed(why: str) -> Malformed:

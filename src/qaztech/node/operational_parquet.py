@@ -135,7 +135,7 @@ def read_part(path: Path, count: int) -> Iterator[list[Row]]:
             cursor = connection.execute(f"SELECT * FROM read_parquet({quoted(path)}, hive_partitioning = false)")  # noqa: S608  # our own path
             while batch := cursor.fetchmany(BATCH):
                 yield [Row(*values) for values in batch]
-        except duckdb.Error as exc:
+        except (duckdb.Error, UnicodeError) as exc:
             raise Malformed("operational.file", "not a Parquet file that can be read", at="caller") from exc
 
 
