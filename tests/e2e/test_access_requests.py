@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import socket
 import subprocess
@@ -54,7 +55,8 @@ class Country(Instance):
         self.desk_port = free_port()
         toml = home / "nodes/registers/node.toml"
         told = f'desk = "http://127.0.0.1:{self.desk_port}/exchanges/{self.secret}"\nlimits = "limits.json"\n'
-        toml.write_text(toml.read_text().replace("\n[[clients]]", f"{told}\n[[clients]]", 1))
+        text = re.sub(r"(?m)^(desk|limits) = .*\n", "", toml.read_text())  # those of a console, where there is one
+        toml.write_text(text.replace("\n[[clients]]", f"{told}\n[[clients]]", 1))
 
     def _access(self, name: str):
         node = self.node(name)
