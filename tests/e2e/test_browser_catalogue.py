@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -194,3 +195,15 @@ def test_a_receipt_is_checked_here_and_sent_nowhere(visit: Callable[..., Page], 
     page.dispatch_event("#drop", "drop", {"dataTransfer": page.evaluate_handle(make, json.dumps(receipt))})
     expect(page.locator(".failures").first).to_be_visible(timeout=15_000)
     assert set(sent) <= {"GET anchor.json", "GET icon.svg"}
+
+
+def test_calls_to_copy_work_as_they_stand(
+    visit: Callable[..., Page], live: Instance, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    """In the embedded country nothing is left to fill in."""
+    page = visit(paths(live)["service"])
+    for code, runtime in (("curl", "bash"), ("python", "python3"), ("javascript", "node")):
+        file = tmp_path / {"curl": "call.sh", "python": "call.py", "javascript": "call.mjs"}[code]
+        file.write_text(page.locator(f"#sample-{code}").text_content() or "")
+        told = subprocess.run([program(runtime), file], capture_output=True, text=True, timeout=60, check=True)
+        assert "alpha_2" in told.stdout, code

@@ -19,6 +19,8 @@ from qaztech.registry.passport import Passport
 from qaztech.registry.rights_page import Right, RightsPage
 from qaztech.registry.showcase import Showcase, ShownService
 
+MAX_ENDPOINTS = 500
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -39,6 +41,8 @@ class CatalogueService:
     names: Names
     disabled: str | None
     pages: tuple[RightsPage, ...] = field(repr=False)
+    endpoints: tuple[str, ...] = ()
+    """Every endpoint that some right names, by path and method; at most `MAX_ENDPOINTS`."""
     shown: ShownService | None = None
     """What the member's showcase shows of it."""
 
@@ -56,11 +60,6 @@ class CatalogueService:
     def member(self) -> MemberId:
         """Whose service it is."""
         return self.id.subsystem.member
-
-    def endpoints(self) -> tuple[str, ...]:
-        """Every endpoint that some right names, by path and method."""
-        found = {endpoint for page in self.pages for right in page.rights for endpoint in right.endpoints}
-        return tuple(sorted(found, key=lambda text: text.partition(" ")[::-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,14 +138,21 @@ def build_catalogue(
 
 def _service(line: ServiceLine, pages: Mapping[str, RightsPage], shown: ShownService | None) -> CatalogueService:
     found = (pages.get(reference.sha256) for reference in line.rights)
+    mine = tuple(page for page in found if page is not None and page.service == line.id)
     return CatalogueService(
         id=ServiceId.parse(line.id),
         type=line.type,
         names=line.names,
         disabled=line.disabled,
-        pages=tuple(page for page in found if page is not None and page.service == line.id),
+        pages=mine,
+        endpoints=_endpoints(mine),
         shown=shown,
     )
+
+
+def _endpoints(pages: tuple[RightsPage, ...]) -> tuple[str, ...]:
+    found = {endpoint for page in pages for right in page.rights for endpoint in right.endpoints}
+    return tuple(sorted(found, key=lambda text: text.partition(" ")[::-1])[:MAX_ENDPOINTS])
 
 
 def _member(

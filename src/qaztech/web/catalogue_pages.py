@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,6 @@ from starlette.routing import BaseRoute, Route
 from qaztech.core.errors import Error, NotFound
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.time import Clock
-from qaztech.member.openapi import Operation
 from qaztech.member.rendering import Rendered, render
 from qaztech.registry.catalogue import CatalogueMember, CatalogueService
 from qaztech.registry.search import FACETS, MAX_QUERY, Result
@@ -29,12 +29,14 @@ from qaztech.web.country import Country
 from qaztech.web.log_states import LogStates
 from qaztech.web.portal_api import PortalApi
 from qaztech.web.portal_pages import PortalPages, named, page_language, portal_texts
-from qaztech.web.samples import samples
+from qaztech.web.sample_calls import sample_calls
 from qaztech.web.texts import catalogue as texts_of
 
 PAGE = 20
 LAST_PAGE = 10_000
 CALLERS_SHOWN = 200
+CALLERS_COUNTED = 10_000
+CALLED_SHOWN = 200
 LOGS_SHOWN = 20
 KEPT_DESCRIPTIONS = 32
 
@@ -118,7 +120,7 @@ class CataloguePages:
             member=member,
             systems=[(system, member.subsystems.get(system), mine) for system, mine in services.items()],
             calls=[
-                (system, [catalogue.services[one] for one in catalogue.calls.get(system, ())])
+                (system, [catalogue.services[one] for one in catalogue.calls.get(system, ())[:CALLED_SHOWN]])
                 for system in member.subsystems
             ],
             nodes=catalogue.nodes_of(member.id),
@@ -129,7 +131,7 @@ class CataloguePages:
         view = self._catalogues.view()
         service = find_service(view, request)
         now = self._clock.now()
-        callers = list(view.catalogue.callers(service, now))
+        callers = list(islice(view.catalogue.callers(service, now), CALLERS_COUNTED))
         rendered, lost = await self._description(service)
         return self._pages.render(
             "portal/service.html",
@@ -141,7 +143,7 @@ class CataloguePages:
             more_callers=max(0, len(callers) - CALLERS_SHOWN),
             rendered=rendered,
             lost=lost,
-            samples=samples(service, _operations(rendered), self._country, [caller.client for caller in callers]),
+            samples=sample_calls(service, rendered, self._country, [caller.client for caller in callers]),
         )
 
     async def _document(self, request: Request) -> Response:
@@ -239,8 +241,3 @@ def _row(view: View, identifier: str, result: Result, language: str) -> dict[str
         "purpose": marked(named(purpose, language), result.keys) if purpose is not None else [],
         "member": marked(named(provider.names, language), result.keys),
     }
-
-
-def _operations(rendered: Rendered | None) -> list[Operation]:
-    groups = rendered.groups if rendered is not None else ()
-    return [one.operation for group in groups for one in group.operations]

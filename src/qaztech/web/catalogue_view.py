@@ -171,7 +171,7 @@ def document(catalogue: Catalogue, service: CatalogueService) -> Document:
         names=_joined(names),
         purpose=_joined([one for one in purposes if one]),
         data=tuple(data),
-        endpoints=(f"- /{service.id.code}", *service.endpoints()),
+        endpoints=(f"- /{service.id.code}", *service.endpoints),
         member=_joined([provider.names, provider.subsystems.get(service.id.subsystem)]),
         facets=facets,
     )

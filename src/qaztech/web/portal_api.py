@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from qaztech.web.portal_description import describe_api
 MAX_LIMIT = 100
 MAX_OFFSET = 1_000_000
 MAX_CALLERS = 1000
+MAX_CALLED = 1000
 
 
 class PortalApi:
@@ -87,17 +89,17 @@ class PortalApi:
         found = view.catalogue.services.get(ServiceId(SubsystemId(member, asked["subsystem"]), asked["service"]))
         if found is None:
             raise NotFound("service.unknown", "there is no such service", at="caller")
-        callers = list(view.catalogue.callers(found, self._clock.now()))
+        callers = list(islice(view.catalogue.callers(found, self._clock.now()), MAX_CALLERS))
         reference = found.shown.description if found.shown is not None else None
         return _json({
             "snapshot": _snapshot(view),
             **_service_line(view, found),
-            "endpoints": found.endpoints(),
+            "endpoints": found.endpoints,
             "callers": [
                 {"client": str(c.client), "endpoints": c.endpoints, "until": c.until, "group": c.group}
-                for c in callers[:MAX_CALLERS]
+                for c in callers
             ],
-            "callers_total": len(callers),
+            "callers_cut": len(callers) == MAX_CALLERS,
             "passport": msgspec.to_builtins(found.passport) if found.passport is not None else None,
             "description": msgspec.to_builtins(reference) if reference is not None else None,
         })  # fmt: skip
@@ -171,7 +173,7 @@ def _member_text(view: View, member: CatalogueMember) -> dict[str, Any]:
                 "id": str(system),
                 "names": _names(names),
                 "services": [str(one) for one in member.services if one.subsystem == system],
-                "calls": [str(one) for one in catalogue.calls.get(system, ())],
+                "calls": [str(one) for one in catalogue.calls.get(system, ())[:MAX_CALLED]],
             }
             for system, names in member.subsystems.items()
         ],

@@ -89,7 +89,7 @@ def _schemas() -> dict[str, Schema]:
             **_line(),
             endpoints=_list(_TEXT),
             callers=_list(caller),
-            callers_total=_WHOLE,
+            callers_cut={**_TRUTH, "description": "There may be more callers than are given."},
             passport={"type": ["object", "null"], "description": "docs/formats/passport.md"},
             description=_or_null(described),
         ),

@@ -74,7 +74,7 @@ def test_a_service_shows_its_passport_and_who_may_call(shown: Shown, language: s
     assert "GET /certificates/*" in answer.text
     assert "/certificates/{number}" in answer.text
     assert "One &lt;b&gt;certificate&lt;/b&gt;" in answer.text
-    for word in ("curl -i", "urlopen", "await fetch", "HttpClient.newHttpClient", "new HttpClient()"):
+    for word in ("curl -sS", "urlopen", "await fetch", "HttpClient.newBuilder", "new HttpClient()"):
         assert word in answer.text
     document = shown.get(page_of(shown.service) + "/openapi.json")
     assert document.content == shown.document
