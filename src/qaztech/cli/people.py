@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,7 +159,7 @@ def _password(args: argparse.Namespace) -> int:
     return _told_password(args, {"account": args.name}, lines, password if made else None)
 
 
-def _told_password(args: argparse.Namespace, facts: dict[str, object], lines: list[str], made: str | None) -> int:
+def _told_password(args: argparse.Namespace, facts: Mapping[str, object], lines: list[str], made: str | None) -> int:
     if made is None:
         return tell(args, facts, lines)
     return tell(args, {**facts, "password": made}, [*lines, f"its password, shown this once: {made}"])

@@ -15,7 +15,7 @@ from typing import Self
 
 from sqlalchemy import Engine, delete, select
 
-from qaztech.core.errors import Limited, Malformed
+from qaztech.core.errors import Halt, Limited, Malformed
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Entry, Head, Log
 from qaztech.evidence.sequencer import Sequencer
@@ -122,6 +122,11 @@ class AdminLog:
     def vkey(self) -> str:
         """What its checkpoints are verified by."""
         return self._log.vkey
+
+    @property
+    def halted(self) -> Halt | None:
+        """Why nothing can be recorded any more; None while all is well."""
+        return self._log.halted
 
     @property
     def head(self) -> Head:

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from qaztech.core.errors import Error, Forbidden, Malformed, Unauthenticated
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate, client_address, read_form
+from qaztech.people.oidc import Provider
 from qaztech.people.passkeys import Passkeys
 from qaztech.people.people import People, Person
 from qaztech.people.sessions import csrf_token
@@ -26,6 +27,8 @@ from qaztech.runtime.shell import read_json
 from qaztech.web.account import account_routes
 from qaztech.web.people_pages import Pages, answered, page_language, safe_next
 
+# What a provider must know as this console's redirect URI, after its origin.
+CALLBACK = "/sign-in/oidc/callback"
 _SAID = frozenset({"signed-out", "needed"})
 
 
@@ -37,7 +40,13 @@ class SignInForm(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 def sign_in_routes(
-    people: People, gate: Gate, *, site: Mapping[str, str], home: str = "/", admin_log: AdminLog | None = None
+    people: People,
+    gate: Gate,
+    *,
+    site: Mapping[str, str],
+    home: str = "/",
+    admin_log: AdminLog | None = None,
+    provider: Provider | None = None,
 ) -> tuple[list[BaseRoute], Pages]:
     """The routes of signing in and of one's own account, and the `Pages` with which a console guards its others.
 
@@ -46,22 +55,34 @@ def sign_in_routes(
     """
     pages = Pages(site=site, home=home, parameters=people.parameters)
     passkeys = people.passkeys(origin=gate.origin, name=site["kk"])
-    door = _Door(people, gate, pages, passkeys)
+    door = _Door(people, gate, pages, passkeys, provider=provider, admin_log=admin_log)
     return [*door.routes, *account_routes(people, gate, pages, passkeys, admin_log)], pages
 
 
 class _Door:
     """The handlers, and what they need."""
 
-    def __init__(self, people: People, gate: Gate, pages: Pages, passkeys: Passkeys) -> None:
+    def __init__(
+        self,
+        people: People,
+        gate: Gate,
+        pages: Pages,
+        passkeys: Passkeys,
+        *,
+        provider: Provider | None,
+        admin_log: AdminLog | None,
+    ) -> None:
         self._people = people
         self._gate = gate
         self._pages = pages
         self._passkeys = passkeys
+        self._provider = provider
+        self._log = admin_log
         self.routes: list[BaseRoute] = [
             Route("/sign-in", self._show),
             Route("/sign-in", self._enter, methods=["POST"]),
             Route("/sign-out", self._leave, methods=["POST"]),
+            *([Route("/sign-in/oidc", self._to_provider), Route(CALLBACK, self._from_provider)] if provider else []),
             Route("/api/session", self._who),
             Route("/api/session", self._begin, methods=["POST"]),
             Route("/api/session", self._end, methods=["DELETE"]),
@@ -101,6 +122,30 @@ class _Door:
         self._gate.let_out(response)
         return response
 
+    async def _to_provider(self, request: Request) -> Response:
+        assert self._provider is not None  # noqa: S101  # else there is no such route
+        wanted, visitor = self._next(request.query_params), self._gate.visitor(request)
+        try:
+            url = await self._provider.begin(visitor, wanted)
+        except Error as exc:
+            return self._form(request, problem=exc, wanted=wanted)
+        response = RedirectResponse(url, status_code=303, headers={"Cache-Control": "no-store"})
+        self._gate.keep_visitor(response, visitor)
+        return response
+
+    async def _from_provider(self, request: Request) -> Response:
+        assert self._provider is not None  # noqa: S101  # else there is no such route
+        try:
+            token, wanted = await self._provider.finish(self._gate.visitor(request), request.query_params)
+        except Error as exc:
+            return self._form(request, problem=exc, wanted=self._pages.home)
+        await asyncio.to_thread(self._people.sessions.end, self._gate.session_token(request))
+        if self._log is not None:
+            await self._log.drain(self._people.engine)
+        response = RedirectResponse(safe_next(wanted, self._pages.home), status_code=303)
+        self._gate.let_in(response, token)
+        return response
+
     def _form(
         self, request: Request, *, wanted: str, said: str = "", problem: Error | None = None, name: str = ""
     ) -> Response:
@@ -115,7 +160,7 @@ class _Door:
             said=said,
             problem="" if problem is None else self._pages.words(request, problem),
             passkeys=request.url.hostname == self._passkeys.host,
-            oidc="",
+            oidc=self._provider.name if self._provider is not None else "",
         )
         if problem is not None and problem.retry_after is not None:
             response.headers["Retry-After"] = str(problem.retry_after)
