@@ -1,7 +1,7 @@
 """Carrying out decisions about access: the signed rights, the file of limits, and the node that is told of both.
 
-Rights are made from all decisions on one client and one service, so carrying out twice is as good as once. Rights given
-otherwise (by command) stay, unless a request was about the same endpoint.
+Carrying out twice is as good as once. Rights given otherwise (by command) stay, unless a decision is about the same
+endpoint; what was taken away otherwise stays away until the owner decides anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from qaztech.core.errors import Conflict, Error
 from qaztech.core.ids import ServiceId, SubsystemId
@@ -65,9 +67,10 @@ class Granting:
                 if service_text not in named:
                     continue  # the service is gone, and every right to it
                 service = ServiceId.parse(service_text)
-                decided = store.of_pair(service, client)
+                now_decided = [one for one in waiting if one.request.client == client and _service(one) == service]
+                others = [one for one in store.of_pair(service, client) if one not in now_decided]
                 before = desk.rights(service)
-                after = rights_after(before, client, decided, self._clock.now())
+                after = rights_after(before, now_decided, others, self._clock.now())
                 if after != before:
                     desk.change_rights(service, lambda _, after=after: after)  # type: ignore[misc]
             submission = desk.submission()
@@ -93,8 +96,9 @@ class Granting:
             if one.granted is not None:
                 limits[_pair(one)] = CallLimit(one.granted.calls_a_minute, one.granted.calls_a_day)
         for service, client in dict.fromkeys(map(_pair, waiting)):
-            decided = store.of_pair(service, client)
-            closed = _ever_given(decided) - {e for one in decided if one.granted for e in one.granted.endpoints}
+            given = [one.granted for one in store.of_pair(service, client) if one.granted is not None]
+            taken = _ever_given(one for one in waiting if _pair(one) == (service, client))
+            closed = taken - {endpoint for granted in given for endpoint in granted.endpoints}
             if closed:
                 limit = limits.get((service, client), CallLimit(None, None))
                 limits[service, client] = limit._replace(closed=tuple(sorted(closed)))
@@ -110,7 +114,11 @@ class Granting:
 
 
 def _pair(one: Received) -> tuple[ServiceId, SubsystemId]:
-    return ServiceId.parse(one.request.service), SubsystemId.parse(one.request.client)
+    return _service(one), SubsystemId.parse(one.request.client)
+
+
+def _service(one: Received) -> ServiceId:
+    return ServiceId.parse(one.request.service)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -123,29 +131,30 @@ def _ever_given(decided: Iterable[Received]) -> set[str]:
     return {endpoint for granted in steps if granted is not None for endpoint in granted.endpoints}
 
 
-def rights_after(before: ServiceRights, client: str, decided: Iterable[Received], now: int) -> ServiceRights:
-    """The rights to a service once everything decided on one client holds; rights of others and of groups stay.
+def rights_after(
+    before: ServiceRights, decided: Sequence[Received], others: Iterable[Received], now: int
+) -> ServiceRights:
+    """The rights to a service once what was just decided on one client holds.
 
-    What was given up to a day that is over by now is left out.
+    Its rights by `others`, earlier requests that are still approved, stay if they are there: one that was taken away
+    otherwise meanwhile does not come back. All else that names an endpoint of these decisions gives way to them; rights
+    of other clients and of groups stay. What was given up to a day that is over by now is left out.
     """
-    decided = list(decided)
+    client = decided[0].request.client
+    lasting = {_right(one.lineage, client, one.granted) for one in others if one.granted is not None}
     handled = _ever_given(decided)
     rights: list[Right] = []
     for right in before.rights:
-        kept = tuple(e for e in right.endpoints if right.client != client or e not in handled)
+        kept = right.endpoints
+        if right.client == client and right not in lasting:
+            kept = tuple(endpoint for endpoint in kept if endpoint not in handled)
         if kept:
-            rights.append(right if kept == right.endpoints else _with_endpoints(right, kept))
-    given = [_right(client, one.lineage, one.granted) for one in decided if one.granted is not None]
-    wanted = (*rights, *(right for right in given if right.until is None or right.until > now))
-    return before if set(wanted) == set(before.rights) else replace(before, rights=wanted)
+            rights.append(right if kept == right.endpoints else msgspec.structs.replace(right, endpoints=kept))
+    rights += [_right(one.lineage, client, one.granted) for one in decided if one.granted is not None]
+    wanted = dict.fromkeys(r for r in rights if r.client != client or r.until is None or r.until > now)
+    return before if wanted.keys() == set(before.rights) else replace(before, rights=tuple(wanted))
 
 
-def _with_endpoints(right: Right, endpoints: tuple[str, ...]) -> Right:
-    return Right(
-        client=right.client, group=right.group, lineage=right.lineage, endpoints=endpoints, until=right.until
-    )  # fmt: skip
-
-
-def _right(client: str, lineage: str, granted: Granted) -> Right:
+def _right(lineage: str, client: str, granted: Granted) -> Right:
     until = None if granted.until is None else end_of_day(granted.until)
     return Right(client=client, group=None, lineage=lineage, endpoints=granted.endpoints, until=until)

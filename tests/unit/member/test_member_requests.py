@@ -176,6 +176,16 @@ class TestCarryingOut:
         world.approve(world.receive("m2", endpoints=("GET /c",)).id)
         assert world.rights() == [(("GET /c",), None)]
 
+    def test_what_was_taken_away_otherwise_does_not_come_back(self, world):
+        """Somebody revoked by command; a later decision on the same client gives what it gives, and no more."""
+        world.approve(world.receive("m1").id)
+        world.desk().revoke(SERVICE, CLIENT)
+        later = world.receive("m2", endpoints=("GET /c",)).id
+        world.approve(later)
+        assert world.rights() == [(("GET /c",), None)]
+        world.revoke(later)
+        assert world.rights() == []
+
     def test_other_terms_take_the_place_of_the_first(self, world):
         """Fewer endpoints, and the version of the member file rises by one."""
         one = world.receive().id
