@@ -38,7 +38,7 @@ from qaztech.node.management import Management
 from qaztech.node.node import Node, Parts
 from qaztech.node.own_log import OwnLog
 from qaztech.node.peers import AcceptedHeads
-from qaztech.node.place import Limits, Place
+from qaztech.node.place import Finished, Limits, Place, untraced
 from qaztech.node.provider import Provider
 from qaztech.node.questions import Questions
 from qaztech.node.receipts import ReadableLog, ReceiptMaker, Timestamps
@@ -51,6 +51,7 @@ from qaztech.node.throttle import Throttle
 from qaztech.node.timestamping import Timestamping
 from qaztech.node.tls import EdgeFiles, EdgeTls, LinkTls
 from qaztech.node.tls_files import TlsFiles
+from qaztech.node.tracing import Tracing
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.configuration import NodeEntry
@@ -60,6 +61,7 @@ from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.telemetry import Metrics
+from qaztech.runtime.tracing import SpanExporter
 from qaztech.trust.keys import MlDsa44Key
 
 
@@ -74,6 +76,19 @@ class NodeBuilder:
         self._directory = self._resolve(self.settings.directory)
         self._metrics = Metrics()
         self._events = Events(metrics=self._metrics)
+        self._tracing = self._traces()
+
+    def _traces(self) -> Tracing | None:
+        settings = self.settings.tracing
+        if not settings.endpoint:
+            return None
+        exporter = SpanExporter(endpoint=settings.endpoint, service=self.settings.id)
+        return Tracing(sink=exporter, ratio=settings.ratio)
+
+    def _finished(self, exchange: Finished) -> None:
+        self._events.finished(exchange)
+        if self._tracing is not None:
+            self._tracing.finished(exchange)
 
     def build(self) -> Node:
         """Everything, wired; call on the loop that will run it. Raises `Malformed` or `Halt` with what is wrong."""
@@ -98,7 +113,8 @@ class NodeBuilder:
         )
         place = Place(
             clock=clock, configuration=client.configuration, journal=own, loop=loop, limits=self._limits(),
-            finished=self._events.finished, replays=ReplayGuard(accepted.all()),
+            finished=self._finished, replays=ReplayGuard(accepted.all()),
+            trace=Tracing.context_of if self._tracing is not None else untraced,
         )  # fmt: skip
         systems, limit_files = self._provided(client)
         witnessing = Witnessing(
@@ -151,7 +167,7 @@ class NodeBuilder:
             reconcile=lambda message, subsystem, answer: _reconcile(loop, receipts[0], message, subsystem, answer),
             count=lambda code: self._metrics.count_label("edge_faults_total", "code", code),
             want=lambda member: nodes[0].want(member),  # noqa: PLW0108  # the node comes after its edge
-            throttle=Throttle(),
+            throttle=Throttle(), tracing=self._tracing,
         )  # fmt: skip
         incoming = Management(
             node=_Late(nodes), receipts=receipts[0], events=self._events, incidents=incidents, log=own.log,

@@ -22,6 +22,7 @@ from qaztech.node.http_request import Peer, Request
 from qaztech.node.metadata import is_list_clients
 from qaztech.node.place import Call, Feed, MessageId, Place, Sink, new_message_id, random_uuid
 from qaztech.node.throttle import Throttle
+from qaztech.node.tracing import Tracing
 from qaztech.trust.certificates import spki_hash
 
 _AUTHORIZATION = b"authorization"
@@ -64,11 +65,13 @@ class Edge:
         count: Callable[[str], None],
         want: Callable[[MemberId], bool],
         throttle: Throttle,
+        tracing: Tracing | None = None,
     ) -> None:
         self._place = place
         self._consumer = consumer
         self._want = want
         self._throttle = throttle
+        self._tracing = tracing
         self._rules = rules
         self._reconcile = reconcile
         self._count = count
@@ -95,6 +98,8 @@ class Edge:
         )  # fmt: skip
         named = rest.by_name(kept)
         client, headers = self._identify(request, kept, named, rules)
+        if self._tracing is not None:
+            headers = self._tracing.enter(headers)
         message = new_message_id(self._place.clock.now())
         extra = [(rest.REQUEST_ID, message.text.encode())]
         if rest.ID not in named:

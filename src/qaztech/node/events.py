@@ -31,7 +31,9 @@ class Events:
         if not exchange.state.startswith("answered"):
             self._metrics.count_label("exchanges_not_answered_total", "side", exchange.side)
         if self._watchers:
-            self.tell("exchange", exchange._asdict())
+            shown = exchange._asdict()
+            del shown["trace"]
+            self.tell("exchange", shown)
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
         """Tell every watcher (Server-Sent Events framing)."""

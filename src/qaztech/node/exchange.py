@@ -60,6 +60,10 @@ class Outgoing(Streaming):
         # step 1: identify the calling subsystem (its credentials were checked at the edge)
         if not configuration.is_subsystem(call.client):
             raise Forbidden("client.unknown", f"Client 'SUBSYSTEM:{call.client}' not found", at="consumer-node")
+        now, own = self._place.clock.now(), configuration.log(self._place.journal.origin)
+        if own is None or not own.speaks_for(call.client.member, now):
+            # Its member has left this node, or not come yet. A peer would take such a request for an attack.
+            raise Forbidden("client.not-served", f"This node does not speak for {call.client}", at="consumer-node")
         # step 2: resolve the service in the verified configuration
         service_id = call.service
         provider = configuration.member(service_id.subsystem.member)
@@ -78,7 +82,6 @@ class Outgoing(Streaming):
         # step 3: check the access right
         if meta and service is None:
             return Allowed(configuration, NO_ENDPOINT)
-        now = self._place.clock.now()
         endpoint = configuration.authorise(call.client, service_id, call.method, call.suffix or "/", now)
         if endpoint is None:
             raise Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service_id}", at="provider-node")
@@ -342,7 +345,7 @@ class Outgoing(Streaming):
         self._place.finished(Finished(
             side="consumer", message=call.message.text, client=str(call.client), service=str(call.service),
             method=call.method, peer=self.link.origin if self.link else "", time=self._began,
-            milliseconds=now - self._began, state=state, status=status,
+            milliseconds=now - self._began, state=state, status=status, trace=self._place.trace(call.headers),
         ))  # fmt: skip
         self._on_end(self)
 
@@ -579,5 +582,6 @@ class Incoming(Streaming):
                 side="provider", message=record["message"], client=record["client"], service=record["service"],
                 method=record["method"], peer=self._link.origin, time=self._began,
                 milliseconds=now - self._began, state=state, status=status,
+                trace=self._place.trace(self._frame.headers),
             ))  # fmt: skip
         self._on_end(self)

@@ -58,6 +58,13 @@ class Finished(NamedTuple):
     milliseconds: int
     state: str
     status: int
+    # The `traceparent` that crossed; empty where the exchange is not traced.
+    trace: str = ""
+
+
+def untraced(lines: bytes) -> str:  # noqa: ARG001
+    """The trace context of header lines, on a node that traces nothing."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +92,7 @@ class Place:
     limits: Limits
     finished: Callable[[Finished], None]
     replays: ReplayGuard
+    trace: Callable[[bytes], str] = untraced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,15 @@ class OperationalSettings(Section, frozen=True, kw_only=True):
     token_file: str = ""
 
 
+class TracingSettings(Section, frozen=True, kw_only=True):
+    """Traces for an OpenTelemetry collector; they need the extra `tracing`."""
+
+    # The collector's URL for traces (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; empty: no traces.
+    endpoint: str = ""
+    # Part (0 to 1) of the calls that come without a trace of their own which is traced from here on.
+    ratio: float = 0.0
+
+
 class NodeSettings(Section, frozen=True, kw_only=True):
     """All settings of a node."""
 
@@ -148,3 +157,4 @@ class NodeSettings(Section, frozen=True, kw_only=True):
     exchange: ExchangeSettings = ExchangeSettings()
     witness: WitnessSettings = WitnessSettings()
     operational: OperationalSettings = OperationalSettings()
+    tracing: TracingSettings = TracingSettings()
