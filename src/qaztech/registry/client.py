@@ -204,6 +204,8 @@ class ConfigurationClient:
         eager = work.named_clients() - work.files.keys()
         room = max(0, self._settings.eager_counterparties - len(work.files))
         work.members(sorted(eager)[:room])
+        # Who is called may also call: what was taken up for the one must do for the other.
+        work.rights()
         listing = work.target(DIRECTORY, parse_directory)
         instance = work.target(INSTANCE, parse_instance)
         # Durable before anything is decided by them.

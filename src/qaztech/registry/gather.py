@@ -38,6 +38,7 @@ class Gathering:
         self.files: dict[MemberId, MemberFile] = {}
         self.pages: dict[str, RightsPage] = {}
         self._asked: set[MemberId] = set()
+        self._read: set[tuple[str, str]] = set()
 
     def members(self, wanted: Iterable[MemberId]) -> None:
         """Take up the files of these members, and of the members whose nodes serve them."""
@@ -61,7 +62,8 @@ class Gathering:
     def rights(self) -> None:
         """Take up the rights pages that this node decides by.
 
-        All of its own members' services; of the others' services those that cover its members as clients.
+        All of its own members' services; of the others' services those that cover its members as clients. Done again
+        after more members were taken up, it adds what is theirs.
         """
         clients = [
             f"{id_}/{line.code}"
@@ -116,6 +118,9 @@ class Gathering:
 
     def _page(self, line: ServiceLine, reference: PageReference) -> None:
         path = page_path(reference.sha256)
+        if (line.id, reference.sha256) in self._read:
+            return
+        self._read.add((line.id, reference.sha256))
         page = self.target(path, parse_rights_page, sha256=reference.sha256)
         if page is None:
             self.refused.setdefault(path, Untrusted("rights-page.missing", f"a page of {line.id} is not there"))

@@ -464,3 +464,13 @@ def test_errors_are_the_projects_own(scene: Scene) -> None:
         scene.client.refresh()
     assert isinstance(scene.service, ServiceId)
     assert replace(scene.client.alarms()[0]).code == "configuration.metadata"
+
+
+def test_who_may_call_us_and_whom_we_may_call_is_one_member(scene: Scene) -> None:
+    """A member taken up because it is named in our rights is known with its own rights, before the first call to it."""
+    country, consumer = scene.country, scene.consumer
+    back = country.add_service(consumer, "back")
+    country.grant(consumer, back, scene.provider.subsystem("main"), scene.provider.lineage, "* /**")
+    client, _ = country.client(consumer, "fresh")
+    client.refresh()
+    assert scene.allowed(client)
