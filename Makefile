@@ -59,7 +59,7 @@ soak: $(READY_TO_DEVELOP)  ## the tests too long for make test
 	@$(BIN)/python -m pytest -m slow
 
 lock: $(READY_TO_DEVELOP)  ## make the locks anew from pyproject.toml (asks the package index)
-	@$(LOCK) --extra demo --extra traffic --extra tracing --group dev pyproject.toml -o requirements/dev.lock
+	@$(LOCK) --extra demo --extra traffic --extra tracing --extra postgresql --group dev pyproject.toml -o requirements/dev.lock
 	@$(LOCK) --no-annotate --extra demo --extra traffic --group build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	@echo "Done. Look at the difference before you commit it."
 
