@@ -7,9 +7,10 @@ suspended, or whose file cannot be trusted, is not in it. Pure: no disk, no netw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.registry.configuration import Configuration, LogEntry, NodeEntry, ServiceType
@@ -78,16 +79,27 @@ class CatalogueMember:
     """When its showcase was signed, in milliseconds; None where it has none."""
 
 
+class Source(NamedTuple):
+    """What a member's services are made from: its file, its showcase, and how many of its pages were at hand."""
+
+    file: str
+    showcase: str
+    pages: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Catalogue:
     """Everyone and everything in one verified snapshot of the registry. `refused` says what could not be trusted."""
 
     configuration: Configuration = field(repr=False)
+    """Members, nodes and logs; services are here and not in it."""
     members: Mapping[MemberId, CatalogueMember] = field(repr=False)
     services: Mapping[ServiceId, CatalogueService] = field(repr=False)
-    calls: Mapping[SubsystemId, tuple[ServiceId, ...]] = field(repr=False)
-    """Which services a system may call, where a right names it."""
+    calls: Mapping[str, Sequence[ServiceId]] = field(repr=False)
+    """Which services a system may call, where a right names it; by the system's identifier."""
     refused: tuple[str, ...] = ()
+    sources: Mapping[MemberId, Source] = field(default_factory=dict, repr=False)
+    """What each member's services were made from."""
 
     def callers(self, service: CatalogueService, now: int) -> Iterator[Caller]:
         """Who may call a service at this moment; rights of a lineage that is not the client's own are no rights."""
@@ -116,23 +128,37 @@ def build_catalogue(
     *,
     showcases: Mapping[MemberId, Showcase] | None = None,
     refused: Iterable[str] = (),
+    before: Catalogue | None = None,
 ) -> Catalogue:
-    """Put the catalogue together from verified files, and pages by hash. Members come in the order of their names."""
+    """Put the catalogue together from verified files, and pages by hash.
+
+    What has not changed since the catalogue `before` is taken from it.
+    """
     members: dict[MemberId, CatalogueMember] = {}
     services: dict[ServiceId, CatalogueService] = {}
-    for file in sorted(files, key=lambda file: str(file.member)):
+    sources: dict[MemberId, Source] = {}
+    for file in files:
         showcase = (showcases or {}).get(file.member)
-        shown = {one.id: one for one in showcase.statement.services} if showcase is not None else {}
-        mine = [_service(line, pages, shown.get(line.id)) for line in file.statement.services]
+        references = (r.sha256 for line in file.statement.services for r in line.rights)
+        source = Source(
+            file.digest, showcase.digest if showcase is not None else "", sum(r in pages for r in references)
+        )
+        if before is not None and before.sources.get(file.member) == source:
+            mine = [before.services[id_] for id_ in before.members[file.member].services]
+        else:
+            shown = {one.id: one for one in showcase.statement.services} if showcase is not None else {}
+            mine = [_service(line, pages, shown.get(line.id)) for line in file.statement.services]
         services.update((service.id, service) for service in mine)
         issued = showcase.statement.issued if showcase is not None else None
         members[file.member] = _member(file, configuration, [service.id for service in mine], issued)
+        sources[file.member] = source
     return Catalogue(
         configuration=configuration,
         members=MappingProxyType(members),
         services=MappingProxyType(services),
         calls=MappingProxyType(_calls(services.values())),
         refused=tuple(refused),
+        sources=MappingProxyType(sources),
     )
 
 
@@ -186,11 +212,12 @@ def _holders(page: RightsPage, right: Right) -> Iterator[tuple[SubsystemId, str]
             yield SubsystemId.parse(member.client), member.lineage
 
 
-def _calls(services: Iterable[CatalogueService]) -> dict[SubsystemId, tuple[ServiceId, ...]]:
-    found: dict[SubsystemId, dict[ServiceId, None]] = {}
+def _calls(services: Iterable[CatalogueService]) -> dict[str, list[ServiceId]]:
+    """By text as rights have it: there may be a million of them."""
+    found: dict[str, list[ServiceId]] = {}
     for service in services:
-        for page in service.pages:
-            for right in page.rights:
-                for client, _ in _holders(page, right):
-                    found.setdefault(client, {})[service.id] = None
-    return {client: tuple(called) for client, called in found.items()}
+        clients = {right.client for page in service.pages for right in page.rights if right.client is not None}
+        clients |= {one.client for page in service.pages for group in page.groups.values() for one in group}
+        for client in clients:
+            found.setdefault(client, []).append(service.id)
+    return found

@@ -128,17 +128,26 @@ class Mirror:
 
     def target(self, path: str) -> Blob | None:
         """A target of the snapshot in force, verified; None where it has none by that path."""
+        with _decided():
+            file = self._file(path)
+            return None if file is None else self._content(path, file)
+
+    def digest(self, path: str) -> str | None:
+        """The SHA-256 a target has in the snapshot in force, its content left alone; None where there is none."""
+        with _decided():
+            file = self._file(path)
+            return None if file is None else _sha256(file)
+
+    def _file(self, path: str) -> TargetFile | None:
         if self._set is None:
             raise Unavailable("configuration.missing", "no configuration has been fetched yet")
-        with _decided():
-            name = succinct_roles(self._set.targets).get_role_for_target(path)
-            if name not in self._loaded:
-                data = self._metadata(self._set.snapshot.meta.get(f"{name}.json"), name, fetch=True)
-                self._set.update_delegated_targets(data, name, "targets")
-                self._loaded.add(name)
-            found = self._set[name]
-            file: TargetFile | None = found.targets.get(path)  # type: ignore[attr-defined]  # bins are Targets
-            return None if file is None else self._content(path, file)
+        name = succinct_roles(self._set.targets).get_role_for_target(path)
+        if name not in self._loaded:
+            data = self._metadata(self._set.snapshot.meta.get(f"{name}.json"), name, fetch=True)
+            self._set.update_delegated_targets(data, name, "targets")
+            self._loaded.add(name)
+        found: TargetFile | None = self._set[name].targets.get(path)  # type: ignore[attr-defined]  # bins are Targets
+        return found
 
     def _start(self, now: int, *, fetch: bool) -> TrustedMetadataSet:
         fresh = TrustedMetadataSet(self._root, EnvelopeType.METADATA)

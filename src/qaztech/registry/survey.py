@@ -8,9 +8,12 @@ snapshot is in the registry's witnessed log. It grants nothing and is asked by n
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from qaztech.core.errors import Conflict, Error, Malformed, NotFound, Untrusted
 from qaztech.core.ids import MemberId
@@ -29,10 +32,12 @@ from qaztech.registry.directory import (
     parse_instance,
     showcase_path,
 )
-from qaztech.registry.gather import Gathering, Parsed
+from qaztech.registry.gather import Gathering, Parsed, ParsedT
+from qaztech.registry.member_file import MemberFile, PageReference, ServiceLine
 from qaztech.registry.metadata import Blob, first_root
 from qaztech.registry.mirror import Fetcher, Mirror, MirrorLimits
 from qaztech.registry.pins import Pins
+from qaztech.registry.rights_page import RightsPage
 from qaztech.registry.showcase import DescriptionReference, Showcase, check_description, check_follows, verify_showcase
 from qaztech.registry.snapshot_proof import check_snapshot_proof
 
@@ -85,7 +90,7 @@ class Surveyor:
         self._mirror = Mirror(root=anchor.root, archive=self._archive, fetcher=fetcher, limits=self._limits.mirror)
         self._pins = Pins(directory / "pins.json", {})
         self._parsed: Mapping[str, Parsed] = {}
-        self._showcases: dict[MemberId, tuple[str, str, Showcase]] = {}
+        self._showcases: dict[MemberId, _Shown] = {}
         self._descriptions = descriptions or fetcher
         self._fetching = threading.Lock()
         self._again_at = 0
@@ -144,7 +149,7 @@ class Surveyor:
 
     def _build(self, now: int) -> Catalogue:
         everyone = _Everyone()
-        work = Gathering(mirror=self._mirror, pins=self._pins, own=everyone, now=now, parsed=self._parsed)
+        work = _Gathering(mirror=self._mirror, pins=self._pins, own=everyone, now=now, parsed=self._parsed)
         listing = work.target(DIRECTORY, parse_directory)
         instance = work.target(INSTANCE, parse_instance)
         work.members(_listed(listing, self._limits.members))
@@ -160,34 +165,48 @@ class Surveyor:
             instance=self._anchor.instance,
             snapshot=self._mirror.snapshot,
             expires=self._mirror.expires,
-            files=files,
-            pages={},  # who may call is read from the pages themselves: no decision is made here
+            # Services and who may call them are read from files and pages themselves: no decision is made here.
+            files=map(_without_services, files),
+            pages={},
             listing=listing,
             instance_file=instance,
         )
-        return build_catalogue(configuration, files, work.pages, showcases=showcases, refused=work.refused)
+        before = self._survey.catalogue if self._survey is not None else None
+        return build_catalogue(
+            configuration, files, work.pages, showcases=showcases, refused=work.refused, before=before
+        )
 
     def _shown(self, work: Gathering) -> dict[MemberId, Showcase]:
         """The showcases of those who have one: signed by the member's present key, none older than the one before."""
-        found: dict[MemberId, tuple[str, str, Showcase]] = {}
+        found: dict[MemberId, _Shown] = {}
+        kept: dict[MemberId, _Shown] = {}
         for member, file in work.files.items():
-            path = showcase_path(member)
-            known = self._showcases.get(member)
+            before = self._showcases.get(member)
             try:
-                blob = self._mirror.target(path)
-                if blob is None:
-                    continue
-                if known is None or known[:2] != (blob.sha256, file.digest):
-                    showcase = verify_showcase(blob.data, file)
-                    if known is not None and known[2].lineage == showcase.lineage:
-                        check_follows(showcase, known[2].version, known[2].digest)
-                    known = (blob.sha256, file.digest, showcase)
+                now = self._showcase(file, before)
             except (NotFound, Malformed, Untrusted, Conflict) as exc:
-                work.refused[path] = exc
+                work.refused[showcase_path(member)] = exc
+                if before is not None:
+                    # What was seen is remembered: a version that was refused once is refused again.
+                    kept[member] = before
                 continue
-            found[member] = known
-        self._showcases = found
-        return {member: showcase for member, (_, _, showcase) in found.items()}
+            if now is not None:
+                found[member] = now
+        self._showcases = found | kept
+        return {member: shown.showcase for member, shown in found.items()}
+
+    def _showcase(self, file: MemberFile, before: _Shown | None) -> _Shown | None:
+        path = showcase_path(file.member)
+        digest = self._mirror.digest(path)
+        if digest is None or (before is not None and (before.sha256, before.file) == (digest, file.digest)):
+            return before if digest is not None else None
+        blob = self._mirror.target(path)
+        if blob is None:
+            return None
+        showcase = verify_showcase(blob.data, file)
+        if before is not None and before.showcase.lineage == showcase.lineage:
+            check_follows(showcase, before.showcase.version, before.showcase.digest)
+        return _Shown(digest, file.digest, showcase)
 
     def _is_proven(self) -> bool:
         """Whether the snapshot is in the registry's witnessed log; asked for until it is."""
@@ -206,6 +225,35 @@ class Surveyor:
         return True
 
 
+class _Shown(NamedTuple):
+    """A showcase, by the hash of its envelope and the digest of the member file it was held against."""
+
+    sha256: str
+    file: str
+    showcase: Showcase
+
+
+class _Gathering(Gathering):
+    """A pass that leaves alone what the pass before has parsed: a survey keeps everything, and reads it once."""
+
+    def target(self, path: str, parse: Callable[[bytes], ParsedT], *, sha256: str | None = None) -> ParsedT | None:
+        """One target, parsed, now or before."""
+        digest = self._mirror.digest(path)
+        known = self._before.get(digest) if digest is not None else None
+        if digest is None or known is None or sha256 not in {None, digest}:
+            return super().target(path, parse, sha256=sha256)
+        self.parsed[digest] = known
+        # The hash is the content: what was parsed once from it is the same thing.
+        return known  # type: ignore[return-value]
+
+    def _page(self, line: ServiceLine, reference: PageReference) -> None:
+        known = self._before.get(reference.sha256)
+        if isinstance(known, RightsPage) and known.service == line.id:
+            self.parsed[reference.sha256] = self.pages[reference.sha256] = known
+        else:
+            super()._page(line, reference)
+
+
 class _Everyone(frozenset[MemberId]):
     """A set that every member is in: all rights pages are taken up."""
 
@@ -215,3 +263,7 @@ class _Everyone(frozenset[MemberId]):
 
 def _listed(listing: Listing | None, limit: int) -> list[MemberId]:
     return [member.id for member in listing.members[:limit]] if listing is not None else []
+
+
+def _without_services(file: MemberFile) -> MemberFile:
+    return replace(file, statement=msgspec.structs.replace(file.statement, services=()))

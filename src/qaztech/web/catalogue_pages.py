@@ -92,7 +92,7 @@ class CataloguePages:
             query=query,
             chosen=chosen,
             result=result,
-            rows=[_row(view, one, result, page_language(request)) for one in result.ids],
+            rows=rows(view, result, page_language(request)),
             number=number,
             last=max(1, -(-result.total // PAGE)),
             kept=urlencode(kept),
@@ -120,7 +120,7 @@ class CataloguePages:
             member=member,
             systems=[(system, member.subsystems.get(system), mine) for system, mine in services.items()],
             calls=[
-                (system, [catalogue.services[one] for one in catalogue.calls.get(system, ())[:CALLED_SHOWN]])
+                (system, [catalogue.services[one] for one in catalogue.calls.get(str(system), ())[:CALLED_SHOWN]])
                 for system in member.subsystems
             ],
             nodes=catalogue.nodes_of(member.id),
@@ -229,9 +229,16 @@ def find_service(view: View, request: Request) -> CatalogueService:
     return found
 
 
-def _row(view: View, identifier: str, result: Result, language: str) -> dict[str, Any]:
-    """One result: its service, and its texts with the words that were found marked."""
-    service = view.catalogue.services[ServiceId.parse(identifier)]
+def rows(view: View, result: Result, language: str) -> list[dict[str, Any]]:
+    """The results of one page: each service, and its texts with the words that were found marked.
+
+    The index may be a little older than the catalogue; what is no longer there is passed over.
+    """
+    found = (view.catalogue.services.get(ServiceId.parse(one)) for one in result.ids)
+    return [_row(view, service, result, language) for service in found if service is not None]
+
+
+def _row(view: View, service: CatalogueService, result: Result, language: str) -> dict[str, Any]:
     provider = view.catalogue.members[service.member]
     purpose = service.passport.purpose if service.passport is not None else None
     return {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from qaztech.registry.showcase import DescriptionReference
 from qaztech.registry.survey import Survey
 
 logger = logging.getLogger("qaztech.portal")
+INDEX_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Follower:
         self._seconds = seconds
         self._retry = retry_seconds
         self._view: View | None = None
+        self._indexed: Catalogue | None = None
+        self._index_at = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="survey", daemon=True)
 
@@ -131,8 +135,14 @@ class Follower:
         before = self._view
         if survey is None or (before is not None and before.survey is survey):
             return
-        same = before is not None and before.catalogue is survey.catalogue
-        self._view = View(survey, before.index if same and before is not None else index_of(survey.catalogue))
+        if before is not None and (self._indexed is survey.catalogue or time.monotonic() < self._index_at):
+            self._view = View(survey, before.index)
+            return
+        start = time.monotonic()
+        self._view = View(survey, index_of(survey.catalogue))
+        self._indexed = survey.catalogue
+        # A large index takes a while, and the pages need the processor too: a twentieth of the time at most.
+        self._index_at = time.monotonic() + INDEX_SHARE * (time.monotonic() - start)
 
 
 def index_of(catalogue: Catalogue) -> SearchIndex:

@@ -70,7 +70,8 @@ class PortalApi:
             offset=_number(asked, "offset", 0, MAX_OFFSET),
             limit=_number(asked, "limit", 20, MAX_LIMIT),
         )
-        services = [_service_line(view, view.catalogue.services[ServiceId.parse(one)]) for one in result.ids]
+        known = (view.catalogue.services.get(ServiceId.parse(one)) for one in result.ids)
+        services = [_service_line(view, one) for one in known if one is not None]
         found = {"total": result.total, "loose": result.loose, "facets": result.facets, "services": services}
         return _json({"snapshot": _snapshot(view), **found})
 
@@ -173,7 +174,7 @@ def _member_text(view: View, member: CatalogueMember) -> dict[str, Any]:
                 "id": str(system),
                 "names": _names(names),
                 "services": [str(one) for one in member.services if one.subsystem == system],
-                "calls": [str(one) for one in catalogue.calls.get(system, ())[:MAX_CALLED]],
+                "calls": [str(one) for one in catalogue.calls.get(str(system), ())[:MAX_CALLED]],
             }
             for system, names in member.subsystems.items()
         ],

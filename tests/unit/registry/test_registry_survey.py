@@ -60,7 +60,7 @@ def test_it_holds_everyone_and_everything(scene: Scene) -> None:
     assert member.nodes == (scene.provider.node,)
     assert member.subsystems == {scene.provider.subsystem("main"): names("provider main")}
     assert catalogue.services[scene.service].endpoints == ("GET /countries/*",)
-    assert catalogue.calls == {scene.consumer.subsystem("main"): (scene.service,)}
+    assert catalogue.calls == {str(scene.consumer.subsystem("main")): [scene.service]}
     assert [log.origin for log in catalogue.logs_of(scene.provider.id)] == [scene.provider.origin]
     assert scene.callers() == [(str(scene.consumer.subsystem("main")), ("GET /countries/*",))]
 
