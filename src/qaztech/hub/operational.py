@@ -98,7 +98,8 @@ class Deliveries:
         self._judging = asyncio.Lock()
         self._receiving = asyncio.Semaphore(AT_ONCE)
         # What was recorded since then (milliseconds) has not been compared with the counterparties' rows yet.
-        self._unchecked: int | None = None
+        # A process that was killed may have left two days of it.
+        self._unchecked: int | None = clock.now() - 2 * _DAY
 
     async def receive(self, sender: SubsystemId, stream: AsyncIterator[bytes]) -> HeldLog:
         """Take a delivery; gives what is held of its log then. Raises why nothing was taken."""

@@ -209,11 +209,11 @@ class OperationalStore:
     def keep(self, findings: Iterable[Finding], *, now: int, evidence: str = "") -> list[Finding]:
         """Keep findings, each once; gives those that are new."""
         new = []
-        for finding in findings:
-            key = (_FINDINGS.c.code == finding.code) & (_FINDINGS.c.origin == finding.origin)
-            key &= (_FINDINGS.c.other == finding.other) & (_FINDINGS.c.message == finding.message)
-            key &= _FINDINGS.c.place == finding.place
-            with self._engine.begin() as connection:
+        with self._engine.begin() as connection:
+            for finding in findings:
+                key = (_FINDINGS.c.code == finding.code) & (_FINDINGS.c.origin == finding.origin)
+                key &= (_FINDINGS.c.other == finding.other) & (_FINDINGS.c.message == finding.message)
+                key &= _FINDINGS.c.place == finding.place
                 if connection.execute(select(_FINDINGS.c.id).where(key)).first() is not None:
                     continue
                 connection.execute(
@@ -229,7 +229,7 @@ class OperationalStore:
                         found=now,
                     )
                 )
-            new.append(finding)
+                new.append(finding)
         return new
 
     def findings(self, *, limit: int = 1000) -> list[KeptFinding]:

@@ -19,6 +19,8 @@ from qaztech.node.operational_rows import Row, day_of
 
 # Kazakhstan's time since 2024-03-01 (UTC+5): days of reports begin at its midnight.
 DAY_BEGINS: Final = 5 * 3_600_000
+# Findings of one code against one log that are given at a time.
+MOST_FINDINGS: Final = 100
 # How far an answer may stand from its request, in days of the partitions.
 _AROUND: Final = 1
 
@@ -121,15 +123,26 @@ class Traffic:
         with self._opened(since, until) as connection:
             return [Row(*values) for values in connection.execute(query, [since, until]).fetchall()]
 
-    def cross_check(self, held: dict[str, int], since: int, until: int, *, grace: int = GRACE) -> list[Finding]:
+    def cross_check(
+        self, held: dict[str, int], since: int, until: int, *, grace: int = GRACE, most: int = MOST_FINDINGS
+    ) -> list[Finding]:
         """What does not add up among the messages with a row recorded in [since, until).
 
-        Only messages that stand out are read whole: a record that one log has alone, or a second answer.
+        Only messages that stand out are read whole: a record that one log has alone, or a second answer. At most so
+        many findings of one code against one log are given, so nobody drowns what others did.
         """
+        found: dict[tuple[str, str], list[Finding]] = {}
         with self._opened(since, until) as connection:
-            query = f"WITH odd AS ({_ODD}) SELECT {_COLUMNS} FROM rows WHERE message IN (SELECT message FROM odd)"  # noqa: S608
-            found = [Row(*values) for values in connection.execute(query, [since, until]).fetchall()]
-        return cross_check(found, held, grace=grace)
+            connection.execute(f"CREATE TEMP TABLE odd AS {_ODD}", [since, until])
+            last = ""
+            while messages := connection.execute(_NEXT_ODD, [last]).fetchall():
+                first, last = messages[0][0], messages[-1][0]
+                rows = [Row(*values) for values in connection.execute(_ROWS_OF_ODD, [first, last]).fetchall()]
+                for finding in cross_check(rows, held, grace=grace):
+                    kept = found.setdefault((finding.code, finding.origin), [])
+                    if len(kept) < most:
+                        kept.append(finding)
+        return [finding for kept in found.values() for finding in kept]
 
     def named(self, since: int, until: int) -> dict[str, int]:
         """The logs that rows recorded in [since, until) by others name, and when each was named last."""
@@ -173,6 +186,11 @@ _ODD: Final = """
     UNION SELECT message FROM at_hand WHERE kind IN ('response', 'refused') AND maker = log
     GROUP BY message, log, bound_leaf HAVING count(DISTINCT leaf) > 1
 """
+
+_NEXT_ODD: Final = "SELECT DISTINCT message FROM odd WHERE message > ? ORDER BY message LIMIT 5000"
+_ROWS_OF_ODD: Final = f"""
+    SELECT {_COLUMNS} FROM rows WHERE message BETWEEN ? AND ? AND message IN (SELECT message FROM odd)
+"""  # noqa: S608  # our own columns
 
 _EXCHANGES: Final = """
     WITH request AS (
