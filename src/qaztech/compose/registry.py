@@ -29,6 +29,7 @@ from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.applications import JOINING, Applications
 from qaztech.registry.directory import InstanceSettings
 from qaztech.registry.enrolments import Enrolments
+from qaztech.registry.founding import ADMIN_LOG, PEOPLE_FILE
 from qaztech.registry.joining import Joining
 from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.registry.keys import RegistryKeys
@@ -48,9 +49,11 @@ from qaztech.runtime.telemetry import log_error
 from qaztech.trust.certificates import Authority
 from qaztech.trust.keys import MlDsa44Key
 from qaztech.trust.national import TestVerifier
+from qaztech.web.headers import Secured
+from qaztech.web.registry_console import console_routes
+from qaztech.web.registry_parts import Parts
 
 logger = logging.getLogger("qaztech.registry")
-PEOPLE_FILE, ADMIN_LOG = "people.db", "admin"
 
 
 class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -151,7 +154,22 @@ class _RegistryProcess:
             endings=all_endings,
             clock=self._clock,
         )
-        return management.routes()
+        parts = Parts(
+            publisher=publisher,
+            store=self._store,
+            office=self.office,
+            applications=applications,
+            people=people,
+            gate=gate,
+            admin_log=self.admin_log,
+            log=self._log.log,
+            anchor=anchor,
+            witnessed=self._witnessed,
+            witnesses=self.witnessing.states,
+            endings=all_endings,
+            clock=self._clock,
+        )
+        return [*management.routes(), *console_routes(parts)]
 
     def _own_log(self, directory: Path) -> tuple[OwnLog, Sequencer, tuple[VerifierKey, ...], MlDsa44Key | None]:
         origin, key, hybrid, keys = load_log_keys(directory, self.settings.instance)
@@ -239,7 +257,7 @@ async def run_registry(path: Path, stop: asyncio.Event) -> None:
         asyncio.create_task(process.renew()),
         asyncio.create_task(process.witnessing.run(settings.witnessing_seconds, process.halted)),
     ]
-    await serve(process.service.app(), host=settings.host, port=settings.port, stop=stop)
+    await serve(Secured(process.service.app()), host=settings.host, port=settings.port, stop=stop)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

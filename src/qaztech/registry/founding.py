@@ -8,6 +8,7 @@ What it makes in the registry's folder:
     witness.key, …              those of its own witness, if it runs one
     national-test.key, .pem     a test authority of national signatures, for countries that are no real ones
     management.token, .hash     what the operator shows the management API, and what that compares it with
+    people.db, admin/           who may sign in, and the log of what they did; made when the registry runs first
     registry.db, tuf/, log/     its state, what is published of it, and the log of all that was published
 
 The anchor follows from these and from the policy that names the witnesses; it is the one file that leaves the folder.
@@ -42,6 +43,7 @@ from qaztech.trust.certificates import Authority
 from qaztech.trust.national import TestAuthority
 
 BIN_BITS = 4
+PEOPLE_FILE, ADMIN_LOG = "people.db", "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,6 +152,12 @@ class RegistryStore:
         with self._lock:
             return tuple(row[0] for row in self._db.execute("SELECT spki FROM revoked_tls ORDER BY spki"))
 
+    def revocations(self) -> list[tuple[str, int]]:
+        """Every revoked TLS key and when (milliseconds since 1970), the newest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT spki, at FROM revoked_tls ORDER BY at DESC, spki").fetchall()
+        return [(row[0], row[1]) for row in rows]
+
     def add_authority(self, certificate: str) -> None:
         """Add a certificate authority of the instance (PEM)."""
         with self._transaction() as db:

@@ -1,0 +1,170 @@
+"""What the pages of the registry's console share: rendering in three languages, a menu of what one may, problems.
+
+A page's handler is given who asks; whatever goes wrong in it becomes a page that says so in words. Not here: the pages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from qaztech.core.errors import Error, Halt
+from qaztech.people.gate import Gate
+from qaztech.people.people import Person
+from qaztech.registry import scopes
+from qaztech.registry.forms import Names
+from qaztech.web.people_pages import TEMPLATES, PageHandler, Pages, moment_text, page_language
+from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
+
+SITE = {"kk": "Тізілім консолі", "ru": "Консоль реестра", "en": "Registry console"}
+HOME = "/console/"
+_MENU = (
+    ("overview", HOME, scopes.STATUS),
+    ("applications", "/console/applications", scopes.APPLICATIONS),
+    ("members", "/console/members", scopes.MEMBERS),
+    ("keys", "/console/keys", scopes.KEYS),
+    ("snapshot", "/console/snapshot", scopes.STATUS),
+    ("acts", "/console/acts", scopes.ACTS),
+    ("people", "/console/people", scopes.PEOPLE),
+)
+_LONGEST_QUERY = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuItem:
+    """One entry of the menu."""
+
+    name: str
+    path: str
+    here: bool
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def registry_texts(language: str) -> Catalogue:
+    """Every text of the console in one language."""
+    path = STATIC / "texts" / "registry" / f"{language}.json"
+    found: Catalogue = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+class ConsolePages:
+    """Renders the console's pages. `doors` are the pages of signing in, which guard these."""
+
+    def __init__(self, *, doors: Pages, gate: Gate, instance: str) -> None:
+        self._doors = doors
+        self._gate = gate
+        self._instance = instance
+        self._environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+        self._environment.filters.update(
+            moment=moment_text, grouped=grouped, named=named, told=told, code=code_of, member_path=member_path
+        )
+
+    def guarded(self, handler: PageHandler, scope: str | None) -> Callable[[Request], Awaitable[Response]]:
+        """A route for people who have this scope; errors of its handler become pages."""
+
+        async def answer(request: Request, person: Person) -> Response:
+            try:
+                return await handler(request, person)
+            except Error as exc:
+                return self.problem(request, person, exc)
+
+        return self._doors.signed_in(self._gate, answer, scope)
+
+    def render(self, request: Request, person: Person, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page. It is never kept by the browser."""
+        language = page_language(request)
+
+        def to(path: str, **query: object) -> str:
+            """A link that keeps the language."""
+            kept = {name: value for name, value in query.items() if value not in {None, ""}}
+            return f"{path}?{urlencode({'lang': language, **kept})}"
+
+        rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
+        text = self._environment.get_template(f"registry/{template}").render(
+            language=language, languages=LANGUAGES, texts=registry_texts(language), site=SITE[language],
+            instance=self._instance, path=quote(request.url.path), rest=f"&{rest}" if rest else "", person=person,
+            menu=_menu(request, person), to=to, said=said(request), **values,
+        )  # fmt: skip
+        headers = {"Cache-Control": "no-store", "Content-Language": language}
+        return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+    def problem(self, request: Request, person: Person, error: Error) -> Response:
+        """A page that says what went wrong."""
+        words = self.words(request, error)
+        response = self.render(
+            request, person, "problem.html", status=error.status, problem=words, code_of_error=error.code
+        )
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    def words(self, request: Request, error: Error) -> str:
+        """What went wrong, in the reader's language."""
+        known = registry_texts(page_language(request))["problem"]
+        if isinstance(error, Halt):
+            return str(known["halted"])
+        if error.code in known:
+            return str(known[error.code])
+        if error.status >= 500:
+            return str(known["failed"])
+        own = self._doors.words(request, error)
+        return own or str(known["other"])
+
+
+def redirect(request: Request, path: str, **query: str) -> Response:
+    """To another page after a change, in the same language."""
+    kept = {"lang": page_language(request), **query}
+    return RedirectResponse(f"{path}?{urlencode(kept)}", status_code=303)
+
+
+def said(request: Request) -> str:
+    """What has just been done, as the redirect says; a name of a text or nothing."""
+    name = request.query_params.get("said", "")
+    return name if name in registry_texts("en")["said"] else ""
+
+
+def asked(request: Request, name: str) -> str:
+    """A value of the query, shortened."""
+    return request.query_params.get(name, "").strip()[:_LONGEST_QUERY]
+
+
+def grouped(text: str) -> str:
+    """A hash in groups of four, to be read aloud or compared on paper."""
+    return " ".join(text[i : i + 4] for i in range(0, len(text), 4))
+
+
+def named(names: Names, language: str) -> str:
+    """A name in the page's language."""
+    return {"kk": names.kk, "ru": names.ru}.get(language, names.en)
+
+
+def told(value: object) -> str:
+    """A value of an act for people: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def code_of(identifier: str) -> str:
+    """The BIN in a member's id."""
+    return identifier.rpartition("/")[2]
+
+
+def member_path(identifier: str) -> str:
+    """Where the page of a member stands."""
+    return f"/console/members/{quote(identifier.partition('/')[2], safe='/%')}"
+
+
+def _menu(request: Request, person: Person) -> list[MenuItem]:
+    here = request.url.path
+    return [
+        MenuItem(name=name, path=path, here=here == path or (path != HOME and here.startswith(path)))
+        for name, path, scope in _MENU
+        if person.may(scope)
+    ]

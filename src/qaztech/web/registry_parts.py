@@ -1,0 +1,42 @@
+"""What the registry's console is built from: the registry's own parts, given to every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from qaztech.core.time import Clock
+from qaztech.evidence.tiles import TiledLog
+from qaztech.evidence.witnessing import WitnessState
+from qaztech.people.acts import AdminLog
+from qaztech.people.gate import Gate
+from qaztech.people.people import People
+from qaztech.registry.anchor import Anchor
+from qaztech.registry.applications import Applications
+from qaztech.registry.office import Office
+from qaztech.registry.outlook import Ending
+from qaztech.registry.publisher import Publisher
+from qaztech.registry.store import RegistryStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the console shows and changes.
+
+    `witnessed` is the newest checkpoint of the registry's log that a quorum cosigned, as a note; empty where there is
+    none.
+    """
+
+    publisher: Publisher
+    store: RegistryStore
+    office: Office
+    applications: Applications
+    people: People
+    gate: Gate
+    admin_log: AdminLog
+    log: TiledLog
+    anchor: Anchor
+    witnessed: Callable[[], bytes]
+    witnesses: Mapping[str, WitnessState]
+    endings: Callable[[], Sequence[Ending]]
+    clock: Clock
