@@ -21,7 +21,7 @@ from qaztech.cli.options import (
     tell,
 )
 from qaztech.core.errors import Conflict, Malformed
-from qaztech.core.ids import MemberId, ServiceId, SubsystemId
+from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.time import SystemClock
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ def _add_parts(actions: Verbs) -> None:
         "--node", type=Path, required=True, metavar="PATH", help="its node.json, or the folder that `node new` made"
     )
     node.add_argument("--address", metavar="HOST:PORT", help="where peers reach it, if not as node.json says")
+    leave = add_change(actions, "remove-node", "let a node speak for the member no more", _leave)
+    leave.add_argument("--node", required=True, metavar="ID", help="such as KZ/GOV/991340000017/node1")
+    leave.add_argument(
+        "--grace", type=float, default=120.0, metavar="SECONDS",
+        help="for how long its log still speaks for the member, so that all can hear of it (120)",
+    )  # fmt: skip
     subsystem = add_change(actions, "add-subsystem", "name an information system, or rename one", _add_subsystem)
     subsystem.add_argument("--subsystem", required=True, metavar="ID", help="such as KZ/GOV/991340000017/permits")
     add_names(subsystem, required=True)
@@ -139,6 +145,14 @@ def _add_node(args: argparse.Namespace, desk: Desk) -> str:
     address = args.address or node.address
     desk.add_node(node.id, address, node.tls, node.log, node.continues, next_tls=node.next_tls)
     return f"node {node.id} at {address}, log {node.log[0].name}{', and its next TLS key' if node.next_tls else ''}"
+
+
+def _leave(args: argparse.Namespace, desk: Desk) -> str:
+    node = NodeId.parse(args.node)
+    if not 0 <= args.grace <= 86_400:
+        raise Malformed("command.malformed", "--grace is between 0 and 86400 seconds")
+    desk.remove_node(node, int(args.grace * 1000))
+    return f"node {node} speaks for {desk.member} no more; its log for another {args.grace:g} s"
 
 
 def _add_subsystem(args: argparse.Namespace, desk: Desk) -> str:

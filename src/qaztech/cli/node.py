@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from qaztech.cli import joining
 from qaztech.cli.node_keys import add_new_key
+from qaztech.cli.node_receipts import add_receipts
 from qaztech.cli.operational import add_operational
 from qaztech.cli.options import add_action, add_json, add_registry_url, add_yes, confirm, registry_url_of, tell
 from qaztech.cli.running import add_run, serve
@@ -38,6 +39,7 @@ def add_parser(verbs: Verbs) -> None:
     joining.add_node_actions(actions)
     _add_renew_log(actions)
     add_new_key(actions)
+    add_receipts(actions)
     add_operational(actions)
 
 

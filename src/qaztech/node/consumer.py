@@ -136,17 +136,26 @@ class Consumer:
             raise
 
     def _choose(self, call: Call, allowed: Allowed) -> Peer:
-        """The peer to call: a node of the provider's member that has an open link, else any that may be dialled."""
-        nodes = allowed.configuration.nodes_of(call.service.subsystem.member)
-        if not nodes:
+        """The peer to call: a node of the provider's member that has an open link, else any that may be dialled.
+
+        Only one whose log speaks for that member: a node that has left it, or not come yet, would refuse.
+        """
+        configuration, member, now = allowed.configuration, call.service.subsystem.member, self._place.clock.now()
+
+        def speaks(origin: str) -> bool:
+            log = configuration.log(origin)
+            return log is not None and log.speaks_for(member, now)
+
+        peers = [self._peer(entry) for entry in configuration.nodes_of(member)]
+        for peer in peers:
+            if peer.link is not None and peer.link.open and speaks(peer.link.origin):
+                return peer
+        serving = [peer for peer in peers if any(map(speaks, peer.entry.origins))]
+        if not serving:
             raise Unavailable(
                 "member.unknown", f'Could not find addresses for service provider "{call.service}"', at="consumer-node"
             )
-        peers = [self._peer(entry) for entry in nodes]
-        for peer in peers:
-            if peer.link is not None and peer.link.open:
-                return peer
-        return min(peers, key=lambda peer: peer.failed_at)
+        return min(serving, key=lambda peer: peer.failed_at)
 
     def _peer(self, entry: NodeEntry) -> Peer:
         peer = self._peers.get(entry.id)

@@ -113,6 +113,7 @@ RULES: dict[str, Rule] = {
     "request.aborted": Rule("stream_aborted"),
     "body.aborted": Rule("stream_aborted"),
     # who calls whom
+    "client.not-served": Rule("unknown_member", _CONSUMER, "This node does not speak for '{client}'"),
     "client.unknown": Rule("unknown_member", _CONSUMER, "Client '{client}' not found"),
     "client.unauthenticated": Rule("ssl_authentication_failed", _CONSUMER),
     "member.unknown": Rule("unknown_member", _CONSUMER, 'Could not find addresses for service provider "{service}"'),

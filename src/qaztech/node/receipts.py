@@ -201,10 +201,12 @@ class ReceiptMaker:
             raise NotFound("exchange.unknown", f"this node has no record of message {message}", at="log")
         entries = []
         for index, record, kept in self._one_exchange(indexes):
+            if any(entry.record.data == record.data for entry in entries):
+                continue  # both members are served by this node: its log has each record twice, and is the only one
             proof, _, token = self._own_proof(index, timestamped=timestamped)
             proofs = {self._log.origin: proof}
             received = self._received_proof(record, kept, index)
-            if received is not None:
+            if received is not None and record["from"] != record["to"]:
                 proofs[record["from"] if record["from"] != self._log.origin else record["to"]] = received
             entries.append(Entry(record, kept, proofs, {proof.checkpoint: token} if token else {}))
         return entries
@@ -281,6 +283,8 @@ class ReceiptMaker:
         self, message: UUID, entries: list[Entry], other: str, *, timestamped: bool = False
     ) -> str:
         """Ask the peer; gives a clause for people when it does not answer."""
+        if other == self._log.origin:
+            return ""
         log = self._configuration().log(other)
         if log is None:
             return "; the peer is not in the configuration"

@@ -98,6 +98,23 @@ def with_node(
     return msgspec.structs.replace(statement, nodes=(*others, *lines))
 
 
+def without_node(statement: MemberStatement, node: NodeId, until: int) -> MemberStatement:
+    """A node that speaks for the member no more, and whose logs do so until a moment; what they hold stays theirs.
+
+    Raises `NotFound` where the file names no such node.
+    """
+    kept = tuple(n for n in statement.nodes if n.id != str(node))
+    if len(kept) == len(statement.nodes):
+        raise NotFound("node.unnamed", f"the member file names no node {node}", at="caller")
+    logs = tuple(
+        msgspec.structs.replace(line, until=max(until, line.from_))
+        if line.node == str(node) and (line.until is None or line.until > until)
+        else line
+        for line in statement.logs
+    )
+    return msgspec.structs.replace(statement, nodes=kept, logs=logs)
+
+
 def with_log(
     statement: MemberStatement,
     node: NodeId,

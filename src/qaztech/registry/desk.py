@@ -140,6 +140,11 @@ class Desk:
             changes.append(lambda s: authoring.with_log(s, node, logs, now))
         return self.change(*changes)
 
+    def remove_node(self, node: NodeId, grace: int) -> Submission:
+        """Let a node speak for this member no more; its logs do so for `grace` milliseconds, until all have heard."""
+        until = self._clock.now() + grace
+        return self.change(lambda s: authoring.without_node(s, node, until))
+
     def continue_log(self, node: NodeId, closed: ClosedLog, logs: Sequence[VerifierKey]) -> Submission:
         """Say that a log is closed, and which comes after it. Said before, it changes nothing."""
         changes = self._next_log(node, closed, logs)
