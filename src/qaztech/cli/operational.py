@@ -37,7 +37,9 @@ def _operational(args: argparse.Namespace) -> int:
 
     settings = read_settings(args.settings, NodeSettings)
     base = args.settings.parent
-    data = OperationalData((base / settings.directory).resolve(), clock=SystemClock())
+    data = OperationalData(
+        (base / settings.directory).resolve(), clock=SystemClock(), keep_days=settings.operational.keep_days
+    )
     if args.show:
         return _show(args, data.delivered())
     lower_priority()

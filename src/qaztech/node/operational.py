@@ -44,7 +44,7 @@ logger = logging.getLogger("qaztech.operational")
 FOLDER: Final = "operational"
 DELIVERIES: Final = "deliveries"
 # Leaves of one delivery, as long as the witnessed sizes allow it.
-MOST_LEAVES: Final = 200_000
+MOST_LEAVES: Final = 50_000
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,13 +106,20 @@ class OperationalData:
     """Operational data of one node. One process at a time: hold `locked` around what writes."""
 
     def __init__(
-        self, directory: Path, *, clock: Clock, storage: Storage | None = None, most: int = MOST_LEAVES
+        self,
+        directory: Path,
+        *,
+        clock: Clock,
+        storage: Storage | None = None,
+        most: int = MOST_LEAVES,
+        keep_days: int = 0,
     ) -> None:
         self._node = directory
         self._directory = directory / FOLDER
         self._clock = clock
         self._storage = storage or OsStorage()
         self._most = most
+        self._keep_days = keep_days
 
     def lock(self) -> int:
         """Keep other processes out until the handle is closed. Raises `Conflict` where one is in."""
@@ -135,6 +142,8 @@ class OperationalData:
         for directory in logs:
             with LogView.open_read_only(directory, storage=self._storage) as view:
                 done += self._deliver_log(view, centre)
+                if self._keep_days:
+                    self._forget(view.origin)
         return done
 
     def prepare(self, view: LogView, start: int) -> Delivery | None:
@@ -214,6 +223,14 @@ class OperationalData:
             for file, part in zip(files, manifest.parts, strict=True)
         )
         return Delivery(manifest=manifest, files=tuple(files)) if whole and manifest.origin == origin else None
+
+    def _forget(self, origin: str) -> None:
+        """Remove the files of days that are past, as far as they were delivered."""
+        first = date_of(max(0, day_of(self._clock.now()) - self._keep_days))
+        delivered = self._acknowledged(origin) or 0
+        for path in self._directory.glob(f"date=*/part-{_short(origin)}-*.parquet"):
+            if path.parent.name.removeprefix("date=") < first and int(path.name.split("-")[2]) < delivered:
+                path.unlink()
 
     def _tidy(self, origin: str, start: int) -> None:
         """Remove the files from `start` on: what an attempt that was cut short has left would be counted twice."""

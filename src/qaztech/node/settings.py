@@ -122,6 +122,8 @@ class OperationalSettings(Section, frozen=True, kw_only=True):
     service: str = ""
     client: str = ""
     every_seconds: float = 300.0
+    # Days for which delivered files stay on this machine; 0: for ever. They can be made again from the log.
+    keep_days: int = 0
     # File with that subsystem's bearer token for the edge; empty where being on this machine is enough.
     token_file: str = ""
 

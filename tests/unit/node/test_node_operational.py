@@ -216,6 +216,16 @@ class TestChoosing:
                 choose(log, 3, 100)
 
 
+class Broken:
+    """A centre that takes nothing."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.held = hub.held
+
+    def deliver(self, delivery) -> None:
+        raise AssertionError(delivery)
+
+
 class TestDelivering:
     def test_all_that_is_witnessed_arrives_once(self, pair: Pair, node: Path, hub: Hub) -> None:
         """In as many deliveries as the limit asks for; then there is nothing more to deliver."""
@@ -298,6 +308,25 @@ class TestDelivering:
         with pytest.raises(Untrusted) as caught:
             data(node).deliver(Other())
         assert caught.value.code == "operational.contradicted"
+
+    def test_delivered_files_may_go_after_some_days(self, pair: Pair, node: Path, hub: Hub) -> None:
+        """Those of past days, once they were delivered; what is not delivered stays."""
+        pair.consumer.on_disk(node / "log", 2)
+        data(node).deliver(hub)
+        old = data(node, keep_days=2)
+        old._clock.advance(2 * DAY)
+        old.deliver(hub)
+        assert len(list(node.glob("operational/date=*/*"))) == 1
+        old._clock.advance(DAY)
+        pair.consumer.on_disk(node / "log", 4)
+        with view(node) as log:
+            waiting = data(node).prepare(log, 2)
+        with pytest.raises(AssertionError):
+            old.deliver(Broken(hub))
+        assert waiting.files[0].exists()
+        old.deliver(hub)
+        assert list(node.glob("operational/date=*/*")) == []
+        assert hub.held(pair.consumer.origin).size == 4
 
     def test_one_process_at_a_time(self, node: Path) -> None:
         """Two would write the same files."""
