@@ -51,7 +51,8 @@ class LogState:
     size: int = 0
     root: str = ""
     witnesses: tuple[WitnessState, ...] = ()
-    quorum: bool = False
+    quorum: int | None = None
+    """How many entries a quorum has seen at least, each of it some checkpoint of its own; None without a quorum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class LogStates:
             size=head.size if head is not None else 0,
             root=head.root.hex() if head is not None else "",
             witnesses=tuple(found),
-            quorum=policy.satisfied_by([one.name for one in found if one.finding == "cosigned"]),
+            quorum=_seen_by_quorum(found, policy),
         )
 
     async def _witness(self, witness: PolicyWitness, asked: _Asked, head: Checkpoint | None) -> WitnessState:
@@ -172,6 +173,12 @@ def _verified(note: bytes, asked: _Asked) -> Checkpoint | None:
     except Error:
         return None
     return found if found.origin == asked.origin else None
+
+
+def _seen_by_quorum(found: list[WitnessState], policy: Policy) -> int | None:
+    sizes = {one.name: one.size for one in found if one.finding == "cosigned"}
+    enough = (size for size in set(sizes.values()) if policy.satisfied_by([n for n, s in sizes.items() if s >= size]))
+    return max(enough, default=None)
 
 
 def _cosigned_at(witness: PolicyWitness, note: bytes) -> int | None:

@@ -67,7 +67,7 @@ def _schemas() -> dict[str, Schema]:
         finding=_one_of("signed", "wrong", "unreachable", "not-public", "closed"),
         size=_WHOLE,
         root=_TEXT,
-        quorum=_TRUTH,
+        quorum=_or_null({**_WHOLE, "description": "How many entries a quorum of witnesses has seen at least."}),
         witnesses=_list(witness),
     )
     member_log = _object(origin=_TEXT, node=_TEXT, **{"from": _TIME}, closed=_TRUTH)
