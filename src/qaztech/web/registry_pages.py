@@ -146,9 +146,15 @@ def named(names: Names, language: str) -> str:
     return {"kk": names.kk, "ru": names.ru}.get(language, names.en)
 
 
-def told(value: object) -> str:
-    """A value of an act for people: text as it is, everything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def told(value: object, texts: Catalogue) -> str:
+    """A value of an act for people: roles and yes or no in words, everything else as it is."""
+    if isinstance(value, bool):
+        return str(texts["yes"] if value else texts["no"])
+    if isinstance(value, list):
+        return ", ".join(told(one, texts) for one in value) or "—"
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {told(one, texts)}" for name, one in value.items())
+    return str(texts["role"].get(value, texts["state"].get(value, value))) if isinstance(value, str) else str(value)
 
 
 def code_of(identifier: str) -> str:
