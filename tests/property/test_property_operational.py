@@ -120,7 +120,7 @@ def test_a_node_restarted_anywhere_delivers_every_leaf_once(rounds: list[tuple[i
             assert hub.deliveries.traffic.rows(0, pair.now + 1) == log.rows()
             assert hub.codes() == []
             kept = sorted((node / "operational").glob("date=*/*.parquet"))
-            assert len(kept) == len({path.name.split("-")[2] for path in kept})
+            assert len(kept) == len({path.name.rsplit("-", 2)[1] for path in kept})
         finally:
             hub.close()
 

@@ -31,6 +31,7 @@ from qaztech.node.operational_manifest import (
     Part,
     date_of,
     format_manifest,
+    log_name,
     parse_manifest,
 )
 from qaztech.node.operational_parquet import file_facts, write_part
@@ -204,13 +205,13 @@ class OperationalData:
 
     def _acknowledged(self, origin: str) -> int | None:
         """Up to where the centre has acknowledged this log; None where it never has."""
-        names = sorted((self._directory / DELIVERIES).glob(f"{_short(origin)}-*.done"))
+        names = sorted((self._directory / DELIVERIES).glob(f"{log_name(origin)}-*.done"))
         if not names:
             return None
         return msgspec.json.decode(names[-1].read_bytes(), type=Delivered).stop
 
     def _place(self, origin: str, start: int) -> Path:
-        return self._directory / DELIVERIES / f"{_short(origin)}-{start:016d}.json"
+        return self._directory / DELIVERIES / f"{log_name(origin)}-{start:016d}.json"
 
     def _prepared(self, origin: str, start: int) -> Delivery | None:
         try:
@@ -228,14 +229,14 @@ class OperationalData:
         """Remove the files of days that are past, as far as they were delivered."""
         first = date_of(max(0, day_of(self._clock.now()) - self._keep_days))
         delivered = self._acknowledged(origin) or 0
-        for path in self._directory.glob(f"date=*/part-{_short(origin)}-*.parquet"):
-            if path.parent.name.removeprefix("date=") < first and int(path.name.split("-")[2]) < delivered:
+        for path in self._directory.glob(f"date=*/part-{log_name(origin)}-*.parquet"):
+            if path.parent.name.removeprefix("date=") < first and int(path.name.rsplit("-", 2)[1]) < delivered:
                 path.unlink()
 
     def _tidy(self, origin: str, start: int) -> None:
         """Remove the files from `start` on: what an attempt that was cut short has left would be counted twice."""
-        for path in self._directory.glob(f"date=*/part-{_short(origin)}-*.parquet"):
-            if int(path.name.split("-")[2]) >= start:
+        for path in self._directory.glob(f"date=*/part-{log_name(origin)}-*.parquet"):
+            if int(path.name.rsplit("-", 2)[1]) >= start:
                 path.unlink()
 
     def _parts(self, view: LogView, start: int, stop: int) -> tuple[list[Part], list[Path], dict[str, int]]:
@@ -303,10 +304,6 @@ def _follow(view: LogView, held: Held) -> int:
             at="service",
         )
     return held.size
-
-
-def _short(origin: str) -> str:
-    return origin.rpartition("/")[2]
 
 
 async def deliver_rounds(data: OperationalData, centre: Centre, every_seconds: float, stop: asyncio.Event) -> None:

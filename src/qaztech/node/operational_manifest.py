@@ -104,8 +104,13 @@ def _check(manifest: Manifest) -> None:
 
 
 def part_name(origin: str, start: int, stop: int) -> str:
-    """The name of a part's file, which sorts by log and place."""
-    return f"part-{origin.rpartition('/')[2]}-{start:016d}-{stop:016d}.parquet"
+    """The name of a part's file, which sorts by log and place; no two origins have names in common."""
+    return f"part-{log_name(origin)}-{start:016d}-{stop:016d}.parquet"
+
+
+def log_name(origin: str) -> str:
+    """An origin as it stands in names of files: whole, for its last part is its writer's to choose."""
+    return origin.replace("/", "_")
 
 
 def date_of(day: int) -> str:

@@ -53,6 +53,14 @@ def body(tmp_path: Path, log: WrittenLog, start: int, stop: int, rows: list[Row]
     return format_manifest(manifest) + path.read_bytes()
 
 
+class Alike(WrittenLog):
+    """A log under an origin with another's last part."""
+
+    @property
+    def origin(self) -> str:
+        return f"other.example/log/{self.number:020x}"
+
+
 def refused(hub: Hub, log: WrittenLog, data: bytes, status: int, code: str, *, client: str = "") -> None:
     """It is refused with that code, and nothing is held for it."""
     before = hub.store.held(log.origin)
@@ -124,6 +132,15 @@ class TestWhoMay:
         """The verified configuration says whose a log is."""
         log = WrittenLog(3, list(pair.consumer.entries))
         refused(hub, log, body(tmp_path, log, 0, 4), 404, "operational.unknown-log", client=CLIENT)
+
+    def test_an_origin_that_ends_like_anothers(self, pair: Pair, tmp_path: Path) -> None:
+        """Whoever names a log so cannot put files in the place of the other's."""
+        log, other = pair.consumer, Alike(1, list(pair.consumer.entries))
+        hub = Hub(tmp_path / "hub", log, other)
+        for each in (log, other):
+            assert hub.post(body(tmp_path, each, 0, 4), each.origin).status_code == 200
+        assert len(hub.deliveries.traffic.rows(START, START + 1000)) == 8
+        hub.close()
 
     @pytest.mark.parametrize("client", ["x", "KZ/GOV/991340000017", "KZ/GOV/991340000017/permits/extra"])
     def test_a_caller_without_a_name_is_refused(self, hub: Hub, pair: Pair, client: str) -> None:

@@ -242,7 +242,7 @@ class TestDelivering:
         pair.consumer.on_disk(node / "log", len(pair.consumer.entries))
         data(node).deliver(hub)
         files = sorted(str(p.relative_to(node / "operational")) for p in node.glob("operational/date=*/*"))
-        short = pair.consumer.origin[-20:]
+        short = f"kz.qaztech.example_log_{pair.consumer.origin[-20:]}"
         assert files == [
             f"date=2026-11-23/part-{short}-{0:016d}-{9:016d}.parquet",
             f"date=2026-11-24/part-{short}-{9:016d}-{11:016d}.parquet",
