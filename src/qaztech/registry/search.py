@@ -25,6 +25,7 @@ from qaztech.registry.search_words import (
     path_words,
     prefix,
     query_keys,
+    renamed,
     spelling,
     words,
 )
@@ -130,7 +131,9 @@ class SearchIndex:
         self, query: str, *, filters: Mapping[str, str] | None = None, offset: int = 0, limit: int = 20
     ) -> Result:
         """One page of what a query finds, best first; everything in its order where the query has no words."""
-        asked = [self._word(word) for word in _query_words(query)]
+        given = _query_words(query)
+        other = renamed(given)
+        asked = [self._word(word, other.get(word, ())) for word in given]
         found, loose = self._matching(asked)
         chosen = {
             name: self._facets[name].get(value, 0)
@@ -148,8 +151,9 @@ class SearchIndex:
 
     # What matches ------------------------------------------------------------------------------------------------
 
-    def _word(self, word: str) -> _Word:
+    def _word(self, word: str, other: Sequence[str]) -> _Word:
         keys = {one: 1.0 for one in query_keys(word) if one in self._places}
+        keys |= {one: 0.9 for one in other if one in self._places}
         if len(word) >= _MIN_BEGINNING:
             for one in self._beginning(prefix(word)):
                 keys.setdefault(one, 0.4)

@@ -29,6 +29,11 @@ _STOP = frozenset({
 })  # fmt: skip
 # A vowel that stands in the genitive plural only: справка, справок.
 _FLEETING = re.compile(r"(?<=[бвгджзклмнпрстфхцчшщ])[ое](?=[кц]\Z)")
+# Stems that one word has several of: the stemmer takes some plurals for verbs, and some words change their stem.
+_SAME_STEM = {
+    "сист": "систем", "подсист": "подсистем", "пробл": "проблем", "гражда": "граждан", "гражданин": "граждан",
+    "писем": "письм", "земел": "земл", "люд": "человк", "дет": "ребенк",
+}  # fmt: skip
 _CYRILLIC_LETTERS = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
 _LATIN_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 # The stemmers keep the word they work on in themselves.
@@ -87,6 +92,36 @@ def misspelt(found: str) -> set[str]:
     return {language + stem for stem in less | turned | other | more if stem}
 
 
+# One thing under the word of the law of before and that of the Digital Code: what changes, beside what stays.
+_RENAMED: tuple[tuple[Language, str, str, str], ...] = (
+    ("ru", "информационная", "цифровая", "система"),
+    ("ru", "информатизации", "цифровой", "объект"),
+    ("ru", "информационный", "цифровой", "ресурс"),
+    ("ru", "электронное", "цифровое", "правительство"),
+    ("kk", "ақпараттық", "цифрлық", "жүйе"),
+    ("kk", "ақпараттандыру", "цифрлық", "объект"),
+    ("kk", "ақпараттық", "цифрлық", "ресурс"),
+    ("kk", "электрондық", "цифрлық", "үкімет"),
+    ("en", "information", "digital", "system"),
+    ("en", "informatization", "digital", "object"),
+    ("en", "electronic", "digital", "government"),
+)
+
+
+def renamed(asked: list[str]) -> dict[str, tuple[str, ...]]:
+    """For words of a query that the law has renamed: the keys of the other name, old or new."""
+    keys = {one: word for word in asked for one in query_keys(word)}
+    found: dict[str, tuple[str, ...]] = {}
+    for language, before, now, beside in _RENAMED:
+        old, new = key(before, language), key(now, language)
+        if key(beside, language) not in keys:
+            continue
+        for one, other in ((old, new), (new, old)):
+            if one in keys:
+                found[keys[one]] = (*found.get(keys[one], ()), other)
+    return found
+
+
 def prefix(word: str) -> tuple[str, ...]:
     """What the words that begin so begin with, as the index keeps them."""
     if _CYRILLIC.search(word):
@@ -101,7 +136,8 @@ def spelling(word: str, language: Language) -> str:
 
 
 def _russian(word: str) -> str:
-    return _FLEETING.sub("", _snowball(word, "ru"))
+    stem = _FLEETING.sub("", _snowball(word, "ru"))
+    return _SAME_STEM.get(stem, stem)
 
 
 def _snowball(word: str, language: str) -> str:

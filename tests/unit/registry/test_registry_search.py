@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qaztech.registry.search import Document, SearchIndex
-from qaztech.registry.search_words import marked
+from qaztech.registry.search_words import key, marked, words
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -78,6 +78,22 @@ def test_a_name_counts_more_than_a_purpose() -> None:
     assert found.search("tax").ids == ("name", "purpose", "data", "endpoint", "member")
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("информационных систем", "new"), ("цифровую систему", "old"), ("ақпараттық жүйелер", "new"),
+     ("цифрлық жүйені", "old"), ("information system", "new"), ("digital systems", "old")],
+)  # fmt: skip
+def test_things_are_found_by_the_words_of_both_laws(query: str, found: str) -> None:
+    """The Digital Code says digital system where the law of before said information system."""
+    both = SearchIndex([
+        Document(id="old", names=("Ақпараттық жүйелер", "Реестр информационных систем", "Information systems")),
+        Document(id="new", names=("Цифрлық жүйелер", "Реестр цифровых систем", "Digital systems")),
+        Document(id="other", names=("Жүйе", "Система", "System")),
+    ])  # fmt: skip
+    assert set(both.search(query).ids) == {"old", "new"}
+    assert both.search(query).ids[1] == found
+
+
 def test_filters_narrow_and_facets_count(index: SearchIndex) -> None:
     """Each value is counted with the other filters applied, so that a reader sees what a click would give."""
     everything = index.search("", limit=100)
@@ -124,3 +140,13 @@ def test_words_that_were_found_are_marked(index: SearchIndex) -> None:
     keys = index.search("справки").keys
     assert marked("Адресная справка", keys) == [("Адресная ", False), ("справка", True)]
     assert "".join(text for text, _ in marked("Тұрғылықты жері — <b>", keys)) == "Тұрғылықты жері — <b>"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("справка", "справок"), ("рынок", "рынка"), ("участок", "участков"), ("система", "систем"), ("земля", "земель"),
+     ("гражданин", "граждан"), ("ребёнок", "детям"), ("счёт", "счетов"), ("пошлина", "пошлин"), ("письмо", "писем")],
+)  # fmt: skip
+def test_russian_words_have_one_key_in_all_their_forms(one: str, other: str) -> None:
+    """Also where a vowel comes and goes, or the stem changes."""
+    assert key(words(one)[0], "ru") == key(words(other)[0], "ru")
