@@ -270,8 +270,12 @@ def _numbers(bits: int, offset: int, limit: int) -> list[int]:
 
 
 def _query_words(query: str) -> list[str]:
-    found = list(dict.fromkeys(words(query[:MAX_QUERY])))
-    return ([word for word in found if not is_stop(word)] or found)[:MAX_QUERY_WORDS]
+    return _useful(list(dict.fromkeys(words(query[:MAX_QUERY]))))[:MAX_QUERY_WORDS]
+
+
+def _useful(found: list[str]) -> list[str]:
+    """The words that say something; all of them where none does."""
+    return [word for word in found if not is_stop(word)] or found
 
 
 def _analyse(document: Document, spellings: dict[str, set[str]]) -> tuple[dict[str, int], int]:
@@ -281,7 +285,7 @@ def _analyse(document: Document, spellings: dict[str, set[str]]) -> tuple[dict[s
     def take(texts: Sequence[str], mask: int) -> int:
         longest = 0
         for language, text in zip(LANGUAGES, texts, strict=True):
-            useful = [word for word in words(text[:MAX_FIELD]) if not is_stop(word)]
+            useful = _useful(words(text[:MAX_FIELD]))
             longest = max(longest, len(useful))
             for word in useful:
                 one = key(word, language)

@@ -32,7 +32,7 @@ _FLEETING = re.compile(r"(?<=[бвгджзклмнпрстфхцчшщ])[ое](?
 # Stems that one word has several of: the stemmer takes some plurals for verbs, and some words change their stem.
 _SAME_STEM = {
     "сист": "систем", "подсист": "подсистем", "пробл": "проблем", "гражда": "граждан", "гражданин": "граждан",
-    "писем": "письм", "земел": "земл", "люд": "человк", "дет": "ребенк",
+    "пис": "письм", "земел": "земл", "люд": "человк", "дет": "ребенк",
 }  # fmt: skip
 _CYRILLIC_LETTERS = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
 _LATIN_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
