@@ -260,4 +260,10 @@ def _url(directory: Path) -> str:
 
 
 def _owner(owners: dict[str, tuple[MemberId, tuple[VerifierKey, ...]]]) -> Callable[[str], LogOwner | None]:
-    return lambda origin: LogOwner(member=owners[origin][0], keys=owners[origin][1]) if origin in owners else None
+    def owner(origin: str) -> LogOwner | None:
+        if origin not in owners:
+            return None
+        member, keys = owners[origin]
+        return LogOwner(member=member, members=frozenset({member}), keys=keys)
+
+    return owner

@@ -75,6 +75,33 @@ def late_logs(named: Mapping[str, int], held: Mapping[str, tuple[int, int]]) -> 
     return findings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """For whom a log was a side of exchanges by its own word, and the first of them; empty where it was no side."""
+
+    log: str
+    party: str
+    place: int
+    message: str
+
+
+def foreign_parties(parties: Iterable[Party], members: Mapping[str, Iterable[str]]) -> list[Finding]:
+    """Exchanges in the name of members that a log does not speak for. `members` has those it does, for known logs."""
+    findings = []
+    for each in parties:
+        spoken_for = members.get(each.log)
+        if spoken_for is None or any(each.party.startswith(f"{member}/") for member in spoken_for):
+            continue
+        detail = f"the log speaks for {each.party}, and may not" if each.party else "an exchange of two other logs"
+        findings.append(
+            Finding(
+                code="exchange.not-its-party", level=CONTRADICTION, origin=each.log, other="", message=each.message,
+                place=each.place, detail=detail,
+            )
+        )  # fmt: skip
+    return findings
+
+
 class _Message:
     """The rows of one message in all logs."""
 

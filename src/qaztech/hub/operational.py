@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +31,7 @@ from qaztech.core.time import Clock
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.policy import Policy
 from qaztech.hub.compaction import compact_days
-from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding, late_logs
+from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding, foreign_parties, late_logs
 from qaztech.hub.delivery import Claim, Contradicted, HeldLog, check_manifest, check_place
 from qaztech.hub.judging import Judge, judge_here
 from qaztech.hub.store import OperationalStore
@@ -56,9 +56,10 @@ _DAY: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOwner:
-    """Whose a log is in the verified configuration: the member whose node writes it, and the log's keys."""
+    """Whose a log is in the verified configuration: the member whose node writes it, all it speaks for, its keys."""
 
     member: MemberId
+    members: frozenset[MemberId]
     keys: Sequence[VerifierKey]
 
 
@@ -216,11 +217,17 @@ class Deliveries:
         now = self._clock.now()
         sizes = {log.origin: (log.size, log.recorded) for log in self.store.all_held()}
         found += late_logs(self.traffic.named(max(0, begin - self._limits.late), now - self._limits.late), sizes)
+        found += foreign_parties(self.traffic.parties(max(0, begin), now - self._grace), self._spoken_for(held))
         new = self.store.keep(found, now=now)
         self._unchecked = None
         for finding in new:
             self._tell(finding)
         return new
+
+    def _spoken_for(self, origins: Iterable[str]) -> dict[str, list[str]]:
+        """The members that each log speaks for, as far as the configuration knows it."""
+        owners = {origin: self._owner(origin) for origin in origins}
+        return {origin: [str(m) for m in owner.members] for origin, owner in owners.items() if owner is not None}
 
     @contextlib.contextmanager
     def _findings(self, manifest: Manifest) -> Any:
@@ -314,7 +321,7 @@ def owner_in(configuration: Callable[[], Configuration]) -> Callable[[str], LogO
 
     def owner(origin: str) -> LogOwner | None:
         entry = configuration().log(origin)
-        return None if entry is None else LogOwner(member=entry.node.member, keys=entry.keys)
+        return None if entry is None else LogOwner(member=entry.node.member, members=entry.members, keys=entry.keys)
 
     return owner
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from qaztech.core.ids import MemberId
-from qaztech.hub.crosscheck import GRACE, Finding, cross_check
+from qaztech.hub.crosscheck import GRACE, Finding, Party, cross_check
 from qaztech.node.operational_manifest import date_of
 from qaztech.node.operational_parquet import COLUMNS, connect, quoted
 from qaztech.node.operational_rows import Row, day_of
@@ -143,6 +143,20 @@ class Traffic:
                     if len(kept) < most:
                         kept.append(finding)
         return [finding for kept in found.values() for finding in kept]
+
+    def parties(self, since: int, until: int) -> list[Party]:
+        """For whom each log was a side of exchanges recorded in [since, until): consumer, provider or neither."""
+        query = """
+            SELECT log, party, min(place), arg_min(message, place) FROM (
+                SELECT log, place, message,
+                    CASE WHEN log = maker THEN client WHEN log = receiver THEN service ELSE '' END AS party
+                FROM rows WHERE kind = 'request' AND recorded >= ? AND recorded < ?
+                UNION ALL SELECT log, place, message, '' FROM rows
+                WHERE recorded >= ? AND recorded < ? AND log != maker AND log != receiver
+            ) GROUP BY log, party ORDER BY log, party"""
+        with self._opened(since, until) as connection:
+            found = connection.execute(query, [since, until] * 2).fetchall()
+        return [Party(log=log, party=party, place=place, message=message) for log, party, place, message in found]
 
     def named(self, since: int, until: int) -> dict[str, int]:
         """The logs that rows recorded in [since, until) by others name, and when each was named last."""

@@ -349,6 +349,27 @@ class TestComparing:
         assert asyncio.run(hub.deliveries.cross_check(START)) == []
         hub.close()
 
+    def test_a_call_in_anothers_name_is_found(self, tmp_path: Path) -> None:
+        """A log speaks for its own members alone: as consumer for the client's, as provider for the service's."""
+        pair = Pair()
+        pair.answered()
+        request, _ = pair.request()
+        forged = request.data.replace(CLIENT.encode(), b"KZ/GOV/991340000099/permits")
+        pair.consumer.entries[-1] = (pair.now, forged)
+        pair.provider.entries.pop()
+        stranger = WrittenLog(2, [(START, pair.consumer.entries[0][1].replace(b"log/0", b"log/1"))])
+        hub = Hub(tmp_path / "hub", pair.consumer, stranger)
+        for log in (pair.consumer, stranger):
+            hub.post(body(tmp_path, log, 0, len(log.entries)), log.origin)
+        assert self.check(hub) == []
+        hub.deliveries._clock.advance(1_800_000)
+        found = asyncio.run(hub.deliveries.cross_check(START))
+        assert [(f.code, f.origin, f.place) for f in found] == [
+            ("exchange.not-its-party", pair.consumer.origin, 2),
+            ("exchange.not-its-party", stranger.origin, 0),
+        ]
+        hub.close()
+
 
 def test_a_day_put_together_counts_the_same(hub: Hub, pair: Pair, tmp_path: Path) -> None:
     """Many files become one, the old ones go, totals stay; a delivery that comes later is put to it."""
