@@ -6,7 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from qaztech.cli import apply, country, hub, log, member, node, people, receipt, registry, running, verify, witness
+from qaztech.cli import (
+    apply,
+    console,
+    country,
+    hub,
+    log,
+    member,
+    node,
+    people,
+    receipt,
+    registry,
+    running,
+    verify,
+    witness,
+)
 from qaztech.core.errors import Error
 
 
@@ -30,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     witness.add_parser(verbs)
     hub.add_parser(verbs)
     running.add_portal(verbs)
+    console.add_parser(verbs)
     return top
 
 

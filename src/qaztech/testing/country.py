@@ -12,7 +12,7 @@ import shlex
 import shutil
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,22 @@ from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.core.time import Clock, SystemClock
 from qaztech.evidence.dev_tsa import DevelopmentAuthority
+from qaztech.people.actors import COMMAND_LINE
+from qaztech.people.passwords import made_password
+from qaztech.people.people import People
+from qaztech.people.tables import PEOPLE
 from qaztech.registry.desk import Desk
 from qaztech.registry.directory import InstanceSettings
-from qaztech.registry.files import write_file
+from qaztech.registry.files import write_file, write_private
 from qaztech.registry.forms import Names
-from qaztech.registry.founding import Charter, Founding, policy_lines, with_quorum
+from qaztech.registry.founding import PEOPLE_FILE, Charter, Founding, policy_lines, with_quorum
 from qaztech.registry.key_files import TLS_CERTIFICATE, TLS_REQUEST, create_cosigner
 from qaztech.registry.node_identity import NODE_FILE, NodeIdentity
+from qaztech.registry.scopes import REGISTRY_SCOPES
+from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.testing import codes
+from qaztech.testing.codes_passport import show
+from qaztech.testing.consoles import WITH_CONSOLE, make_console, make_secret, member_settings
 from qaztech.testing.datasette import CodesService
 
 INSTANCE = "KZ"
@@ -84,6 +93,12 @@ UNIVERSITY = Organisation(
     subsystem_names=Names(kk="Зерттеулер", ru="Исследования", en="Research"),
 )
 ORGANISATIONS = (MINISTRY, REGISTERS, UNIVERSITY)
+# The people of the registry: name, name to be shown, role.
+REGISTRY_PEOPLE = (
+    ("operator", "Оператор (үлгі)", "registry-operator"),
+    ("auditor", "Аудитор (үлгі)", "auditor"),
+)
+PEOPLE_LIST = "people.txt"
 CODES = ServiceId(REGISTERS.system, "codes")
 CODES_NAMES = Names(kk="ISO кодтары", ru="Коды ISO", en="ISO codes")
 
@@ -99,6 +114,8 @@ class Ports:
     edges: dict[str, int]
     links: dict[str, int]
     management: dict[str, int]
+    # A country that was founded before there were consoles has none.
+    consoles: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def at(cls, base: int) -> Ports:
@@ -110,7 +127,7 @@ class Ports:
     def free(cls) -> Ports:
         """Ports that are free now."""
         names = [o.name for o in ORGANISATIONS]
-        sockets = [socket.socket() for _ in range(4 + 3 * len(names))]
+        sockets = [socket.socket() for _ in range(4 + 3 * len(names) + len(WITH_CONSOLE))]
         for sock in sockets:
             sock.bind(("127.0.0.1", 0))
         ports = [sock.getsockname()[1] for sock in sockets]
@@ -121,7 +138,8 @@ class Ports:
     def all(self) -> list[int]:
         """Every port of the country."""
         ports = [self.portal, self.registry, self.archive, self.codes]
-        return [*ports, *self.edges.values(), *self.links.values(), *self.management.values()]
+        listening = (self.edges, self.links, self.management, self.consoles)
+        return [*ports, *(port for group in listening for port in group.values())]
 
     def taken(self) -> list[int]:
         """Those on which somebody listens already."""
@@ -146,6 +164,7 @@ class Ports:
             edges={n: port(4 + i) for i, n in enumerate(names)},
             links={n: port(4 + count + i) for i, n in enumerate(names)},
             management={n: port(4 + 2 * count + i) for i, n in enumerate(names)},
+            consoles={n: port(4 + 3 * count + i) for i, n in enumerate(WITH_CONSOLE)},
         )
 
 
@@ -182,6 +201,8 @@ async def found(home: Path, options: CountryOptions, tell: Callable[[str], None]
     tell("first publication of the registry")
     await founding.publish()
     founding.processes()
+    founding.people()
+    founding.consoles()
     founding.codes()
     founding.country_file()
     (home / HALF_MADE).unlink()
@@ -270,6 +291,7 @@ class _Founding:
             "[[members]]",
             f'id = "{organisation.member}"',
             f'lineage = "{desk.lineage}"',
+            *self._console_lines(name),
             "",
             "[[clients]]",
             f'id = "{organisation.system}"',
@@ -291,6 +313,24 @@ class _Founding:
             lines += ["", "[[services]]", f'id = "{CODES}"', f'url = "{codes.url}"', f'openapi = "{openapi}"']
         write_file(directory / "node.toml", ("\n".join(lines) + "\n").encode())
 
+    def _console_lines(self, name: str) -> list[str]:
+        """What the node is told of the member's console, where it has one."""
+        if name not in WITH_CONSOLE:
+            return []
+        secret = make_secret(self._home / "members" / name)
+        return member_settings(name, self._ports.consoles[name], secret)
+
+    def consoles(self) -> None:
+        """A console for those who have one, with accounts."""
+        ports = self._ports
+        for organisation in ORGANISATIONS:
+            if (name := organisation.name) in WITH_CONSOLE:
+                make_console(
+                    self._home, name, title=organisation.names.en, port=ports.consoles[name], registry=ports.registry,
+                    management=ports.management[name], edge=ports.edges[name], refresh=self._options.refresh_seconds,
+                    clock=self._clock,
+                )  # fmt: skip
+
     def rights(self) -> None:
         """The service, and who may call it: the ministry everything, the university the list of countries."""
         desk = self._desks[REGISTERS.name]
@@ -300,6 +340,10 @@ class _Founding:
         desk.grant(CODES, UNIVERSITY.system, university.lineage, [Endpoint.parse("GET /countries.json")], None)
         for each in self._desks.values():
             self._registry.accept(each.submission())
+        show(
+            self._home / "members" / REGISTERS.name, desk, CODES, openapi=codes.OPENAPI,
+            registry=self._registry.registry, clock=self._clock,
+        )  # fmt: skip
 
     async def publish(self) -> None:
         """Show it."""
@@ -332,6 +376,19 @@ class _Founding:
         ]
         write_file(self._home / "witnesses" / "archive" / "witness.toml", ("\n".join(witness) + "\n").encode())
 
+    def people(self) -> None:
+        """An operator and an auditor of the registry, with passwords that stand in a file beside it."""
+        directory = self._home / "registry"
+        engine = open_database(sqlite_url(directory / PEOPLE_FILE), PEOPLE)
+        accounts = People(engine, roles=REGISTRY_SCOPES, clock=self._clock).accounts
+        lines = ["# Who may sign in to the registry's console. Change the passwords there."]
+        for name, display, role in REGISTRY_PEOPLE:
+            password = made_password()
+            accounts.add(name, display, [role], password, by=COMMAND_LINE)
+            lines.append(f"{name} {password}")
+        engine.dispose()
+        write_private(directory / PEOPLE_LIST, ("\n".join(lines) + "\n").encode())
+
     def codes(self) -> None:
         """The real provider's data."""
         systems = self._home / "systems"
@@ -345,6 +402,7 @@ class _Founding:
             "instance": INSTANCE,
             "registry": f"http://127.0.0.1:{ports.registry}",
             "portal": f"http://127.0.0.1:{ports.portal}",
+            "console": f"http://127.0.0.1:{ports.registry}/console/",
             "anchor": str(self._home / "anchor.json"),
             "nodes": [
                 {
@@ -368,6 +426,7 @@ class _Founding:
             ],
             "systems": [{"name": "codes", "url": f"http://127.0.0.1:{ports.codes}", "service": str(CODES)}],
             "try": lines_to_paste(self._home, "qaztech", ports),
+            "consoles": {n: f"http://127.0.0.1:{port}" for n, port in ports.consoles.items()},
             "ports": asdict(ports),
             "witnessing_seconds": self._options.witnessing_seconds,
             "refresh_seconds": self._options.refresh_seconds,

@@ -22,7 +22,16 @@ from urllib.parse import urlsplit
 from qaztech.core.errors import Conflict, NotFound, Unavailable
 from qaztech.registry.files import write_file
 from qaztech.runtime.settings import child_environment
-from qaztech.testing.country import COUNTRY_FILE, ORGANISATIONS, Ports, is_founded, lines_to_paste, read_country
+from qaztech.testing.consoles import PASSWORDS, SETTINGS
+from qaztech.testing.country import (
+    COUNTRY_FILE,
+    ORGANISATIONS,
+    PEOPLE_LIST,
+    Ports,
+    is_founded,
+    lines_to_paste,
+    read_country,
+)
 from qaztech.testing.datasette import CodesService
 
 STOP_GRACE = 30.0
@@ -57,6 +66,10 @@ def plan(home: Path) -> list[Process]:
                 f"http://127.0.0.1:{ports['management'][o.name]}/ready",
             )
             for o in ORGANISATIONS
+        ),
+        *(
+            Process(f"console-{name}", run("console", f"members/{name}/{SETTINGS}"), _local(port))
+            for name, port in ports.get("consoles", {}).items()
         ),
         Process("portal", run("portal", COUNTRY_FILE), f"{country['portal']}/health"),
     ]
@@ -129,11 +142,21 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
         "ready": ready,
         "registry": country["registry"],
         "portal": country["portal"],
+        "consoles": {
+            name: {"url": url, "people": str(home / "members" / name / PASSWORDS)}
+            for name, url in country.get("consoles", {}).items()
+        },
         "nodes": [{key: node[key] for key in ("name", "member", "edge", "management")} for node in country["nodes"]],
         "anchor": country["anchor"],
+        "console": {"url": console_of(country), "accounts": str(home / "registry" / PEOPLE_LIST)},
         "try": lines_to_paste(home, _command(), Ports(**country["ports"])),
         "processes": processes,
     }
+
+
+def console_of(country: dict[str, Any]) -> str:
+    """Where the registry's people sign in."""
+    return str(country.get("console", f"{country['registry']}/console/"))
 
 
 def wait(

@@ -1,0 +1,178 @@
+"""Builds a member's console: a process of its own beside the member's desk and node. It holds the member key."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from qaztech.core.errors import Error, Malformed
+from qaztech.core.time import Clock, SystemClock
+from qaztech.member.console import CONSOLE_ROLES, Console, Places
+from qaztech.member.desk_work import CONSOLE
+from qaztech.member.exchanges import EdgeCaller
+from qaztech.member.node_client import NodeClient
+from qaztech.member.store import ACCESS
+from qaztech.people.acts import KEY, AdminLog
+from qaztech.people.gate import Gate
+from qaztech.people.people import People
+from qaztech.people.tables import PEOPLE
+from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.catalogue import Catalogue
+from qaztech.registry.fetch import HttpFetcher
+from qaztech.registry.submitting import show, submit
+from qaztech.registry.survey import Surveyor
+from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.settings import read_settings
+from qaztech.runtime.shell import serve
+from qaztech.runtime.telemetry import log_error
+from qaztech.web.member_console import MemberConsole
+
+logger = logging.getLogger("qaztech.console")
+
+
+class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The settings of a console, as they stand in its `console.toml`. Paths are relative to that file."""
+
+    # The member's folder, with its key; it is made here when the organisation makes its key in the console.
+    desk: str
+    # What the console keeps for itself: database, admin log, the country as it has verified it.
+    directory: str
+    anchor: str
+    registry: str
+    # The own node: its management API with a file that holds its token (or none), and its edge.
+    node: str
+    node_token_file: str = ""
+    edge: str
+    # File with the bearer token that the edge asks the member's own system for; empty where loopback is enough.
+    edge_token_file: str = ""
+    # The node's own settings and the file of limits it reads; empty where the node is on another machine.
+    node_settings: str = ""
+    limits: str = ""
+    # File with the unguessable part of the address by which the node brings requests for access.
+    exchange_secret_file: str
+    host: str = "127.0.0.1"
+    port: int = 8420
+    # The address people type; empty: http://HOST:PORT.
+    origin: str = ""
+    # URL of the database; empty: a SQLite file in `directory`.
+    database: str = ""
+    follow_seconds: float = 20.0
+
+
+class FollowedCountry:
+    """The catalogue of the country, followed in a thread."""
+
+    def __init__(self, surveyor: Surveyor) -> None:
+        self._surveyor = surveyor
+        self._turn = threading.Lock()
+
+    def catalogue(self) -> Catalogue | None:
+        """The newest verified view; None before there was one."""
+        survey = self._surveyor.survey
+        return survey.catalogue if survey is not None else None
+
+    def refresh(self) -> None:
+        """Look at the registry once. What goes wrong is logged, and the view of before stays."""
+        with self._turn:
+            try:
+                self._surveyor.refresh()
+            except Error as exc:
+                log_error(logger, "the catalogue was not refreshed", exc)
+
+
+class _ConsoleProcess:
+    """The console's parts, wired; on the running loop."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.settings = settings = read_settings(path, ConsoleSettings)
+        base = path.parent
+
+        def at(name: str) -> Path:
+            return (base / name).resolve()
+
+        def secret(name: str) -> str:
+            return at(name).read_text().strip() if name else ""
+
+        directory = at(settings.directory)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        anchor_bytes = at(settings.anchor).read_bytes()
+        anchor = parse_anchor(anchor_bytes)
+        exchange_secret = secret(settings.exchange_secret_file)
+        if len(exchange_secret) < 32:
+            raise Malformed("console.secret", "the exchange secret has 32 characters at least")
+        origin = settings.origin or f"http://{settings.host}:{settings.port}"
+        self.engine = open_database(settings.database or sqlite_url(directory / "console.db"), PEOPLE)
+        ACCESS.create_all(self.engine)
+        CONSOLE.create_all(self.engine)
+        self.log = _admin_log(directory / "admin-log", anchor.instance, clock)
+        people = People(self.engine, roles=CONSOLE_ROLES, clock=clock)
+        self.country = FollowedCountry(
+            Surveyor(
+                anchor=anchor, directory=directory / "country", fetcher=HttpFetcher(settings.registry), clock=clock,
+                descriptions=HttpFetcher(settings.registry),
+            )
+        )  # fmt: skip
+        here = f"http://{settings.host}:{settings.port}"
+        self.console = Console(
+            places=Places(
+                directory=at(settings.desk),
+                registry=settings.registry,
+                instance=anchor.instance,
+                node_settings=at(settings.node_settings) if settings.node_settings else None,
+                limits=at(settings.limits) if settings.limits else None,
+                reserved=(here, origin, settings.node, settings.edge, settings.registry),
+            ),
+            engine=self.engine,
+            node=NodeClient(settings.node, secret(settings.node_token_file)),
+            edge=EdgeCaller(settings.edge, token=secret(settings.edge_token_file)),
+            submit=lambda submission: submit(settings.registry, submission),
+            send_showcase=lambda member, envelope, documents: show(settings.registry, member, envelope, documents),
+            country=self.country,
+            clock=clock,
+        )
+        self.site = MemberConsole(
+            console=self.console, people=people, gate=Gate(people, origin=origin), log=self.log, anchor=anchor_bytes,
+            secret_hash=sha256(exchange_secret.encode()).digest(),
+        )  # fmt: skip
+
+    async def follow(self) -> None:
+        """Follow the country, carry out what could not be, hear what providers say."""
+        while True:
+            await asyncio.to_thread(self.country.refresh)
+            try:
+                await asyncio.to_thread(self.console.follow)
+            except Error as exc:
+                log_error(logger, "what waits was not carried out", exc)
+            await asyncio.sleep(self.settings.follow_seconds)
+
+    async def close(self) -> None:
+        """Bring what is noted to the admin log, and leave everything so that it opens again."""
+        await self.log.drain(self.engine)
+        await self.log.close()
+        self.engine.dispose()
+
+
+def _admin_log(directory: Path, instance: str, clock: Clock) -> AdminLog:
+    if (directory / KEY).exists() and (directory / "log").exists():
+        return AdminLog.open(directory, clock=clock)
+    return AdminLog.create(directory, instance=instance, clock=clock)
+
+
+async def run_console(path: Path, stop: asyncio.Event) -> None:
+    """Run a member's console until told to stop."""
+    process = _ConsoleProcess(path, SystemClock())
+    settings = process.settings
+    tasks = [
+        asyncio.create_task(process.follow()),
+        asyncio.create_task(process.log.follow(process.engine, stop)),
+    ]
+    await serve(process.site.app, host=settings.host, port=settings.port, stop=stop)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await process.close()

@@ -1,0 +1,221 @@
+"""The use cases of a member's console, for pages and API alike: who may do what, and what each thing does.
+
+No HTTP here. Every change names its actor and is noted before it counts; roles and scopes stand in one table. The
+parts: `desk_work` (signing), `publishing` (services), `membership` (joining, nodes, rights), `requests` (access).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
+
+from qaztech.core.errors import Error, NotFound
+from qaztech.core.ids import ServiceId
+from qaztech.core.time import Clock
+from qaztech.member.access import AccessRequest, Granted
+from qaztech.member.desk_work import DeskWork, Outcome
+from qaztech.member.exchanges import CarriedCall, EdgeCaller
+from qaztech.member.granting import Granting
+from qaztech.member.membership import Membership
+from qaztech.member.node_client import NodeClient
+from qaztech.member.publishing import Publishing, SendShowcase
+from qaztech.member.requests import AccessRequests, Carried, Decided
+from qaztech.member.store import AccessStore, Made
+from qaztech.people.actors import Actor
+from qaztech.people.roles import RoleScopes
+from qaztech.registry.catalogue import Catalogue
+from qaztech.registry.desk import Submission
+
+LIMITS = "limits.json"
+# What a client reads whose right was taken away without a word about its request.
+TAKEN_AWAY = "The owner has taken the right away. Құқықты иесі қайтарып алды. Владелец отозвал право."
+_READ = frozenset({
+    "overview:read", "services:read", "access:read", "requests:read", "rights:read", "nodes:read", "exchanges:read",
+    "member:read",
+})  # fmt: skip
+_OWNER = _READ | {"services:write", "access:write", "requests:write", "rights:write"}
+# The one table of what each role may do.
+CONSOLE_ROLES: RoleScopes = {
+    "administrator": _OWNER | {"nodes:write", "member:write", "people:read", "people:write", "log:read"},
+    "service-owner": _OWNER,
+    "developer": _READ | {"requests:write"},
+}
+
+
+class Country(Protocol):
+    """The verified catalogue of the country, for choosing a service to ask for."""
+
+    def catalogue(self) -> Catalogue | None:
+        """The newest view; None before there was one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things are. `reserved` are URLs that no service may be at; `limits` a file the member's node reads."""
+
+    directory: Path
+    registry: str
+    instance: str
+    node_settings: Path | None
+    limits: Path | None
+    reserved: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What waits for somebody: requests to decide, decisions to carry out, nodes to accept, versions to bring."""
+
+    requests: int
+    unpublished: int
+    nodes: int
+    unsent: bool
+
+
+class Console:
+    """One member's console. Methods block: call from a thread."""
+
+    def __init__(
+        self,
+        *,
+        places: Places,
+        engine: Engine,
+        node: NodeClient,
+        edge: EdgeCaller,
+        submit: Callable[[Submission], None],
+        send_showcase: SendShowcase,
+        country: Country,
+        clock: Clock,
+    ) -> None:
+        self.places = places
+        self.node = node
+        self.country = country
+        self.clock = clock
+        self.work = DeskWork(directory=places.directory, engine=engine, submit=submit, tell=node.reload, clock=clock)
+        self.services = Publishing(
+            work=self.work, node_settings=places.node_settings, reserved=places.reserved, send=send_showcase
+        )
+        self.member = Membership(work=self.work, registry=places.registry, instance=places.instance)
+        self._engine = engine
+        self._edge = edge
+        self._submit = submit
+        self._requests: AccessRequests | None = None
+
+    @property
+    def requests(self) -> AccessRequests:
+        """Requests for access, received and made. Raises `NotFound` before there is a member key."""
+        if self._requests is None:
+            file = self.work.file()
+            granting = Granting(
+                directory=self.places.directory, submit=self._submit, tell=self.node.reload, limits=self.places.limits,
+                clock=self.clock,
+            )  # fmt: skip
+            store = AccessStore(self._engine, file.member, self.clock)
+            self._requests = AccessRequests(store=store, granting=granting, edge=self._edge, clock=self.clock)
+        return self._requests
+
+    # Access ---------------------------------------------------------------------------------------------------------
+
+    def approve(self, id_: str, *, version: int, granted: Granted, reason: str | None, by: Actor) -> Decided:
+        """Give access as decided."""
+        with self.work.alone():
+            return self.requests.approve(id_, version=version, granted=granted, reason=reason, by=by)
+
+    def refuse(self, id_: str, *, version: int, reason: str, by: Actor) -> Decided:
+        """Say no."""
+        return self.requests.refuse(id_, version=version, reason=reason, by=by)
+
+    def revoke(self, id_: str, *, version: int, reason: str, by: Actor) -> Decided:
+        """Take access away that a request had given."""
+        with self.work.alone():
+            return self.requests.revoke(id_, version=version, reason=reason, by=by)
+
+    def revoke_right(self, service: ServiceId, *, client: str | None, group: str | None, by: Actor) -> Outcome:
+        """Take a right away at once; requests that gave it are revoked with it, so that it does not come back."""
+        with self.work.alone():
+            if client is not None:
+                for one in self.requests.store.of_pair(service, client):
+                    if one.state == "approved":
+                        self.requests.revoke(one.id, version=one.version, reason=TAKEN_AWAY, by=by)
+                if not any(right.client == client for right in self.member.rights(service)):
+                    return Outcome(version=self.work.file().version, node=self.work.tell())
+            return self.member.revoke(service, client=client, group=group, by=by)
+
+    def carry_out(self) -> Carried:
+        """Take up what was decided and could not be carried out."""
+        with self.work.alone():
+            return self.requests.publish()
+
+    def ask(self, request: AccessRequest, by: Actor) -> Made:
+        """Ask another member for access."""
+        return self.requests.ask(request, by)
+
+    def follow(self) -> None:
+        """What is to be done now and then: decisions not carried out yet, answers to our requests."""
+        if not self.work.exists:
+            return
+        if self.requests.store.unpublished():
+            self.carry_out()
+        self.requests.poll_all()
+
+    # By exchange ------------------------------------------------------------------------------------------------------
+
+    def receive(self, body: bytes, call: CarriedCall) -> Any:
+        """A request of another member."""
+        return self.requests.receive(body, call)
+
+    def standing(self, id_: str, call: CarriedCall) -> Any:
+        """How a request stands."""
+        return self.requests.standing(id_, call)
+
+    def withdrawn(self, id_: str, call: CarriedCall) -> Any:
+        """Its maker takes it back."""
+        return self.requests.withdrawn(id_, call)
+
+    # Overview ---------------------------------------------------------------------------------------------------------
+
+    def waiting(self) -> Waiting:
+        """What waits for somebody here."""
+        received = self.requests.store.received()
+        version = self.work.file().version
+        return Waiting(
+            requests=sum(one.state == "submitted" for one in received),
+            unpublished=len(self.requests.store.unpublished()),
+            nodes=sum(grant.enrolled and not grant.accepted for grant in self.member.grants()),
+            unsent=0 < self.work.brought < version,
+        )
+
+    def suggested(self, query: str, limit: int = 20) -> Sequence[ServiceId]:
+        """Services of others in the verified catalogue whose names or identifier hold these words."""
+        catalogue = self.country.catalogue()
+        if catalogue is None:
+            return ()
+        own = self.work.file().member
+        words = query.casefold().split()
+        found = []
+        for service in catalogue.services.values():
+            names = service.shown_names
+            text = f"{service.id} {names.kk} {names.ru} {names.en}".casefold()
+            if service.id.subsystem.member != own and all(word in text for word in words):
+                found.append(service.id)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def node_status(self) -> dict[str, Any] | None:
+        """The node's state; None where it does not answer."""
+        try:
+            return self.node.status()
+        except Error:
+            return None
+
+    def bring(self, by: Actor) -> Outcome:
+        """Bring the newest file to the registry once more."""
+        if not self.work.exists:
+            raise NotFound("console.no-desk", "the organisation has no member key here yet", at="caller")
+        self.work.note(by, "member.submit", str(self.work.file().member))
+        return self.work.bring()

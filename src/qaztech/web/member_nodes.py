@@ -1,0 +1,149 @@
+"""Pages of nodes and of what went through them: enrolment, certificates, incidents, exchanges, receipts."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qaztech.core.errors import Error, Malformed, NotFound
+from qaztech.core.ids import NodeId
+from qaztech.member.access import ZONE
+from qaztech.people.people import Person
+from qaztech.web.member_parts import PageRoute, Parts, late, off_loop
+from qaztech.web.member_site import one, read_values, redirect
+from qaztech.web.people_pages import page_language
+
+NODES, EXCHANGES = "/console/nodes", "/console/exchanges"
+_LONGEST = 200
+
+
+class NodePages:
+    """The handlers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._console = parts.console
+
+    def routes(self) -> list[PageRoute]:
+        """Every route with its scope."""
+        return [
+            PageRoute("GET", NODES, "nodes:read", self._nodes),
+            PageRoute("POST", f"{NODES}/grant", "nodes:write", self._grant),
+            PageRoute("POST", f"{NODES}/accept", "nodes:write", self._accept),
+            PageRoute("GET", EXCHANGES, "exchanges:read", self._exchanges),
+            PageRoute("GET", f"{EXCHANGES}/{{message}}", "exchanges:read", self._exchange),
+            PageRoute("GET", f"{EXCHANGES}/{{message}}/receipt.json", "exchanges:read", self._receipt),
+            PageRoute("GET", f"{EXCHANGES}/{{message}}/receipt.html", "exchanges:read", self._receipt_page),
+        ]
+
+    # Nodes ------------------------------------------------------------------------------------------------------------
+
+    async def _nodes(self, request: Request, person: Person, token: str = "", problem: Error | None = None) -> Response:
+        console = self._console
+        status = await off_loop(console.node_status)
+        grants = await off_loop(console.member.grants)
+        incidents = await off_loop(lambda: _or_none(console.node.incidents))
+        return self._parts.pages.render(
+            request, "nodes.html", person, status=200 if problem is None else problem.status,
+            statement=console.work.file().statement, node=status, grants=grants, incidents=incidents, token=token,
+            now=console.clock.now(), problem=None if problem is None else self._parts.pages.words(request, problem),
+        )  # fmt: skip
+
+    async def _grant(self, request: Request, person: Person) -> Response:
+        values = await read_values(request)
+        code = one(values, "code")
+        try:
+            token = await off_loop(lambda: self._console.member.grant_node(code, person.actor))
+        except Error as exc:
+            return await self._nodes(request, person, problem=exc)
+        return await self._nodes(request, person, token)
+
+    async def _accept(self, request: Request, person: Person) -> Response:
+        values = await read_values(request)
+        node = NodeId.parse(one(values, "node"))
+        outcome = await off_loop(lambda: self._console.member.accept_node(node, person.actor))
+        return redirect(request, NODES, done="node-accepted", **late(outcome))
+
+    # Exchanges --------------------------------------------------------------------------------------------------------
+
+    async def _exchanges(self, request: Request, person: Person) -> Response:
+        query = {name: request.query_params.get(name, "")[:_LONGEST] for name in ("q", "service", "from", "to")}
+        if (message := query["q"].strip().lower()) and len(message) == 36 and message.count("-") == 4:
+            return redirect(request, f"{EXCHANGES}/{message}")
+        found = await off_loop(lambda: _or_none(self._console.node.exchanges))
+        return self._parts.pages.render(
+            request, "exchanges.html", person, exchanges=None if found is None else _chosen(found, query), query=query,
+            shown=0 if found is None else len(found),
+        )  # fmt: skip
+
+    async def _exchange(self, request: Request, person: Person) -> Response:
+        message = request.path_params["message"][:_LONGEST]
+        outcome = await off_loop(lambda: self._console.node.outcome(message))
+        listed = await off_loop(lambda: _or_none(self._console.node.exchanges)) or []
+        known = next((each for each in listed if each.get("message") == message), None)
+        return self._parts.pages.render(
+            request, "exchange.html", person, message=message, outcome=outcome, known=known
+        )  # fmt: skip
+
+    async def _receipt(self, request: Request, _: Person) -> Response:
+        message = request.path_params["message"]
+        receipt = await off_loop(lambda: self._console.node.receipt(message))
+        body = json.dumps(receipt, ensure_ascii=False, indent=1)
+        headers = {"Content-Disposition": f'attachment; filename="receipt-{_safe(message)}.json"', **_UNKEPT}
+        return Response(body, media_type="application/json", headers=headers)
+
+    async def _receipt_page(self, request: Request, _: Person) -> Response:
+        from qaztech.web.receipt_html import render_html  # noqa: PLC0415  # seldom asked for, and not small
+
+        message, language = request.path_params["message"], page_language(request)
+        receipt = await off_loop(lambda: self._console.node.receipt(message))
+        page = await off_loop(lambda: render_html(receipt, self._parts.anchor, language=language))
+        # Saved and opened from the disk: its script stands in it, which this site's own policy does not let run.
+        headers = {"Content-Disposition": f'attachment; filename="receipt-{_safe(message)}.html"', **_UNKEPT}
+        return Response(page, media_type="text/html", headers=headers)
+
+
+_UNKEPT = {"Cache-Control": "no-store"}
+
+
+def _safe(message: str) -> str:
+    if not message.replace("-", "").isalnum() or not message.isascii():
+        raise NotFound("exchange.unknown", "that is not a message id", at="caller")
+    return message
+
+
+def _chosen(found: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+    """Those that a search asks for: by service or client, from and to a moment of the country's clocks."""
+    from_, to = _moment(query["from"]), _moment(query["to"])
+    words = query["service"].casefold().split()
+    return [
+        each
+        for each in found
+        if (from_ is None or each["time"] >= from_)
+        and (to is None or each["time"] < to + 60_000)
+        and all(word in f"{each['service']} {each['client']}".casefold() for word in words)
+        and query["q"].casefold().strip() in f"{each['message']} {each['state']} {each['method']}".casefold()
+    ]
+
+
+def _moment(text: str) -> int | None:
+    """`2026-11-23T10:15` as an input of a page gives it."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise Malformed("form.malformed", "a time is written 2026-11-23T10:15", at="caller") from exc
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=ZONE)).timestamp() * 1000)
+
+
+def _or_none(ask: Any) -> Any:
+    """What the node says; None where it does not answer."""
+    try:
+        return ask()
+    except Error:
+        return None
