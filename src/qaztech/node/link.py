@@ -30,7 +30,7 @@ from qaztech.node.frames import (
     encode_frame,
 )
 from qaztech.node.heads import REMEMBERED, HeadReceiver, HeadSender
-from qaztech.node.journal import PEER_HEAD, PeerHead, format_note
+from qaztech.node.journal import PEER_HEAD, PeerHead, Remembered, format_note
 from qaztech.node.peers import AcceptedHeads
 from qaztech.node.throttle import Throttle
 from qaztech.registry.configuration import Configuration, NodeEntry
@@ -135,6 +135,7 @@ class Link(asyncio.Protocol):
         self._numbers = itertools.count(1)
         self._heads_out: HeadSender | None = None
         self._heads_in: HeadReceiver | None = None
+        self._told: dict[str, Remembered] = {}
         # The peer's newest accepted head, until a record needs it; then the ordinal of its note, and what it says.
         self._head: PeerHead | None = None
         self._head_note = -1
@@ -201,6 +202,7 @@ class Link(asyncio.Protocol):
             return
         self._timer = self._loop.call_later(HELLO_TIMEOUT, self._no_hello)
         known = self._accepted.of(self.peer.id)
+        self._told = dict(known)
         self.send(
             Hello(
                 PROTOCOL_VERSION,
@@ -346,12 +348,12 @@ class Link(asyncio.Protocol):
                     raise Untrusted("log.contradicted", "this node's log was shown a head it does not hold", at="log")
                 accepted = head
         self.origin = hello.origin
-        known = dict(self._accepted.of(self.peer.id)).get(hello.origin)
         self._heads_out = self._log.sender(accepted)
         self._heads_in = HeadReceiver(
             origin=hello.origin,
             verify=lambda body, signature: verify_ed25519(key, signature, body),
-            last=known,
+            # As our hello told it: the peer proves from there. Another link to it may have brought more since.
+            last=self._told.get(hello.origin),
         )
         self._ready = self.open = True
         if self._timer is not None:

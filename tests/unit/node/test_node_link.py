@@ -59,6 +59,30 @@ class TestHello:
         assert pair.consumer.links[-1] is not mine
         await until(lambda: pair.provider.links[-1]._heads_in.last.size == pair.consumer.log.size)
 
+    async def test_a_link_made_beside_one_in_use_begins_where_its_hello_said(self, pair, monkeypatch):
+        """What the other link brought since is no fork of it: heads on both go on, and calls over both are answered."""
+        mine, _ = await linked(pair)
+        real = link.Link._on_hello
+
+        def late(self, hello):
+            async def call_first():
+                assert (await pair.made(pair.call())).status == 200
+                real(self, hello)
+
+            pair.late = asyncio.create_task(call_first())
+
+        with monkeypatch.context() as patch:
+            patch.setattr(link.Link, "_on_hello", lambda self, h: (late if self.is_dialler else real)(self, h))
+            pair.consumer.consumer.redial({mine})
+            await until(lambda: pair.consumer.links[-1] is not mine and pair.consumer.links[-1].open)
+        again = pair.consumer.links[-1]
+        for _ in range(2):
+            assert (await pair.made(pair.call())).status == 200
+        assert again.alive
+        pair.consumer.consumer.start()
+        assert mine.reason.code == "peer.moved"
+        assert pair.consumer.incidents == pair.provider.incidents == []
+
     @pytest.mark.parametrize("silent", ["connect", "hello"])
     async def test_who_does_not_say_hello_is_let_go(self, pair, monkeypatch, silent):
         """In time."""
