@@ -46,7 +46,7 @@ def show_codes(country: Instance) -> None:
     document = read_description(source.read_bytes()).document
     passport = msgspec.structs.replace(new_passport(NAMES, environment="production"), purpose=PURPOSE)
     line = ShownService(id=country.service, passport=passport, description=describe(document))
-    statement = new_showcase(verify_member_file(desk.submission().envelope), 1, int(time.time() * 1000), (line,))
+    statement = new_showcase(verify_member_file(desk.submission().envelope), 1000, int(time.time() * 1000), (line,))
     show(country.country["registry"], str(desk.member), sign_showcase(statement, desk.key), [document])
 
 
