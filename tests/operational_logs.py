@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -98,17 +99,19 @@ class WrittenLog:
         """Write (or go on with) the log as a node would, witnessed at these sizes."""
         clock = ManualClock(START)
         directory.parent.mkdir(parents=True, exist_ok=True)
-        make = Log.open if directory.exists() else Log.create
+        make = Log.open if directory.exists() else partial(Log.create, segment_size=1 << 18)
         log = make(directory, storage=OsStorage(), key=self.key, origin=self.origin, clock=clock)
         try:
-            for at in range(log.size, len(self.entries)):
-                now, data = self.entries[at]
-                log.commit([Entry(now.to_bytes(6) + b"\x70\x00" + at.to_bytes(8), now, data, b"")])
+            new = [(at, *self.entries[at]) for at in range(log.size, len(self.entries))]
+            if new:
+                log.commit(
+                    [Entry(now.to_bytes(6) + b"\x70\x00" + at.to_bytes(8), now, data, b"") for at, now, data in new]
+                )
             held = log.note_count(WITNESSED)
             done = {log.read_note(WITNESSED, each)[0] for each in range(held)}
-            for size in witnessed:
-                if size not in done:
-                    log.commit([NoteFrame(WITNESSED, size, self.checkpoint(size))])
+            notes = [NoteFrame(WITNESSED, size, self.checkpoint(size)) for size in witnessed if size not in done]
+            if notes:
+                log.commit(notes)
         finally:
             log.close()
 

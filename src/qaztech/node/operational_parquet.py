@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -76,6 +77,12 @@ def connect() -> Any:
     return connection
 
 
+@cache
+def _writer() -> Any:
+    """The one that writes our own rows; what came from elsewhere never gets near it."""
+    return connect()
+
+
 def quoted(text: str | Path) -> str:
     """A text as SQL writes it."""
     return "'" + str(text).replace("'", "''") + "'"
@@ -92,7 +99,7 @@ def write_part(path: Path, rows: Iterable[Row]) -> dict[str, int]:
             for row in rows:
                 kinds[row.kind] = kinds.get(row.kind, 0) + 1
                 file.write(encode(_json(row)) + b"\n")
-        with connect() as connection:
+        with _writer().cursor() as connection:
             connection.execute(_copy(lines, made))
         _sync(made)
         made.replace(path)
