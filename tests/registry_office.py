@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from starlette.routing import BaseRoute
+
 from people_console import CHEAP, PASSWORD
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Entry
+from qaztech.evidence.witnessing import WitnessState
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
@@ -22,6 +25,8 @@ from qaztech.registry.scopes import REGISTRY_SCOPES
 from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.trust.certificates import Authority
 from qaztech.trust.national import TestAuthority, TestVerifier
+from qaztech.web.registry_console import console_routes
+from qaztech.web.registry_parts import Parts
 from registry_country import Country, MemberDesk
 
 ORIGIN = "http://localhost:8410"
@@ -101,3 +106,15 @@ class Offices:
             binding=binding,
         )  # fmt: skip
         return self.applications.submit(sealed)
+
+
+def console(offices: Offices) -> list[BaseRoute]:
+    """Every route for people, as the registry's process has them."""
+    country = offices.country
+    parts = Parts(
+        publisher=country.publisher, store=country.store, office=offices.office, applications=offices.applications,
+        people=offices.people, gate=offices.gate, admin_log=offices.log, log=country.log, anchor=country.anchor,
+        witnessed=country.witnessed_note, witnesses={name: WitnessState() for name in country.anchor.policy.witnesses},
+        endings=offices.endings, clock=offices.clock,
+    )  # fmt: skip
+    return console_routes(parts)
