@@ -40,7 +40,7 @@ class ProviderSettings:
     """One provider. `role_claim` may lead into objects (`realm_access.roles`); empty: roles are given here.
 
     `role_map` says which role a value of the claim stands for. With `create_accounts` whoever the provider sends with a
-    role gets an account at first sign-in; otherwise only identities that have been linked come in.
+    role gets an account at first sign-in, named by `name_claim`; otherwise only linked identities come in.
     """
 
     issuer: str
@@ -48,6 +48,7 @@ class ProviderSettings:
     client_secret: str = field(default="", repr=False)
     name: str
     scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
     role_claim: str = ""
     role_map: Mapping[str, str] = field(default_factory=dict)
     create_accounts: bool = False
@@ -124,10 +125,14 @@ class Provider:
         """What people call it."""
         return self._settings.name
 
-    async def begin(self, visitor: str, wanted: str) -> str:
-        """Where to send the browser; `wanted` is the page it goes to afterwards. Raises `Unavailable`, `Untrusted`."""
+    async def begin(self, visitor: str, wanted: str, *, language: str) -> str:
+        """Where to send the browser; `wanted` is the page it goes to afterwards. Raises `Unavailable`, `Untrusted`.
+
+        The `language` comes back in front of the state (`kk.…`): the redirect URI has room for nothing else.
+        """
         about = await self._discover()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        state = f"{language}.{state}"
         kept = {"state": state, "nonce": nonce, "verifier": verifier, "wanted": wanted}
         await asyncio.to_thread(self._people.ceremonies.begin, visitor, _KIND, kept)
         query = {
@@ -234,7 +239,7 @@ class Provider:
         return tuple(sorted({known[value] for value in values if isinstance(value, str) and value in known}))
 
     def _create(self, claims: Mapping[str, Any], roles: tuple[str, ...], by: Actor) -> Account:
-        wanted = account_name(claims.get("preferred_username"))
+        wanted = account_name(claims.get(self._settings.name_claim))
         display = claims.get("name")
         fits = isinstance(display, str) and display.isprintable() and 0 < len(display.strip()) <= _LONGEST_DISPLAY
         shown = str(display) if fits else ""

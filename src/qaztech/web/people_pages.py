@@ -42,6 +42,8 @@ def people_texts(language: str) -> Catalogue:
 def page_language(request: Request) -> str:
     """The language of a page: as the address says, else as the browser asks."""
     asked = [request.query_params["lang"]] if "lang" in request.query_params else []
+    if not asked and "state" in request.query_params:  # back from an OpenID provider: `kk.…`
+        asked = [request.query_params["state"][:2]]
     return chosen_language([*asked, *request.headers.get("accept-language", "").split(",")])
 
 

@@ -126,7 +126,7 @@ class _Door:
         assert self._provider is not None  # noqa: S101  # else there is no such route
         wanted, visitor = self._next(request.query_params), self._gate.visitor(request)
         try:
-            url = await self._provider.begin(visitor, wanted)
+            url = await self._provider.begin(visitor, wanted, language=page_language(request))
         except Error as exc:
             return self._form(request, problem=exc, wanted=wanted)
         response = RedirectResponse(url, status_code=303, headers={"Cache-Control": "no-store"})
