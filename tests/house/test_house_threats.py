@@ -1,16 +1,18 @@
-"""Every threat that the threat model names is held by tests that exist."""
+"""What the threat model and the runbook say is held by tests that exist."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
 
-def test_the_tests_of_the_threat_model_exist(root: Path) -> None:
+
+@pytest.mark.parametrize(("page", "least"), [("docs/threat-model.md", 40), ("docs/runbook.md", 10)])
+def test_the_tests_that_a_page_names_exist(root: Path, page: str, least: int) -> None:
     """A control whose test was renamed or removed is a control nobody checks."""
-    page = (root / "docs/threat-model.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page)
-    assert len(named) > 40
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (root / page).read_text(encoding="utf-8"))
+    assert len(named) > least
     texts = {file: (root / file).read_text(encoding="utf-8") for file, _ in named if (root / file).exists()}
     assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in texts.get(file, "")] == []
 
