@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from qaztech.core.errors import NotFound
 from qaztech.core.time import Clock, SystemClock
 from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.fetch import HttpFetcher
@@ -40,10 +41,17 @@ async def run_portal(path: Path, stop: asyncio.Event) -> None:
 
 def _follower(country: Country, directory: Path, clock: Clock) -> Follower:
     surveyor = Surveyor(
-        anchor=parse_anchor(Path(country.anchor).read_bytes()),
+        anchor=parse_anchor(_read(Path(country.anchor))),
         directory=directory,
         fetcher=HttpFetcher(country.registry),
         descriptions=HttpFetcher(country.registry),
         clock=clock,
     )
     return Follower(surveyor, seconds=country.refresh_seconds)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise NotFound("anchor.missing", "the anchor's file is not there") from exc

@@ -27,6 +27,9 @@ KEPT_SECONDS = 3.0
 SECONDS = 2.0
 AT_ONCE = 16
 MAX_KEPT = 4096
+MAX_NODES = 8
+
+Finding = Literal["signed", "wrong", "unreachable", "not-public", "closed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class LogState:
     member: MemberId | None
     node: str
     closed: bool
-    finding: Literal["signed", "wrong", "unreachable", "not-public", "closed"]
+    finding: Finding
     size: int = 0
     root: str = ""
     witnesses: tuple[WitnessState, ...] = ()
@@ -59,7 +62,7 @@ class LogState:
 class _Asked:
     origin: str
     keys: tuple[VerifierKey, ...]
-    url: str | None
+    urls: tuple[str, ...]
     member: MemberId | None = None
     node: str = ""
     closed: bool = False
@@ -82,20 +85,22 @@ class LogStates:
     async def states(self, catalogue: Catalogue, *, offset: int = 0, limit: int = 20) -> tuple[list[LogState], int]:
         """The states of some of the logs, the registry's first, then by member; and how many logs there are."""
         anchor = self._anchor()
-        places = {node.member: node.management for node in self._country.nodes}
-        asked = [_Asked(anchor.log_origin, anchor.log_keys, f"{self._country.registry}/registry/log/checkpoint")]
-        for log in sorted(catalogue.configuration.logs(), key=lambda log: (str(log.node), log.closed is not None)):
-            url = places.get(str(log.node.member))
-            asked.append(
-                _Asked(
-                    origin=log.origin,
-                    keys=log.keys,
-                    url=f"{url}/log/checkpoint" if url is not None else None,
-                    member=log.node.member,
-                    node=str(log.node),
-                    closed=log.closed is not None,
-                )
+        places: dict[str, list[str]] = {}
+        for node in self._country.nodes:
+            places.setdefault(node.member, []).append(f"{node.management}/log/checkpoint")
+        asked = [_Asked(anchor.log_origin, anchor.log_keys, (f"{self._country.registry}/registry/log/checkpoint",))]
+        logs = sorted(catalogue.configuration.logs(), key=lambda log: (str(log.node), log.closed is not None))
+        asked += [
+            _Asked(
+                origin=log.origin,
+                keys=log.keys,
+                urls=tuple(places.get(str(log.node.member), ())[:MAX_NODES]),
+                member=log.node.member,
+                node=str(log.node),
+                closed=log.closed is not None,
             )
+            for log in logs
+        ]
         page = asked[offset : offset + limit]
         return list(await asyncio.gather(*(self._state(one, anchor.policy) for one in page))), len(asked)
 
@@ -116,16 +121,7 @@ class LogStates:
         return state
 
     async def _look(self, asked: _Asked, policy: Policy) -> LogState:
-        finding: Literal["signed", "wrong", "unreachable", "not-public", "closed"] = "signed"
-        head: Checkpoint | None = None
-        if asked.closed:
-            finding = "closed"
-        elif asked.url is None:
-            finding = "not-public"
-        else:
-            note = await self._get(asked.url)
-            head = _verified(note, asked) if note is not None else None
-            finding = "unreachable" if note is None else "signed" if head is not None else "wrong"
+        finding, head = ("closed", None) if asked.closed else await self._head(asked)
         found = await asyncio.gather(*(self._witness(one, asked, head) for one in policy.witnesses.values()))
         return LogState(
             origin=asked.origin,
@@ -138,6 +134,20 @@ class LogStates:
             witnesses=tuple(found),
             quorum=_seen_by_quorum(found, policy),
         )
+
+    async def _head(self, asked: _Asked) -> tuple[Finding, Checkpoint | None]:
+        """The log's newest checkpoint, from whichever of its member's nodes writes it."""
+        finding: Finding = "not-public"
+        for url in asked.urls:
+            note = await self._get(url)
+            head = _verified(note, asked) if note is not None else None
+            if head is not None:
+                return "signed", head
+            if note is None:
+                finding = "unreachable"
+            elif _origin(note) in {asked.origin, ""}:
+                return "wrong", None
+        return finding, None
 
     async def _witness(self, witness: PolicyWitness, asked: _Asked, head: Checkpoint | None) -> WitnessState:
         if not witness.url.startswith("http://"):
@@ -164,6 +174,14 @@ class LogStates:
         if answer.status == 404:
             return missing
         return answer.body if answer.status == 200 else None
+
+
+def _origin(note: bytes) -> str:
+    """The log a note speaks of; empty where it is no checkpoint."""
+    try:
+        return SignedCheckpoint.parse(note).origin
+    except Error:
+        return ""
 
 
 def _verified(note: bytes, asked: _Asked) -> Checkpoint | None:

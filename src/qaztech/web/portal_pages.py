@@ -28,6 +28,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOCAL = timezone(timedelta(hours=5))  # every clock in Kazakhstan since March 2024
 OUTCOMES = ("answered", "refused", "no answer", "aborted", "outcome unknown")
 
+_KINDS = {404: "missing", 503: "later"}
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -94,7 +96,7 @@ class PortalPages:
             try:
                 return await handler(request)
             except Error as exc:
-                if "text/html" not in request.headers.get("accept", "") or exc.status >= 500:
+                if "text/html" not in request.headers.get("accept", ""):
                     raise
                 return self.problem(request, exc)
 
@@ -103,7 +105,7 @@ class PortalPages:
     def problem(self, request: Request, error: Error) -> Response:
         """What went wrong, as a page."""
         return self.render(
-            "portal/problem.html", request, status=error.status, code=error.code, missing=error.status == 404
+            "portal/problem.html", request, status=error.status, code=error.code, kind=_KINDS.get(error.status, "other")
         )
 
 

@@ -143,6 +143,8 @@ def test_it_says_when_it_is_not_ready_and_when_the_registry_is_silent(own: Shown
     first = own.get("/catalogue?lang=en")
     assert first.status_code == 503
     assert "not ready yet" in first.text
+    assert "Not ready yet" in own.get(page_of(own.service) + "?lang=en").text
+    assert own.get("/api/v1/catalogue", accept="application/json").json()["code"] == "catalogue.not-ready"
     own.follower.look()
     assert own.get("/catalogue?lang=en").status_code == 200
     own.fetcher.down = True

@@ -82,7 +82,8 @@ class Scene:
                 "names": {"kk": "m", "ru": "m", "en": "m"},
                 "management": f"{url}/node",
             }
-            place = {"instance": "KZ", "registry": url, "anchor": "", "nodes": [node]}
+            other = node | {"name": "other", "management": f"{url}/other"}
+            place = {"instance": "KZ", "registry": url, "anchor": "", "nodes": [other, node]}
             anchor = self.anchor(url)
             states = LogStates(country=parse_country(json.dumps(place).encode()), anchor=lambda: anchor)
             found, total = await states.states(self.survey.catalogue)
@@ -160,3 +161,14 @@ async def test_a_node_that_does_not_answer_is_said_to(scene: Scene) -> None:
     scene.seen("three", 3)
     state = await scene.look()
     assert (state.finding, state.size, state.quorum) == ("unreachable", 0, 3)
+
+
+async def test_a_member_with_two_nodes_has_two_logs(scene: Scene) -> None:
+    """Each is looked for at both; what the other node writes is not taken for a forgery."""
+    thief = Ed25519Key.from_seed(seed("other log"))
+    origin = f"{HOST}/log/{'0' * 20}"
+    scene.there["/other/log/checkpoint"] = sign_checkpoint(origin, 99, b"o" * 32, thief)
+    assert (await scene.look()).finding == "unreachable"
+    scene.head(7)
+    state = await scene.look()
+    assert (state.finding, state.size) == ("signed", 7)

@@ -16,7 +16,7 @@ PAGES = "\n".join(
     for path in (*sorted((TEMPLATES / "portal").glob("*.html")), TEMPLATES / "base.html", STATIC / "verify-file.js")
 )
 # Chosen by data: values of filters, findings about logs, categories of data.
-CHOSEN = {"value", "category", "facet", "nav"}
+CHOSEN = {"value", "category", "facet", "nav", "problem"}
 FINDINGS = {"signed", "wrong", "unreachable", "not-public", "closed", "nothing", "silent", "bad", "forked"}
 
 
