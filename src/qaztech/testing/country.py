@@ -402,7 +402,7 @@ class _Founding:
             "instance": INSTANCE,
             "registry": f"http://127.0.0.1:{ports.registry}",
             "portal": f"http://127.0.0.1:{ports.portal}",
-            "console": f"http://127.0.0.1:{ports.registry}/console/",
+            "console": f"http://localhost:{ports.registry}/console/",
             "anchor": str(self._home / "anchor.json"),
             "nodes": [
                 {
