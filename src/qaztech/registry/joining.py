@@ -53,12 +53,18 @@ class Joining:
     """The routes by which organisations join."""
 
     def __init__(
-        self, *, applications: Applications, enrolments: Enrolments, publisher: Publisher, clock: Clock
+        self,
+        *,
+        applications: Applications,
+        enrolments: Enrolments,
+        publisher: Publisher,
+        clock: Clock,
+        most_refused: int = MAX_REFUSED,
     ) -> None:
         self._applications = applications
         self._enrolments = enrolments
         self._publisher = publisher
-        self._refused = _Refused(clock)
+        self._refused = _Refused(clock, most_refused)
 
     def routes(self) -> list[Route]:
         """Open to anyone."""
@@ -140,8 +146,9 @@ class Joining:
 class _Refused:
     """Counts refused requests by address, for a minute each."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, most: int) -> None:
         self._clock = clock
+        self._most = most
         self._minute = 0
         self._counts: dict[str, int] = {}
 
@@ -150,7 +157,7 @@ class _Refused:
         minute = self._clock.now() // _MINUTE
         if minute != self._minute:
             self._minute, self._counts = minute, {}
-        if self._counts.get(address, 0) >= MAX_REFUSED:
+        if self._counts.get(address, 0) >= self._most:
             raise Limited("request.too-many", "too many refused requests from there", at="caller", retry_after=60)
 
     def count(self, address: str) -> None:

@@ -24,6 +24,7 @@ from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.proof import TlogProof
 from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
+from qaztech.registry.api_description import describe_registry
 from qaztech.registry.directory import DIRECTORY
 from qaztech.registry.joining import Joining
 from qaztech.registry.publisher import Publisher
@@ -86,12 +87,13 @@ class RegistryService:
         return [
             Route("/registry/metadata/{name}", self._metadata),
             Route("/registry/targets/{path:path}", self._target),
-            Route("/registry/descriptions/{name}", self._description),
+            Route("/registry/descriptions/{name}", self._document),
             Route("/registry/snapshots/{version:int}/proof", self._proof),
             Route("/registry/log/{path:path}", self._tile),
             Route("/anchor", self._get_anchor),
             Route("/directory", self._directory),
             Route("/health", self._health),
+            Route("/api/openapi.json", self._describe),
             Route("/certificates/renew", self._renew, methods=["POST"]),
             Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
             Route("/witness/{path:path}", self._seen_checkpoint),
@@ -117,7 +119,7 @@ class RegistryService:
             raise _nothing(path[:100])
         return _immutable(request, self._published / "targets" / path)
 
-    def _description(self, request: Request) -> Response:
+    def _document(self, request: Request) -> Response:
         name = request.path_params["name"]
         if not _DESCRIPTION.match(name):
             raise _nothing(name[:100])
@@ -157,6 +159,9 @@ class RegistryService:
         published = self._publisher.publication.published
         status = 200 if published is not None else 503
         return JSONResponse({"ready": published is not None}, status_code=status)
+
+    async def _describe(self, _: Request) -> Response:
+        return JSONResponse(describe_registry())
 
     async def _renew(self, request: Request) -> Response:
         certificate = self._renewals.renew(await read_json(request, RenewalRequest))

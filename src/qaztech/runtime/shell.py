@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qaztech.core.errors import Error, Forbidden, Internal, Limited, Malformed, NotFound, Unauthenticated
@@ -47,12 +47,13 @@ class ShellLimits:
     drain_seconds: int = 10
 
 
-def problem(error: Error) -> Response:
-    """An error as people and programs may see it; its `context` stays here."""
+def problem(error: Error, status: int | None = None) -> Response:
+    """An error as people and programs may see it; its `context` stays here. `status`: another than its kind has."""
+    status = error.status if status is None else status
     body = {
         "type": f"urn:qaztech:error:{error.code}",
         "title": (type(error).__doc__ or type(error).__name__).split(".")[0].split(":")[0],
-        "status": error.status,
+        "status": status,
         "detail": error.detail,
         "code": error.code,
         "at": error.at,
@@ -63,7 +64,7 @@ def problem(error: Error) -> Response:
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     content = json.dumps(body, ensure_ascii=False)
-    return Response(content, status_code=error.status, media_type=PROBLEM, headers=headers)
+    return Response(content, status_code=status, media_type=PROBLEM, headers=headers)
 
 
 def application(
@@ -75,7 +76,6 @@ def application(
 
     It also answers `/metrics`, to programs on this machine: requests by route, and `gauges`.
     """
-    handlers: dict[Any, Any] = {Error: _render, HTTPException: _render_http, Exception: _render_failure}
     metrics = Metrics()
 
     async def show_metrics(request: Request) -> Response:
@@ -84,6 +84,11 @@ def application(
         return Response(text, media_type="text/plain; version=0.0.4")
 
     every = [*routes, Route("/metrics", show_metrics)]
+
+    async def render_http(request: Request, exc: HTTPException) -> Response:
+        return _refusal(exc, _methods(every, request) if exc.status_code == 405 else [])
+
+    handlers: dict[Any, Any] = {Error: _render, HTTPException: render_http, Exception: _render_failure}
     return Shell(Starlette(routes=every, exception_handlers=handlers), limits or ShellLimits(), metrics)
 
 
@@ -136,14 +141,21 @@ async def _render(_: Request, exc: Exception) -> Response:
     return problem(error)
 
 
-async def _render_http(_: Request, exc: HTTPException) -> Response:
+def _refusal(exc: HTTPException, methods: Sequence[str]) -> Response:
     """Starlette's own refusals (no such route, wrong method), in our form."""
     detail = f"{exc.detail}"
     error = NotFound("request.no-route", detail) if exc.status_code == 404 else Malformed("request.refused", detail)
-    response = problem(error)
-    response.status_code = exc.status_code
+    response = problem(error, exc.status_code)
     response.headers.update(exc.headers or {})
+    if methods:
+        response.headers["Allow"] = ", ".join(methods)
     return response
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
+    """What a path may be asked: Starlette names the methods of one route only, and two may share a path."""
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
 
 
 async def _render_failure(_: Request, exc: Exception) -> Response:

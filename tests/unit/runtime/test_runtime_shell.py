@@ -100,6 +100,19 @@ def test_the_frameworks_refusals_have_the_same_form(http: Caller, path: str, sta
     answer = http.get(path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+
+
+def test_a_path_of_two_routes_says_all_its_methods() -> None:
+    """RFC 9110 wants them all, and each route knows only its own."""
+
+    async def nothing(_: Request) -> Response:
+        return Response()
+
+    two = application([Route("/x/{id}", nothing), Route("/x/{id}", nothing, methods=["POST"])])
+    answer = asyncio.run(Caller(two).call("DELETE", "/x/1", b"", {}))
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 def test_bodies_are_read_strictly_and_within_the_limit(http: Caller) -> None:
