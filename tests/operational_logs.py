@@ -21,7 +21,8 @@ from qaztech.evidence.note import ED25519, VerifierKey
 from qaztech.evidence.policy import Policy
 from qaztech.evidence.storage import OsStorage
 from qaztech.hub.delivery import check_manifest
-from qaztech.hub.operational import Deliveries, LogOwner, hub_app
+from qaztech.hub.operational import hub_app
+from qaztech.hub.receiving import Deliveries, LogOwner
 from qaztech.hub.store import METADATA, OperationalStore
 from qaztech.node.journal import WITNESSED
 from qaztech.node.operational import Delivery, Held

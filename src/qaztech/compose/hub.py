@@ -12,7 +12,8 @@ from qaztech.compose.witness import want_everyone
 from qaztech.core.errors import Error
 from qaztech.core.time import SystemClock
 from qaztech.hub.judging import JudgeApart
-from qaztech.hub.operational import Deliveries, HubLimits, hub_app, keep_checking, owner_in
+from qaztech.hub.operational import hub_app, keep_checking, keep_compacting
+from qaztech.hub.receiving import Deliveries, HubLimits, owner_in
 from qaztech.hub.store import METADATA, OperationalStore
 from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.client import ConfigurationClient
@@ -76,7 +77,7 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     tasks = [
         asyncio.create_task(_follow(client, settings.refresh_seconds)),
         asyncio.create_task(keep_checking(deliveries, settings.check_seconds)),
-        asyncio.create_task(_compact(deliveries)),
+        asyncio.create_task(keep_compacting(deliveries, COMPACT_SECONDS)),
     ]
     await serve(hub_app(deliveries, limits=limits), host=settings.host, port=settings.port, stop=stop)
     for task in tasks:
@@ -98,12 +99,3 @@ async def _follow(client: ConfigurationClient, interval: float) -> None:
             log_error(logger, "the configuration was not refreshed", exc)
             pause = 1.0
         await asyncio.sleep(pause)
-
-
-async def _compact(deliveries: Deliveries) -> None:
-    while True:
-        await asyncio.sleep(COMPACT_SECONDS)
-        try:
-            await deliveries.compact()
-        except Error as exc:
-            log_error(logger, "past days were not put together", exc)

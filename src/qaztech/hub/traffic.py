@@ -7,14 +7,16 @@ counts, so nothing is counted twice. DuckDB reads the Parquet files and nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from qaztech.core.errors import Unavailable
 from qaztech.core.ids import MemberId
 from qaztech.hub.crosscheck import GRACE, Finding, Party, cross_check
 from qaztech.node.operational_manifest import date_of
-from qaztech.node.operational_parquet import COLUMNS, connect, quoted
+from qaztech.node.operational_parquet import COLUMNS, connect, engine, quoted
 from qaztech.node.operational_rows import Row, day_of
 
 # Kazakhstan's time since 2024-03-01 (UTC+5): days of reports begin at its midnight.
@@ -173,9 +175,19 @@ class Traffic:
             found: list[tuple[Any, ...]] = connection.execute(query, values).fetchall()
             return found
 
-    def _opened(self, since: int, until: int) -> Any:
+    @contextmanager
+    def _opened(self, since: int, until: int) -> Iterator[Any]:
         """A connection with the table `rows`, of the days in question."""
-        connection = connect()
+        with connect() as connection:
+            try:
+                self._open(connection, since, until)
+                yield connection
+            except engine().Error as exc:
+                raise Unavailable(
+                    "operational.store", "the rows cannot be read now", at="service", context=repr(exc)
+                ) from exc
+
+    def _open(self, connection: Any, since: int, until: int) -> None:
         files = self._files(since, until)
         if files:
             connection.execute(f"SET allowed_paths = [{files}]")
@@ -183,7 +195,6 @@ class Traffic:
         given = ", ".join(f'NULL::{type_} AS "{name}"' for name, type_ in COLUMNS.items())
         source = f"read_parquet([{files}], hive_partitioning = false)" if files else f"(SELECT {given} LIMIT 0)"
         connection.execute(f"CREATE VIEW rows AS SELECT * FROM {source}")  # noqa: S608
-        return connection
 
     def _files(self, since: int, until: int) -> str:
         first, last = date_of(max(0, day_of(since) - _AROUND)), date_of(day_of(until) + _AROUND)

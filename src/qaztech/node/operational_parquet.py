@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -77,6 +78,15 @@ def connect() -> Any:
     return connection
 
 
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What the engine cannot write is `Unavailable`: a full disk, a file that is gone."""
+    try:
+        yield
+    except engine().Error as exc:
+        raise Unavailable("operational.store", "the rows cannot be read or written now", context=repr(exc)) from exc
+
+
 @cache
 def _writer() -> Any:
     """The one that writes our own rows; what came from elsewhere never gets near it."""
@@ -99,7 +109,7 @@ def write_part(path: Path, rows: Iterable[Row]) -> dict[str, int]:
             for row in rows:
                 kinds[row.kind] = kinds.get(row.kind, 0) + 1
                 file.write(encode(_json(row)) + b"\n")
-        with _writer().cursor() as connection:
+        with _failures(), _writer().cursor() as connection:
             connection.execute(_copy(lines, made))
         _sync(made)
         made.replace(path)
@@ -115,7 +125,7 @@ def join_parts(sources: Sequence[Path], target: Path) -> None:
     made = target.with_name(target.name + ".new")
     names = ", ".join(map(quoted, sources))
     try:
-        with connect() as connection:
+        with _failures(), connect() as connection:
             connection.execute(
                 f"COPY (SELECT * FROM read_parquet([{names}], hive_partitioning = false)) "  # noqa: S608
                 f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd)"

@@ -15,6 +15,7 @@ import pytest
 from operational_logs import CLIENT, PROVIDER, SERVICE, START, Hub, Pair, WrittenLog
 from qaztech.evidence.note import ED25519
 from qaztech.hub.compaction import compact
+from qaztech.hub.crosscheck import Finding
 from qaztech.hub.delivery import Contradicted, HeldLog, Judgement
 from qaztech.hub.traffic import CENTRE
 from qaztech.node.operational_manifest import MAX_MANIFEST, Manifest, format_manifest
@@ -303,6 +304,32 @@ class TestTotals:
         answer = hub._caller.get(f"/totals?{period}", {"x-road-client": "KZ/GOV/991340000018/x"})
         assert answer.json() == []
         assert str(PROVIDER) in SERVICE
+
+    def test_a_member_is_shown_its_own_exchanges_and_findings(self, hub: Hub, pair: Pair, tmp_path: Path) -> None:
+        """One by one; what was found is told to those whose logs it is about."""
+        hub.post(body(tmp_path, pair.consumer, 0, 4), pair.consumer.origin)
+        shown = hub.get(f"/exchanges?since={START}&until={START + 1000}", pair.provider.origin).json()
+        assert [(e["status"], e["outcome"], e["side"]) for e in shown] == [
+            (500, "answered", "consumer"), (200, "answered", "consumer")
+        ]  # fmt: skip
+        stranger = {"x-road-client": "KZ/GOV/991340000018/x"}
+        assert hub._caller.get(f"/exchanges?since={START}&until={START + 1000}", stranger).json() == []
+        finding = Finding(
+            code="exchange.ends-differ", level="difference", origin=pair.consumer.origin, other=pair.provider.origin,
+            message="m", place=1, detail="d",
+        )  # fmt: skip
+        hub.store.keep([finding], now=START)
+        for log in pair.logs:
+            (told,) = hub.get("/findings", log.origin).json()
+            assert (told["code"], told["found"]) == ("exchange.ends-differ", START)
+        assert hub._caller.get("/findings", stranger).json() == []
+
+    def test_a_file_that_is_gone_is_told(self, hub: Hub, pair: Pair, tmp_path: Path) -> None:
+        """By our error; the centre goes on."""
+        hub.post(body(tmp_path, pair.consumer, 0, 4), pair.consumer.origin)
+        next(hub.store.directory.glob("date=*/*")).unlink()
+        answer = hub.get(f"/totals?since={START}&until={START + 1000}", pair.consumer.origin)
+        assert (answer.status_code, answer.json()["code"]) == (503, "operational.store")
 
     @pytest.mark.parametrize("period", ["", "since=1&until=x", "since=5&until=1", f"since=0&until={2**45}"])
     def test_a_period_that_is_none(self, hub: Hub, pair: Pair, period: str) -> None:

@@ -139,6 +139,17 @@ class TestFiles:
             except Malformed:
                 continue
 
+    def test_what_cannot_be_written_leaves_nothing(self, pair: Pair, tmp_path: Path) -> None:
+        """By our error, and the next round finds the place clean."""
+        path = tmp_path / "part.parquet"
+        (tmp_path / "part.parquet.new").mkdir()
+        with pytest.raises((Unavailable, OSError)):
+            write_part(path, pair.provider.rows())
+        (tmp_path / "part.parquet.new").rmdir()
+        with pytest.raises(Unavailable):
+            operational_parquet.join_parts([tmp_path / "gone.parquet"], path)
+        assert list(tmp_path.iterdir()) == []
+
     def test_without_the_engine_one_is_told_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """DuckDB is optional."""
         monkeypatch.setitem(operational_parquet.engine.__globals__["__builtins__"], "__import__", _no_duckdb)
