@@ -137,6 +137,15 @@ def with_log(
     return msgspec.structs.replace(statement, logs=(*statement.logs, line))
 
 
+def reopen_log(statement: MemberStatement, origin: str) -> MemberStatement:
+    """A log that speaks for the member again, whose node it had left. One that is closed stays so."""
+    logs = tuple(
+        msgspec.structs.replace(line, until=None) if line.origin == origin and line.closed is None else line
+        for line in statement.logs
+    )
+    return msgspec.structs.replace(statement, logs=logs)
+
+
 def close_log(
     statement: MemberStatement, origin: str, *, until: int, closed: tuple[int, bytes] | None = None
 ) -> MemberStatement:

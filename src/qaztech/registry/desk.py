@@ -138,6 +138,8 @@ class Desk:
         elif not self._names_log(logs[0].name):
             now = self._clock.now()
             changes.append(lambda s: authoring.with_log(s, node, logs, now))
+        else:
+            changes.append(lambda s: authoring.reopen_log(s, logs[0].name))
         return self.change(*changes)
 
     def remove_node(self, node: NodeId, grace: int) -> Submission:

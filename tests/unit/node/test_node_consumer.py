@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from node_pair import Heard, Scripted, node_pair, until
-from qaztech.core.errors import Error
+from node_pair import CLOCK, Heard, Scripted, node_pair, until
+from qaztech.core.errors import Error, Forbidden, Unavailable
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.node import consumer
 from qaztech.registry import authoring
@@ -126,3 +126,29 @@ async def test_a_peer_that_is_not_in_the_configuration_is_not_asked(pair):
     answers = []
     pair.consumer.consumer.ask(NodeId(MemberId("KZ", "GOV", "991340000099"), "node1"), "x", b"", answers.append)
     assert answers[0].code == "peer.unknown"
+
+
+async def test_a_member_that_left_the_peers_log_is_not_called_there(pair):
+    """Its node is named, its log speaks for it no more: the peer would take the call for an attack and end the link."""
+    assert (await pair.made(pair.call())).status == 200
+    side = pair.provider
+    side.desk.change(lambda s: authoring.close_log(s, side.origin, until=CLOCK.now()))
+    pair.publish()
+    with pytest.raises(Unavailable) as caught:
+        pair.consumer.consumer.call(pair.call(), Heard())
+    assert caught.value.code == "member.unknown"
+    assert pair.consumer.links[-1].alive
+    side.desk.change(lambda s: authoring.reopen_log(s, side.origin))
+    pair.publish()
+    assert (await pair.made(pair.call())).status == 200
+
+
+async def test_a_member_that_left_this_node_does_not_call_from_it(pair):
+    """The same on the calling side: nothing is recorded in its name."""
+    side = pair.consumer
+    side.desk.change(lambda s: authoring.close_log(s, side.origin, until=CLOCK.now()))
+    pair.publish()
+    size = side.log.size
+    with pytest.raises(Forbidden) as caught:
+        side.consumer.call(pair.call(), Heard())
+    assert (caught.value.code, side.log.size) == ("client.not-served", size)

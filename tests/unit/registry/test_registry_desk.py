@@ -123,6 +123,30 @@ def test_a_node_with_a_renewed_log_says_so_itself(desk: Desk, clock: ManualClock
     assert len(desk.statement.logs) == 3
 
 
+def test_a_node_is_left_and_come_back_to(desk: Desk, clock: ManualClock) -> None:
+    """Its log speaks for the member a little longer, and then again; what it held in between is nobody's."""
+    other = NodeId(MemberId("KZ", "COM", "991340000047"), "node1")
+    keys = vkeys(Ed25519Key.from_seed(bytes(32)))
+    desk.add_node(NODE, "own.example:5500", bytes(32), vkeys(desk.key))
+    desk.add_node(other, "host.example:5500", bytes(range(32)), keys)
+    desk.remove_node(other, 120_000)
+    assert [line.id for line in desk.statement.nodes] == [str(NODE)]
+    assert [line.until for line in desk.statement.logs] == [None, clock.now() + 120_000]
+    with pytest.raises(NotFound):
+        desk.remove_node(other, 0)
+    desk.add_node(other, "host.example:5500", bytes(range(32)), keys)
+    assert [line.until for line in desk.statement.logs] == [None, None]
+
+
+def test_a_node_that_changes_its_tls_key_is_named_with_both(desk: Desk) -> None:
+    """And with one again afterwards."""
+    old, new = bytes(32), bytes(range(32))
+    desk.add_node(NODE, "own.example:5500", old, vkeys(desk.key), next_tls=new)
+    assert [line.id for line in desk.statement.nodes] == [str(NODE)] * 2
+    desk.add_node(NODE, "own.example:5500", new, vkeys(desk.key))
+    assert len(desk.statement.nodes) == 1
+
+
 def test_one_at_a_time(tmp_path: Path, desk: Desk, clock: ManualClock) -> None:
     """Two files of one version would be taken for an attack."""
     with Desk.locked(tmp_path / "desk", clock) as held:
