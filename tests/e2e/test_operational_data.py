@@ -64,11 +64,11 @@ class Centre:
         command = [sys.executable, "-m", "qaztech.cli.main", "hub", "run", "--settings", str(self.settings)]
         with (self.directory / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log)
-        self._country.until(self._answers, 20.0)
+        self._country.until(self._answers, 60.0)
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         self.process.send_signal(how)
-        self.process.wait(20)
+        self.process.wait(60)
 
     def told(self) -> list[dict]:
         """What the centre has logged."""
@@ -194,11 +194,11 @@ def test_killed_again_and_again_nothing_is_lost_or_twice(country: Country, centr
     ]  # fmt: skip
     origin = origin_of(country, "ministry")
     try:
-        for turn in range(4):
+        for turn in range(3):
             before = centre.held(origin)
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
             if turn % 2:
-                country.until(lambda before=before: centre.held(origin) > before, 20.0)
+                country.until(lambda before=before: centre.held(origin) > before, 60.0)
             else:
                 centre.stop(signal.SIGKILL)
                 centre.start()
@@ -209,9 +209,9 @@ def test_killed_again_and_again_nothing_is_lost_or_twice(country: Country, centr
         thread.join(30)
     size = witness(country, "ministry")
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    country.until(lambda: centre.held(origin) >= size, 20.0)
+    country.until(lambda: centre.held(origin) >= size, 60.0)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     with centre.store as store:
         held = store.held(origin)
         taken = [row for row in Traffic(store.directory, store.files).rows(0, held.recorded + 1) if row.log == origin]

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from qaztech.core.errors import Conflict, Error, Malformed, Untrusted
+from qaztech.core.errors import Conflict, Error, Malformed, Unavailable, Untrusted
 from qaztech.core.record import hash_text
 from qaztech.core.time import Clock
 from qaztech.evidence.storage import OsStorage, Storage
@@ -315,6 +315,9 @@ async def deliver_rounds(data: OperationalData, centre: Centre, every_seconds: f
                 logger.info("delivered", extra={"fields": fields})
         except Error as exc:
             log_error(logger, "operational data was not delivered", exc)
+        except OSError as exc:
+            failed = Unavailable("operational.store", "the disk does not take it", context=repr(exc))
+            log_error(logger, "operational data was not delivered", failed)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(every_seconds):
                 await stop.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from qaztech.core.time import ManualClock
 from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.view import LogView
 from qaztech.node import operational_parquet
-from qaztech.node.operational import Held, OperationalData, choose
+from qaztech.node.operational import Held, OperationalData, choose, deliver_rounds
 from qaztech.node.operational_manifest import MAX_MANIFEST, format_manifest, parse_manifest
 from qaztech.node.operational_parquet import COLUMNS, connect, quoted, read_part, write_part
 from qaztech.node.operational_rows import Row, row_of, rows
@@ -225,6 +226,30 @@ class TestChoosing:
             assert choose(log, 7, 100) is None
             with pytest.raises(Malformed):
                 choose(log, 3, 100)
+
+
+async def test_rounds_go_on_after_a_failure(pair: Pair, node: Path, hub: Hub) -> None:
+    """A log that is not there yet, a disk that is full, a centre that is down: the next round makes up for it."""
+    stop, rounds = asyncio.Event(), []
+
+    class Data(OperationalData):
+        def deliver(self, centre):
+            rounds.append(len(rounds))
+            if len(rounds) == 2:
+                raise OSError(28, "No space left on device")
+            if len(rounds) == 3:
+                pair.consumer.on_disk(node / "log", 2)
+            return super().deliver(hub)
+
+    async def until_delivered() -> None:
+        while len(rounds) < 4:
+            await asyncio.sleep(0.005)
+        stop.set()
+
+    task = asyncio.create_task(until_delivered())
+    await deliver_rounds(Data(node, clock=ManualClock(START)), hub, 0.01, stop)
+    await task
+    assert hub.sent == [(0, 2)]
 
 
 class Broken:
