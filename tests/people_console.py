@@ -6,6 +6,7 @@ And what its tests agree on: a table of roles, a password, cheap argon2.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import re
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ ROLES = {
 }
 CHEAP = Parameters(argon2_memory_kib=8, argon2_passes=1)
 PASSWORD = "жеті рет өлшеп, бір рет кес"
+
+
+# One loop for all requests: a loop for each would start and end its threads each time.
+_LOOP = asyncio.new_event_loop()
+atexit.register(_LOOP.close)
 
 
 @dataclass
@@ -63,7 +69,7 @@ class Visitor:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if method not in {"GET", "HEAD"} and self._origin is not None:
             sent.setdefault("origin", self._origin)
-        return asyncio.run(self._send(method, path, body, sent))
+        return _LOOP.run_until_complete(self._send(method, path, body, sent))
 
     async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Reply:
         path, _, query = path.partition("?")

@@ -17,14 +17,14 @@ from qaztech.core.time import SystemClock
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
-from qaztech.people.oidc import OutboundFetcher, Provider, ProviderSettings
+from qaztech.people.oidc import CALLBACK, OutboundFetcher, Provider, ProviderSettings
 from qaztech.people.people import People, Person
 from qaztech.people.tables import PEOPLE
 from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.runtime.shell import application, serve
 from qaztech.web.files import StaticFiles
 from qaztech.web.portal import HEADERS
-from qaztech.web.sign_in import CALLBACK, sign_in_routes
+from qaztech.web.sign_in import sign_in_routes
 from qaztech.web.texts import STATIC
 
 ARGUMENTS = [

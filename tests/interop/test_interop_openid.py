@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from qaztech.people.oidc import ProviderSettings
-from qaztech.web.sign_in import CALLBACK
+from qaztech.people.oidc import CALLBACK, ProviderSettings
 from running_console import ARGUMENTS, Console, free_port
 
 pytestmark = pytest.mark.browser

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
@@ -37,6 +38,8 @@ class Account:
     has_password: bool
     disabled: bool
     created: int
+    # Changes with the password; says nothing about it.
+    stamp: str = field(default="", repr=False, compare=False)
 
 
 class Accounts:
@@ -109,7 +112,13 @@ class Accounts:
             return None
         if self._passwords.is_outdated(row.password):
             self._rehash(row, password)
+            return self.by_id(row.id)
         return _account(row)
+
+    def has_stamp(self, found: Account) -> bool:
+        """Whether the account still has the password that it had when it was found, and is not disabled."""
+        now = self.by_id(found.id)
+        return now is not None and not now.disabled and now.stamp == found.stamp
 
     def set_password(self, name: str, password: str, *, by: Actor) -> None:
         """Give a new password and end all sessions. Raises `NotFound`, `Malformed`."""
@@ -235,8 +244,13 @@ def _row(db: Connection, name: str) -> Row[Any]:
     return row
 
 
+def _stamp(kept: str | None) -> str:
+    return sha256((kept or "").encode()).hexdigest()
+
+
 def _account(row: Row[Any]) -> Account:
     return Account(
         id=row.id, name=row.name, display=row.display, roles=tuple(row.roles.split()),
         has_password=row.password is not None, disabled=bool(row.disabled), created=row.created,
+        stamp=_stamp(row.password),
     )  # fmt: skip

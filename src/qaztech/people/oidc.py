@@ -29,6 +29,8 @@ from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.shell import is_loopback
 
 HOUR = 3_600_000
+# What a provider must know as a console's redirect URI, after its origin.
+CALLBACK = "/sign-in/oidc/callback"
 MAX_DOCUMENT = 256 * 1024
 _KIND = "oidc"
 _LONGEST_DISPLAY = 200

@@ -69,7 +69,12 @@ class People:
 
     def sign_in(self, name: str, password: str, address: str) -> str:
         """The token of a new session. Raises `Unauthenticated`, the same for all reasons, or `Limited`."""
-        return self.sessions.begin(self.verify(name, password, address).id, "password")
+        account = self.verify(name, password, address)
+        token = self.sessions.begin(account.id, "password")
+        if not self.accounts.has_stamp(account):  # changed since it was verified: that change has ended other sessions
+            self.sessions.end(token)
+            raise _refused()
+        return token
 
     def passkeys(self, *, origin: str, name: str) -> Passkeys:
         """The passkeys of a console at `origin`, with the name that devices show."""
@@ -87,7 +92,7 @@ class People:
         self.throttle.count(name, address)
         account = self.accounts.verified(name, password)
         if account is None:
-            raise Unauthenticated("sign-in.refused", "the name or the password is wrong", at="caller")
+            raise _refused()
         self.throttle.forgive(name, address)
         return account
 
@@ -121,3 +126,7 @@ class People:
             id=account.id, name=account.name, display=account.display, roles=account.roles,
             scopes=scopes if only is None else scopes & only, session=session, token=token, csrf=csrf,
         )  # fmt: skip
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("sign-in.refused", "the name or the password is wrong", at="caller")

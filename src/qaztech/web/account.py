@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from qaztech.core.errors import Error, Forbidden, Malformed, NotFound
 from qaztech.people.accounts import Account
 from qaztech.people.acts import AdminLog
-from qaztech.people.gate import Gate, client_address, read_form, read_form_lists
+from qaztech.people.gate import Gate, read_form, read_form_lists
 from qaztech.people.parameters import DAY
 from qaztech.people.passkeys import Passkeys
 from qaztech.people.people import People, Person
@@ -129,7 +129,7 @@ class _AccountPage:
         if new != form.get("repeat", ""):
             raise Malformed("password.differ", "the two new passwords differ", at="caller")
         self._people.passwords.check(new, person.name)
-        current, address = form.get("current", ""), client_address(request)
+        current, address = form.get("current", ""), self._gate.address(request)
         await asyncio.to_thread(self._people.verify, person.name, current, address)
         await asyncio.to_thread(self._people.accounts.set_password, person.name, new, by=person.actor)
         token = await asyncio.to_thread(self._people.enter, person.id, "password")

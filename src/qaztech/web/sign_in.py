@@ -18,8 +18,8 @@ from starlette.routing import BaseRoute, Route
 
 from qaztech.core.errors import Error, Forbidden, Malformed, Unauthenticated
 from qaztech.people.acts import AdminLog
-from qaztech.people.gate import Gate, client_address, read_form
-from qaztech.people.oidc import Provider
+from qaztech.people.gate import Gate, read_form
+from qaztech.people.oidc import CALLBACK, Provider
 from qaztech.people.passkeys import Passkeys
 from qaztech.people.people import People, Person
 from qaztech.people.sessions import csrf_token
@@ -27,8 +27,6 @@ from qaztech.runtime.shell import read_json
 from qaztech.web.account import account_routes
 from qaztech.web.people_pages import Pages, answered, page_language, safe_next
 
-# What a provider must know as this console's redirect URI, after its origin.
-CALLBACK = "/sign-in/oidc/callback"
 _SAID = frozenset({"signed-out", "needed"})
 
 
@@ -55,7 +53,7 @@ def sign_in_routes(
     """
     pages = Pages(site=site, home=home, parameters=people.parameters)
     passkeys = people.passkeys(origin=gate.origin, name=site["kk"])
-    door = _Door(people, gate, pages, passkeys, provider=provider, admin_log=admin_log)
+    door = _Door(people, gate, pages, passkeys, provider=provider or gate.provider, admin_log=admin_log)
     return [*door.routes, *account_routes(people, gate, pages, passkeys, admin_log)], pages
 
 
@@ -215,7 +213,7 @@ class _Door:
 
     async def _sign_in(self, request: Request, name: str, password: str) -> str:
         """A new session's token; the one the browser had before ends."""
-        token = await asyncio.to_thread(self._people.sign_in, name, password, client_address(request))
+        token = await asyncio.to_thread(self._people.sign_in, name, password, self._gate.address(request))
         await asyncio.to_thread(self._people.sessions.end, self._gate.session_token(request))
         return token
 

@@ -20,10 +20,10 @@ from qaztech.core.errors import Error, Malformed, NotFound
 from qaztech.core.time import ManualClock
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.gate import Gate
-from qaztech.people.oidc import Provider, ProviderSettings, account_name, challenge
+from qaztech.people.oidc import CALLBACK, Provider, ProviderSettings, account_name, challenge
 from qaztech.people.people import People
 from qaztech.runtime.shell import application
-from qaztech.web.sign_in import CALLBACK, sign_in_routes
+from qaztech.web.sign_in import sign_in_routes
 
 ISSUER = "https://login.example"
 SITE = {"kk": "Тізілім", "ru": "Реестр", "en": "Registry"}
