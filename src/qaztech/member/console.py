@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
-from qaztech.core.errors import Error, NotFound
+from qaztech.core.errors import Conflict, Error, NotFound
 from qaztech.core.ids import ServiceId
 from qaztech.core.time import Clock
 from qaztech.member.access import AccessRequest, Granted
@@ -23,13 +23,14 @@ from qaztech.member.granting import Granting
 from qaztech.member.membership import Membership
 from qaztech.member.node_client import NodeClient
 from qaztech.member.publishing import Publishing, SendShowcase
-from qaztech.member.requests import AccessRequests, Carried, Decided
+from qaztech.member.requests import OPEN, AccessRequests, Carried, Decided
 from qaztech.member.store import AccessStore, Made
 from qaztech.people.actors import Actor
 from qaztech.people.roles import RoleScopes
 from qaztech.registry.catalogue import Catalogue
 from qaztech.registry.desk import Submission
 
+MINUTE = 60_000
 LIMITS = "limits.json"
 # What a client reads whose right was taken away without a word about its request.
 TAKEN_AWAY = "The owner has taken the right away. Құқықты иесі қайтарып алды. Владелец отозвал право."
@@ -154,13 +155,25 @@ class Console:
         """Ask another member for access."""
         return self.requests.ask(request, by)
 
+    def poll(self, id_: str) -> Made:
+        """Ask a provider how a request stands; who asks at the same moment hears the same."""
+        try:
+            return self.requests.poll(id_)
+        except Conflict as exc:
+            if exc.code != "access.changed":
+                raise
+            return self.requests.store.get_made(id_)
+
     def follow(self) -> None:
         """What is to be done now and then: decisions not carried out yet, answers to our requests."""
         if not self.work.exists:
             return
         if self.requests.store.unpublished():
             self.carry_out()
-        self.requests.poll_all()
+        now = self.clock.now()
+        for made in self.requests.store.made():
+            if made.state in OPEN and now - (made.asked or 0) >= _patience(made, now):
+                self.poll(made.id)
 
     # By exchange ------------------------------------------------------------------------------------------------------
 
@@ -219,3 +232,10 @@ class Console:
             raise NotFound("console.no-desk", "the organisation has no member key here yet", at="caller")
         self.work.note(by, "member.submit", str(self.work.file().member))
         return self.work.bring()
+
+
+def _patience(made: Made, now: int) -> int:
+    """How long to wait before a provider is asked again: each time is an exchange, on record on both sides."""
+    if made.state == "approved":
+        return 10 * MINUTE
+    return min(max((now - made.time) // 20, MINUTE // 6), 60 * MINUTE)

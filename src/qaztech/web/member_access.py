@@ -160,7 +160,7 @@ class AccessPages:
 
     async def _poll(self, request: Request, _: Person) -> Response:
         id_ = request.path_params["id"]
-        await off_loop(lambda: self._console.requests.poll(id_))
+        await off_loop(lambda: self._console.poll(id_))
         return redirect(request, f"{MADE}/{id_}", done="polled")
 
     async def _send(self, request: Request, person: Person) -> Response:

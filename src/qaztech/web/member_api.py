@@ -248,7 +248,7 @@ class MemberApi:
         return _made(self._console.ask(body, person.actor))
 
     def _poll(self, _: Person, parameters: dict[str, str], __: Any) -> Any:
-        return _made(self._console.requests.poll(parameters["id"]))
+        return _made(self._console.poll(parameters["id"]))
 
     def _withdraw(self, person: Person, parameters: dict[str, str], body: Version) -> Any:
         return _made(self._console.requests.withdraw(parameters["id"], version=body.version, by=person.actor))
