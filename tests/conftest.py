@@ -13,12 +13,30 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+import databases
+
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
 settings.register_profile("desk", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 # The same examples on every run: a change is judged by what it changes. New ones are found at desks and by make soak.
 settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
 settings.load_profile("ci" if IN_CI else "desk")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the same tests run on the other database."""
+    kinds = (databases.SQLITE, databases.POSTGRESQL)
+    parser.addoption("--database", choices=kinds, default=databases.SQLITE, help="what tests keep their tables in")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the database."""
+    databases.choose(config.getoption("--database"))
+
+
+def pytest_unconfigure() -> None:
+    """Leave no server behind."""
+    databases.end()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from databases import database_at
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Error, Limited, NotFound, Unavailable
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
@@ -140,7 +141,7 @@ class Country:
         self.directory = directory
         self.clock = ManualClock()
         self.published = directory / "published"
-        self.store = RegistryStore(self._folder("registry") / "registry.db")
+        self.store = RegistryStore.open(database_at(self._folder("registry") / "registry.db"))
         self.registry = Registry(
             instance="KZ",
             store=self.store,

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from starlette.routing import BaseRoute
 
+from databases import database_at
 from people_console import CHEAP, PASSWORD
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Entry
@@ -22,7 +23,7 @@ from qaztech.registry.management import Guard, Management
 from qaztech.registry.office import Office
 from qaztech.registry.outlook import Ending, endings
 from qaztech.registry.scopes import REGISTRY_SCOPES
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 from qaztech.trust.certificates import Authority
 from qaztech.trust.national import TestAuthority, TestVerifier
 from qaztech.web.registry_console import console_routes
@@ -59,8 +60,8 @@ class Offices:
         """What a process does at its start, without recovering."""
         country = self.country
         self.log = DirectLog.open(self._folder / "admin", clock=self.clock)
-        self.engine = open_database(sqlite_url(self._folder / "joining.db"), JOINING)
-        self.people_engine = open_database(sqlite_url(self._folder / "people.db"), PEOPLE)
+        self.engine = open_database(database_at(self._folder / "joining.db"), JOINING)
+        self.people_engine = open_database(database_at(self._folder / "people.db"), PEOPLE)
         self.people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=self.clock, parameters=CHEAP)
         self.gate = Gate(self.people, origin=ORIGIN)
         verifier = TestVerifier([self.national.certificate])

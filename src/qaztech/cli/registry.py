@@ -70,6 +70,10 @@ def _add_init(actions: Verbs) -> None:
     init.add_argument(
         "--witnessing-seconds", type=float, default=30.0, metavar="N", help="how often logs are witnessed (30)"
     )
+    init.add_argument(
+        "--database", default="", metavar="URL",
+        help="keep what it decides in PostgreSQL (postgresql+psycopg://…), in a new database (SQLite files in DIR)",
+    )  # fmt: skip
     add_json(init)
 
 
@@ -133,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
 def _init(args: argparse.Namespace) -> int:
     from qaztech.registry.anchor import fingerprint  # noqa: PLC0415  # imports that other verbs need not pay
     from qaztech.registry.directory import InstanceSettings  # noqa: PLC0415
-    from qaztech.registry.files import write_file  # noqa: PLC0415
+    from qaztech.registry.files import write_file, write_private  # noqa: PLC0415
     from qaztech.registry.founding import Charter, Founding, policy_lines, with_quorum  # noqa: PLC0415
     from qaztech.registry.key_files import create_cosigner  # noqa: PLC0415
 
@@ -154,11 +158,11 @@ def _init(args: argparse.Namespace) -> int:
         tsas=tsas,
         hybrid=not args.no_hybrid,
     )
-    founding = Founding(directory, charter, SystemClock())
+    founding = Founding(directory, charter, SystemClock(), database=args.database)
     asyncio.run(founding.publish())
     write_file(directory / "anchor.json", founding.anchor)
     settings = directory / "registry.toml"
-    write_file(settings, _settings(args, witness).encode())
+    (write_private if args.database else write_file)(settings, _settings(args, witness).encode())
     anchor, told = directory / "anchor.json", fingerprint(founding.anchor)
     return tell(
         args,
@@ -192,6 +196,8 @@ def _settings(args: argparse.Namespace, witness: str) -> str:
             f"witness = {json.dumps(witness)}",
             "# How often its log is witnessed.",
             f"witnessing_seconds = {args.witnessing_seconds}",
+            "# A PostgreSQL database for what it decides and keeps, and for its people; empty: SQLite files here.",
+            f"database = {json.dumps(args.database)}",
             "# Whose signatures may bind an organisation to its member key. The test authority beside this file proves",
             "# nothing: replace it before a real organisation applies.",
             'national_test = ["national-test.pem"]',

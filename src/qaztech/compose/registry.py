@@ -29,8 +29,8 @@ from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.applications import JOINING, Applications
 from qaztech.registry.directory import InstanceSettings
 from qaztech.registry.enrolments import Enrolments
-from qaztech.registry.founding import ADMIN_LOG, PEOPLE_FILE
-from qaztech.registry.joining import Joining
+from qaztech.registry.founding import ADMIN_LOG, PEOPLE_FILE, REGISTRY_FILE
+from qaztech.registry.joining import MAX_REFUSED, Joining
 from qaztech.registry.key_files import load_cosigner, load_log_keys
 from qaztech.registry.keys import RegistryKeys
 from qaztech.registry.management import Guard, Management
@@ -41,7 +41,7 @@ from qaztech.registry.publisher import Publisher
 from qaztech.registry.scopes import REGISTRY_SCOPES
 from qaztech.registry.service import RegistryService
 from qaztech.registry.store import RegistryStore
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import database_url, open_database
 from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
@@ -64,7 +64,7 @@ class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     anchor: str
     host: str = "127.0.0.1"
     port: int = 8401
-    # URL of the database for what is not published (applications, enrolments, people); empty: SQLite files.
+    # URL of the PostgreSQL database for all it decides and keeps; empty: SQLite files in its folder.
     database: str = ""
     # Where people reach the console, such as https://registry.example; empty: this machine only.
     console: str = ""
@@ -78,6 +78,8 @@ class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     renew_seconds: float = 60.0
     # How long node certificates are valid. Nodes renew theirs at two thirds of it.
     certificate_days: float = 365.0
+    # So many refused requests to join an address may make in a minute before it has to wait.
+    refused_per_minute: int = MAX_REFUSED
 
 
 class _RegistryProcess:
@@ -89,7 +91,7 @@ class _RegistryProcess:
         directory = (path.parent / settings.directory).resolve()
         self._anchor_bytes = (path.parent / settings.anchor).read_bytes()
         anchor = parse_anchor(self._anchor_bytes)
-        self._store = RegistryStore(directory / "registry.db")
+        self._store = RegistryStore.open(database_url(settings.database, directory / REGISTRY_FILE))
         registry = Registry(
             instance=settings.instance,
             store=self._store,
@@ -105,8 +107,8 @@ class _RegistryProcess:
         self.witnessing = Witnessing(
             log=self._log, policy=anchor.policy, keys=keys, hybrid=hybrid, post=Outbound().post, get=get, clock=clock
         )
-        self._engine = open_database(settings.database or sqlite_url(directory / "joining.db"), JOINING)
-        self.people_engine = open_database(settings.database or sqlite_url(directory / PEOPLE_FILE), PEOPLE)
+        self._engine = open_database(database_url(settings.database, directory / "joining.db"), JOINING)
+        self.people_engine = open_database(database_url(settings.database, directory / PEOPLE_FILE), PEOPLE)
         self.admin_log = _admin_log(directory / ADMIN_LOG, settings.instance, clock)
         authority = _authority(directory, settings.certificate_days)
         national = TestVerifier([(path.parent / name).read_bytes() for name in settings.national_test])
@@ -121,6 +123,7 @@ class _RegistryProcess:
                 enrolments=Enrolments(engine=self._engine, registry=registry, authority=authority, clock=clock),
                 publisher=self.publisher,
                 clock=clock,
+                most_refused=settings.refused_per_minute,
             ),
             store=self._store,
             published=directory / "tuf",
@@ -137,7 +140,7 @@ class _RegistryProcess:
         """The management API and the console, behind one gate."""
         settings, publisher = self.settings, self.publisher
         people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=self._clock)
-        gate = Gate(people, origin=settings.console or f"http://127.0.0.1:{settings.port}")
+        gate = Gate(people, origin=settings.console or f"http://localhost:{settings.port}")
 
         def all_endings() -> list[Ending]:
             authorities = self._store.authorities()

@@ -61,14 +61,18 @@ class Registry:
         self._paths: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         self._logs: dict[str, tuple[VerifierKey, ...]] = {}
+        # Members of whom it is not known whether the last change was stored.
+        self._unsure: set[str] = set()
+        showcases = store.showcases()
         for member in store.members():
-            self._remember(member.id)
+            self._take(member, showcases.get(member.id))
 
     # Decisions ---------------------------------------------------------------------------------------------------
 
     def admit(self, member: MemberId, lineage: str, names: Names) -> None:
         """Admit a member under the lineage of its key. A new lineage for a known member is a new beginning."""
         self.check_admission(member, lineage, names)
+        self._unsure.add(str(member))
         self._store.admit(str(member), lineage, names, self._clock.now())
         self._remember(str(member))
 
@@ -98,6 +102,7 @@ class Registry:
             _check_follows(known.file, file)
         self._check_unique(file)
         self._check_pages(file)
+        self._unsure.add(id_)
         self._store.put_member_file(id_, envelope)
         self._remember(id_)
         if known.file is not None:
@@ -152,6 +157,7 @@ class Registry:
         if missing:
             self._store.drop_descriptions(kept)
             raise Conflict("showcase.description", f"send the document {missing[0]} first", at="registry")
+        self._unsure.add(id_)
         self._store.put_showcase(id_, envelope)
         self._remember(id_)
         if before is not None:
@@ -196,6 +202,13 @@ class Registry:
         """Whether a TLS key (SHA-256 of SPKI) has been revoked. Raises `Malformed`."""
         _check_spki(spki)
         return base64(spki) in self._store.revoked_tls()
+
+    def refresh(self) -> None:
+        """Read again what may not be as remembered: the database broke off while it was changed."""
+        for id_ in sorted(self._unsure):
+            if self._store.member(id_) is not None:
+                self._remember(id_)
+            self._unsure.discard(id_)
 
     def add_authority(self, certificate_pem: str) -> None:
         """Let nodes accept certificates of this authority."""
@@ -290,11 +303,15 @@ class Registry:
         )
 
     def _remember(self, id_: str) -> None:
-        member = self._of_store(id_)
+        self._take(self._of_store(id_), self._store.showcase(id_))
+        self._unsure.discard(id_)
+
+    def _take(self, member: Admitted, shown_as: bytes | None) -> None:
+        id_ = member.id
         path = member_path(MemberId.parse(id_))
         file = verify_member_file(member.envelope) if member.envelope is not None else None
         entry = Entry.of(member.envelope) if member.envelope is not None else None
-        showcase, shown = self._showcase_of(id_, file)
+        showcase, shown = _showcase_of(shown_as, file)
         self._known[id_] = _Known(
             member.lineage, member.names, member.suspended, path, file, entry, showcase, shown
         )  # fmt: skip
@@ -304,16 +321,6 @@ class Registry:
             for log in file.statement.logs:
                 if NodeId.parse(log.node).member == file.member:
                     self._logs[log.origin] = tuple(map(VerifierKey.parse, log.vkeys)) if log.closed is None else ()
-
-    def _showcase_of(self, id_: str, file: MemberFile | None) -> tuple[Showcase | None, Entry | None]:
-        """The member's showcase while its present key has signed it; one of an earlier key is shown no more."""
-        envelope = self._store.showcase(id_)
-        if envelope is None or file is None:
-            return None, None
-        try:
-            return verify_showcase(envelope, file), Entry.of(envelope)
-        except Error:
-            return None, None
 
     def _of_store(self, id_: str) -> Admitted:
         member = self._store.member(id_)
@@ -329,6 +336,7 @@ class Registry:
 
     def _set_suspended(self, member: MemberId, *, suspended: bool) -> None:
         self.check_suspension(member, suspended=suspended)
+        self._unsure.add(str(member))
         self._store.set_suspended(str(member), suspended)
         self._remember(str(member))
 
@@ -391,6 +399,16 @@ class Registry:
                 settings=self._settings,
             )
         )
+
+
+def _showcase_of(envelope: bytes | None, file: MemberFile | None) -> tuple[Showcase | None, Entry | None]:
+    """The member's showcase while its present key has signed it; one of an earlier key is shown no more."""
+    if envelope is None or file is None:
+        return None, None
+    try:
+        return verify_showcase(envelope, file), Entry.of(envelope)
+    except Error:
+        return None, None
 
 
 def _check_spki(spki: bytes) -> None:

@@ -11,6 +11,8 @@ What it makes in the registry's folder:
     people.db, admin/           who may sign in, and the log of what they did; made when the registry runs first
     registry.db, tuf/, log/     its state, what is published of it, and the log of all that was published
 
+Where a PostgreSQL database is named, that holds what else would be in `registry.db`, `joining.db` and `people.db`.
+
 The anchor follows from these and from the policy that names the witnesses; it is the one file that leaves the folder.
 """
 
@@ -39,11 +41,12 @@ from qaztech.registry.keys import RegistryKeys, Thresholds
 from qaztech.registry.publication import Publication
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.store import RegistryStore
+from qaztech.runtime.database import database_url
 from qaztech.trust.certificates import Authority
 from qaztech.trust.national import TestAuthority
 
 BIN_BITS = 4
-PEOPLE_FILE, ADMIN_LOG = "people.db", "admin"
+REGISTRY_FILE, PEOPLE_FILE, ADMIN_LOG = "registry.db", "people.db", "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +66,17 @@ class Charter:
 class Founding:
     """A registry in the making. `registry` takes its first decisions; `publish` shows them and ends the founding."""
 
-    def __init__(self, directory: Path, charter: Charter, clock: Clock) -> None:
-        if (directory / "registry.db").exists():
+    def __init__(self, directory: Path, charter: Charter, clock: Clock, *, database: str = "") -> None:
+        url, file = database_url(database, directory / REGISTRY_FILE), directory / REGISTRY_FILE
+        if file.exists() or (directory / "keys").exists():
             raise Conflict("registry.exists", f"there is a registry in {directory}; found another in another folder")
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store = RegistryStore.open(url)
+        if self._store.authorities():
+            self._store.close()
+            raise Conflict("registry.exists", "this database holds a registry; found another in another database")
         self._directory = directory
         self._clock = clock
-        self._store = RegistryStore(directory / "registry.db")
         self.registry = Registry(instance=charter.instance, store=self._store, settings=charter.settings, clock=clock)
         keys = RegistryKeys.generate(directory / "keys", charter.thresholds)
         self._publication = Publication.create(

@@ -8,16 +8,15 @@ and the next publication makes it whole.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from qaztech.core.errors import Unavailable
 from qaztech.registry.admission import Registry
-from qaztech.registry.publication import Publication
+from qaztech.registry.publication import Pending, Publication
 from qaztech.registry.store import RegistryStore
 
 Append = Callable[[bytes], Awaitable[int]]
@@ -49,6 +48,7 @@ class Publisher:
         """
         async with self._lock:
             with _storage_errors():
+                await asyncio.to_thread(self.registry.refresh)
                 if first is not None:
                     await first()
                 decided = await asyncio.to_thread(decision)
@@ -62,16 +62,19 @@ class Publisher:
             await self._publish()
 
     async def _publish(self) -> None:
-        targets, content = self.registry.targets, self.registry.content
         with _storage_errors():
-            published = self.publication.published
-            # Shown but not in the log: made while the registry was lost (`rescue`).
-            unlogged = published is not None and self._store.snapshot(published[0]) is None
-            pending = await asyncio.to_thread(lambda: self.publication.prepare(targets(), content, renew=unlogged))
+            pending = await asyncio.to_thread(self._prepare)
             if pending is not None:
                 index = await self._append(pending.leaf)
-                self._store.logged(pending.version, pending.sha256, index)
+                await asyncio.to_thread(self._store.logged, pending.version, pending.sha256, index)
             await asyncio.to_thread(self.publication.commit, pending)
+
+    def _prepare(self) -> Pending | None:
+        self.registry.refresh()
+        published = self.publication.published
+        # Shown but not in the log: made while the registry was lost (`rescue`).
+        unlogged = published is not None and self._store.snapshot(published[0]) is None
+        return self.publication.prepare(self.registry.targets(), self.registry.content, renew=unlogged)
 
 
 @contextmanager
@@ -79,7 +82,7 @@ def _storage_errors() -> Iterator[None]:
     """A full disk or a lost database: nothing is shown that is not whole, and the next publication tries again."""
     try:
         yield
-    except (OSError, sqlite3.Error, DBAPIError) as exc:
+    except (OSError, SQLAlchemyError) as exc:
         raise Unavailable(
             "registry.unavailable", "the registry cannot reach its storage", at="registry", context=repr(exc)
         ) from exc

@@ -1,17 +1,25 @@
 """The database of registry, consoles and portal: SQLite files by default, PostgreSQL by one setting (a URL).
 
 Tables are SQLAlchemy Core's; there is no object mapping. What a transaction of ours has committed survives a power cut:
-SQLite syncs fully. Not for the data plane, whose truth is its log.
+SQLite syncs fully, PostgreSQL is asked to commit synchronously. Transactions on one set of tables come one after the
+other on both: what a transaction has read stands until it ends. Not for the data plane, whose truth is its log.
 """
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy import Engine, ExceptionContext, MetaData, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+
+from qaztech.core.errors import Malformed, Unavailable
 
 BUSY_SECONDS = 10.0
+CONNECT_SECONDS = 5
+POSTGRESQL = "postgresql+psycopg"
 
 
 def sqlite_url(path: Path) -> str:
@@ -19,16 +27,63 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def database_url(setting: str, file: Path) -> str:
+    """The URL by a setting `database`; where that is empty, of this SQLite file.
+
+    Raises `Malformed` for what is no URL of PostgreSQL: one SQLite file would have to serve what now has a file each.
+    """
+    if not setting:
+        return sqlite_url(file)
+    try:
+        known = make_url(setting).drivername == POSTGRESQL
+    except ArgumentError:
+        known = False
+    if not known:
+        raise Malformed("database.url", f"`database` is empty or a URL that begins with {POSTGRESQL}://", at="caller")
+    return setting
+
+
 def open_database(url: str, metadata: MetaData) -> Engine:
-    """The database at `url`, with these tables in it. Use it from any thread; `engine.begin()` is a transaction."""
+    """The database at `url`, with these tables in it. Use it from any thread; `engine.begin()` is a transaction.
+
+    Raises `Unavailable` while it cannot be reached, then and later; no transaction is half done.
+    """
+    engine = _engine(url, _lock_number(metadata))
+    try:
+        metadata.create_all(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _engine(url: str, lock: int) -> Engine:
     if url.startswith("sqlite:"):
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_began)
     else:
-        engine = create_engine(url, pool_pre_ping=True)
-    metadata.create_all(engine)
+        engine = _postgresql(url)
+        # What BEGIN IMMEDIATE is to a SQLite file.
+        event.listen(engine, "begin", lambda c: c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})"))
+    event.listen(engine, "handle_error", _unavailable)
     return engine
+
+
+def _postgresql(url: str) -> Engine:
+    try:
+        given = make_url(url).query.get("options", "")
+        options = f"{given} -c lock_timeout={int(BUSY_SECONDS * 1000)} -c synchronous_commit=on"
+        arguments = {"connect_timeout": CONNECT_SECONDS, "options": options}
+        return create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    except (ArgumentError, NoSuchModuleError) as exc:
+        raise Malformed("database.url", "not the URL of a database", at="caller") from exc
+
+
+def _lock_number(metadata: MetaData) -> int:
+    """One number for one set of tables, the same in every process."""
+    name = min(metadata.tables, default="")
+    return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
 
 
 def _sqlite_connected(connection: Any, _: object) -> None:
@@ -39,3 +94,18 @@ def _sqlite_connected(connection: Any, _: object) -> None:
 
 def _sqlite_began(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _unavailable(context: ExceptionContext) -> None:
+    """A server that is away, a full disk, a lock that does not become free: said in our words.
+
+    What the database says may hold rows, so of it only its kind and code are kept.
+    """
+    if context.is_pre_ping or not isinstance(context.sqlalchemy_exception, (OperationalError, InterfaceError)):
+        return
+    original = context.original_exception
+    code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    raise Unavailable(
+        "database.unavailable", "the database cannot be reached", at="registry",
+        context=f"{type(original).__name__} {code or ''}".strip(),
+    ) from original  # fmt: skip

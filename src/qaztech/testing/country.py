@@ -33,7 +33,7 @@ from qaztech.registry.founding import PEOPLE_FILE, Charter, Founding, policy_lin
 from qaztech.registry.key_files import TLS_CERTIFICATE, TLS_REQUEST, create_cosigner
 from qaztech.registry.node_identity import NODE_FILE, NodeIdentity
 from qaztech.registry.scopes import REGISTRY_SCOPES
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import database_url, open_database
 from qaztech.testing import codes
 from qaztech.testing.codes_passport import show
 from qaztech.testing.consoles import WITH_CONSOLE, make_console, make_secret, member_settings
@@ -176,6 +176,8 @@ class CountryOptions:
     witnessing_seconds: float = 1.0
     refresh_seconds: float = 20.0
     hybrid: bool = True
+    # URL of a PostgreSQL database for the registry; empty: SQLite files.
+    database: str = ""
 
 
 def is_founded(home: Path) -> bool:
@@ -236,7 +238,7 @@ class _Founding:
             hybrid=options.hybrid,
         )
         tsa.save(home / "witnesses" / "archive")
-        self._registry = Founding(home / "registry", charter, clock)
+        self._registry = Founding(home / "registry", charter, clock, database=options.database)
         write_file(home / "anchor.json", self._registry.anchor)
 
     def _witnesses(self) -> str:
@@ -361,6 +363,7 @@ class _Founding:
             f'witness = "{HOST}/witness/registry"',
             f"witnessing_seconds = {self._options.witnessing_seconds}",
             'national_test = ["national-test.pem"]',
+            f"database = {json.dumps(self._options.database)}",
         ]
         write_file(self._home / "registry" / "registry.toml", ("\n".join(registry) + "\n").encode())
         witness = [
@@ -379,7 +382,7 @@ class _Founding:
     def people(self) -> None:
         """An operator and an auditor of the registry, with passwords that stand in a file beside it."""
         directory = self._home / "registry"
-        engine = open_database(sqlite_url(directory / PEOPLE_FILE), PEOPLE)
+        engine = open_database(database_url(self._options.database, directory / PEOPLE_FILE), PEOPLE)
         accounts = People(engine, roles=REGISTRY_SCOPES, clock=self._clock).accounts
         lines = ["# Who may sign in to the registry's console. Change the passwords there."]
         for name, display, role in REGISTRY_PEOPLE:

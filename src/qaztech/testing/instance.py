@@ -58,12 +58,14 @@ class Instance:
         refresh_seconds: float = 0.5,
         hybrid: bool = True,
         only: Sequence[str] = (),
+        database: str = "",
     ) -> None:
         self.home = home
         self._only = tuple(only)
         self._options = CountryOptions(
-            ports=Ports.free(), witnessing_seconds=witnessing_seconds, refresh_seconds=refresh_seconds, hybrid=hybrid
-        )
+            ports=Ports.free(), witnessing_seconds=witnessing_seconds, refresh_seconds=refresh_seconds, hybrid=hybrid,
+            database=database,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         self.start()

@@ -8,6 +8,7 @@ import pytest
 from msgspec.json import encode
 from msgspec.structs import replace
 
+from databases import database_at
 from qaztech.core.errors import Conflict, Malformed, NotFound, Unavailable
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
@@ -22,7 +23,7 @@ from qaztech.people.tables import PEOPLE
 from qaztech.registry.call_limits import parse_limits
 from qaztech.registry.desk import Desk
 from qaztech.registry.forms import Names
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 
 OWNER = Actor(name="aigul", role="service-owner")
 MEMBER = MemberId.parse("KZ/QUASI/991340000027")
@@ -56,7 +57,7 @@ class World:
         desk = Desk.create(self.directory / "desk", member=MEMBER, names=NAMES, clock=self.clock)
         desk.add_subsystem(SYSTEM, NAMES)
         desk.add_service(SERVICE, NAMES, type_="REST", disabled=None)
-        self.engine = open_database(sqlite_url(self.directory / "member.db"), ACCESS)
+        self.engine = open_database(database_at(self.directory / "member.db"), ACCESS)
         PEOPLE.create_all(self.engine)
         self.limits = self.directory / "limits.json"
         granting = Granting(

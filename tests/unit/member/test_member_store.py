@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select
 
+from databases import database_at
 from qaztech.core.errors import Conflict, Error, Limited, NotFound
 from qaztech.core.ids import MemberId, SubsystemId
 from qaztech.core.time import ManualClock
@@ -16,7 +17,7 @@ from qaztech.member.access import AccessRequest, Granted, Purpose
 from qaztech.member.store import ACCESS, AccessStore
 from qaztech.people.actors import Act, Actor
 from qaztech.people.tables import PEOPLE, pending_act
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 
 OWNER = Actor(name="aigul", role="service-owner")
 MEMBER = MemberId.parse("KZ/QUASI/991340000027")
@@ -38,7 +39,7 @@ def clock():
 @pytest.fixture
 def engine(tmp_path):
     """An empty database with the tables."""
-    engine = open_database(sqlite_url(tmp_path / "member.db"), ACCESS)
+    engine = open_database(database_at(tmp_path / "member.db"), ACCESS)
     PEOPLE.create_all(engine)
     yield engine
     engine.dispose()

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
+from databases import database_at
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Conflict, Error, Malformed, NotFound, Untrusted
 from qaztech.core.ids import MemberId
@@ -24,7 +25,7 @@ from qaztech.registry.application import (
 )
 from qaztech.registry.applications import JOINING, Applications
 from qaztech.registry.forms import Names, base64, encode
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 from qaztech.trust.envelope import SignedEnvelope, key_id, seal
 from qaztech.trust.keys import Ed25519Key
 from qaztech.trust.national import TestAuthority, TestSigner, TestVerifier
@@ -148,7 +149,7 @@ class Place:
 
     def __init__(self, country: Country) -> None:
         self.country = country
-        self.engine: Engine = open_database(sqlite_url(country.directory / "joining.db"), JOINING)
+        self.engine: Engine = open_database(database_at(country.directory / "joining.db"), JOINING)
         self.applications = Applications(
             engine=self.engine, registry=country.registry, national=VERIFIER, clock=country.clock
         )

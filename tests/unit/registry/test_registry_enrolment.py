@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
+from databases import database_at
 from qaztech.core.errors import Conflict, Malformed, NotFound, Untrusted
 from qaztech.core.ids import NodeId
 from qaztech.registry.applications import JOINING
@@ -18,7 +19,7 @@ from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.forms import base64, encode
 from qaztech.registry.key_files import TLS_REQUEST, load_log_keys
 from qaztech.registry.node_identity import NodeIdentity
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 from qaztech.trust.certificates import Authority, node_of
 from qaztech.trust.envelope import key_id
 from qaztech.trust.keys import Ed25519Key
@@ -61,7 +62,7 @@ class Place:
 def place(country: Country) -> Iterator[Place]:
     """A registry with one member that has sent its file."""
     desk = country.admit(country.new_member(0, "ministry"))
-    engine = open_database(sqlite_url(country.directory / "joining.db"), JOINING)
+    engine = open_database(database_at(country.directory / "joining.db"), JOINING)
     authority = Authority.create("KZ", country.clock.now())
     enrolments = Enrolments(engine=engine, registry=country.registry, authority=authority, clock=country.clock)
     yield Place(country=country, engine=engine, enrolments=enrolments, desk=desk)

@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 
 from asgi_caller import Caller
+from databases import database_at
 from qaztech.core.errors import Error, NotFound
 from qaztech.core.rights import Endpoint
 from qaztech.registry.applications import JOINING, Applications
@@ -19,7 +20,7 @@ from qaztech.registry.joining import MAX_REFUSED, Joining
 from qaztech.registry.member_file import verify_member_file
 from qaztech.registry.passport import new_passport
 from qaztech.registry.showcase import ShownService, describe, new_showcase, sign_showcase
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 from qaztech.runtime.shell import application
 from qaztech.trust.keys import Ed25519Key
 from qaztech.trust.national import TestVerifier
@@ -36,7 +37,7 @@ def desk(country: Country) -> MemberDesk:
 def http(country: Country, desk: MemberDesk) -> Iterator[Caller]:
     """The routes, called from one address."""
     del desk
-    engine = open_database(sqlite_url(country.directory / "joining.db"), JOINING)
+    engine = open_database(database_at(country.directory / "joining.db"), JOINING)
     joining = Joining(
         applications=Applications(
             engine=engine, registry=country.registry, national=TestVerifier([]), clock=country.clock

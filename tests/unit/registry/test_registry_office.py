@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from databases import database_at
 from qaztech.core.errors import Conflict, Error, Halt, Malformed
 from qaztech.core.ids import NodeId
 from qaztech.people.actors import Act, Actor
@@ -134,7 +135,7 @@ def restart(country: Country, offices: Offices) -> None:
     """Open everything from disk, as a new process would; then recover, and publish."""
     offices.close()
     country.store.close()
-    country.store = RegistryStore(country.directory / "registry" / "registry.db")
+    country.store = RegistryStore.open(database_at(country.directory / "registry" / "registry.db"))
     settings = country.registry._settings
     country.registry = Registry(instance="KZ", store=country.store, settings=settings, clock=country.clock)
     country.publication = Publication(directory=country.published, keys=country.keys, clock=country.clock)

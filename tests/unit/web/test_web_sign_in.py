@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from databases import database_at
 from people_console import CHEAP, ORIGIN, PASSWORD, ROLES, Visitor
 from qaztech.core.time import ManualClock
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.gate import Gate
 from qaztech.people.people import People, Person
 from qaztech.people.tables import PEOPLE
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database
 from qaztech.runtime.shell import application
 from qaztech.web.people_pages import people_texts, safe_next
 from qaztech.web.sign_in import describe_routes, sign_in_routes
@@ -38,7 +39,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def people(tmp_path: Path, clock: ManualClock) -> Iterator[People]:
     """An administrator and a developer."""
-    engine = open_database(sqlite_url(tmp_path / "people.db"), PEOPLE)
+    engine = open_database(database_at(tmp_path / "people.db"), PEOPLE)
     found = People(engine, roles=ROLES, clock=clock, parameters=CHEAP)
     found.accounts.add("aigerim", "Айгерім <b>", ["administrator"], PASSWORD, by=COMMAND_LINE)
     found.accounts.add("dana", "Дана", ["developer"], PASSWORD, by=COMMAND_LINE)
