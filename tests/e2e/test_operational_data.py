@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from conftest import Country
 from qaztech.cli.main import main
 from qaztech.compose.hub import open_store
 from qaztech.core.errors import Unavailable
@@ -31,6 +31,9 @@ from qaztech.node.settings import NodeSettings
 from qaztech.runtime.settings import read_settings
 from qaztech.testing.country import Ports
 from qaztech.testing.instance import request
+
+if TYPE_CHECKING:
+    from conftest import Country
 
 pytest.importorskip("duckdb")
 NODES = ("ministry", "registers")

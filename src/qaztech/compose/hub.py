@@ -18,7 +18,7 @@ from qaztech.hub.store import METADATA, OperationalStore
 from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.fetch import HttpFetcher
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import database_url, open_database
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
 from qaztech.runtime.telemetry import log_error
@@ -52,9 +52,8 @@ def open_store(path: Path) -> OperationalStore:
     settings = read_settings(path, HubSettings)
     directory = (path.parent / settings.directory).resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    return OperationalStore(
-        open_database(settings.database or sqlite_url(directory / "hub.db"), METADATA), directory / "rows"
-    )
+    url = database_url(settings.database, directory / "hub.db")
+    return OperationalStore(open_database(url, METADATA), directory / "rows")
 
 
 async def run_hub(path: Path, stop: asyncio.Event) -> None:
