@@ -197,6 +197,16 @@ def test_a_receipt_is_checked_here_and_sent_nowhere(visit: Callable[..., Page], 
     assert set(sent) <= {"GET anchor.json", "GET icon.svg"}
 
 
+def test_a_call_is_copied_by_its_button(visit: Callable[..., Page], live: Instance) -> None:
+    """And the button says so."""
+    page = visit(paths(live)["service"] + "?lang=kk")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.locator("[data-copy=sample-curl]")
+    button.click()
+    expect(button).to_have_text("Көшірілді")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#sample-curl").text_content()
+
+
 def test_calls_to_copy_work_as_they_stand(
     visit: Callable[..., Page], live: Instance, program: Callable[[str], str], tmp_path: Path
 ) -> None:
