@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from asgi_caller import Answer, Caller
+from databases import database_at
 from qaztech.core.errors import Conflict
 from qaztech.core.ids import MemberId
 from qaztech.core.record import Record, format_record, hash_text
@@ -215,7 +216,7 @@ class Hub:
 
     def __init__(self, directory: Path, *logs: WrittenLog, **options) -> None:
         owners = {log.origin: (CONSUMER if log.number == 1 else PROVIDER, log.keys) for log in logs}
-        self.engine = open_database(_url(directory), METADATA)
+        self.engine = open_database(_database(directory), METADATA)
         self.store = OperationalStore(self.engine, directory / "rows")
         self.deliveries = Deliveries(
             store=self.store, owner=_owner(owners), policy=POLICY, clock=ManualClock(START), **options
@@ -258,9 +259,9 @@ def _client(origin: str) -> str:
     return CLIENT if origin.endswith("1") else SERVICE.rpartition("/")[0]
 
 
-def _url(directory: Path) -> str:
+def _database(directory: Path) -> str:
     directory.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{directory / 'hub.db'}"
+    return database_at(directory / "hub.db")
 
 
 def _owner(owners: dict[str, tuple[MemberId, tuple[VerifierKey, ...]]]) -> Callable[[str], LogOwner | None]:
