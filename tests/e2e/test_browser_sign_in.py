@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from axe import grave_findings
 from people_console import PASSWORD
 from running_console import ARGUMENTS, Console
 
@@ -153,6 +154,7 @@ def test_it_fits_the_screen_and_is_read_aloud(visit: Callable[..., Page], width:
         )
         assert page.evaluate(unnamed) == 0
         assert page.locator("th:not([scope])").count() == 0
+        assert grave_findings(page) == [], step
         if step == "door":
             enter(page)
             expect(page.locator("#sessions-part")).to_be_visible()

@@ -33,7 +33,7 @@ class OpenIdSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     client_id: str = ""
     client_secret_file: str = ""
     name: str = "OpenID"
-    scopes: list[str] = ["openid", "profile"]
+    scopes: tuple[str, ...] = ("openid", "profile")
     name_claim: str = "preferred_username"
     role_claim: str = ""
     role_map: dict[str, str] = {}
@@ -51,7 +51,7 @@ class OpenIdSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
             raise Malformed("oidc.settings", f"role_map names a role that is not one of this console: {unknown[0]!r}")
         settings = ProviderSettings(
             issuer=self.issuer, client_id=self.client_id, client_secret=self._secret(beside), name=self.name,
-            scopes=tuple(self.scopes), name_claim=self.name_claim, role_claim=self.role_claim, role_map=self.role_map,
+            scopes=self.scopes, name_claim=self.name_claim, role_claim=self.role_claim, role_map=self.role_map,
             create_accounts=self.create_accounts,
         )  # fmt: skip
         return Provider(people, settings, redirect_uri=origin + CALLBACK, fetcher=OutboundFetcher())
