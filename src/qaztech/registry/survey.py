@@ -128,8 +128,8 @@ class Surveyor:
             if self._survey is not None:
                 self._survey = replace(self._survey, problem=exc.code)
             raise
-        self._problem = None
-        self._survey = Survey(catalogue=catalogue, confirmed=now, proven=self._is_proven())
+        proven, self._problem = self._proven()
+        self._survey = Survey(catalogue=catalogue, confirmed=now, proven=proven, problem=self._problem)
         return self._survey
 
     def description(self, reference: DescriptionReference) -> bytes:
@@ -208,21 +208,20 @@ class Surveyor:
             check_follows(showcase, before.showcase.version, before.showcase.digest)
         return _Shown(digest, file.digest, showcase)
 
-    def _is_proven(self) -> bool:
-        """Whether the snapshot is in the registry's witnessed log; asked for until it is."""
+    def _proven(self) -> tuple[bool, str | None]:
+        """Whether the snapshot is in the registry's witnessed log, asked until it is; and what is wrong with it."""
         version, digest = self._mirror.snapshot
         if self._archive.proof(version) is not None:
-            return True
+            return True, None
         try:
             proof = self._fetcher.fetch(f"snapshots/{version}/proof", MAX_PROOF_BYTES)
             check_snapshot_proof(proof, version, digest, self._anchor)
-        except NotFound:
-            return False
-        except Error as exc:
-            self._problem = exc.code
-            return False
+        except (Malformed, Untrusted) as exc:
+            return False, exc.code
+        except Error:
+            return False, None
         self._archive.put_proof(version, proof)
-        return True
+        return True, None
 
 
 class _Shown(NamedTuple):

@@ -126,10 +126,14 @@ class Follower:
             self._take(self._surveyor.load())
         except Error:
             logger.info("nothing kept to begin with")
+        except Exception:  # what was kept is damaged; the first look fetches it again
+            logger.exception("what was kept could not be read")
+        wait = self._retry
         while not self._stopping.is_set():
             self.look()
             good = self._surveyor.survey is not None and self._surveyor.survey.problem is None
-            self._stopping.wait(self._seconds if good else self._retry)
+            wait = self._retry if good else min(self._seconds, 2 * wait)
+            self._stopping.wait(self._seconds if good else wait)
 
     def _take(self, survey: Survey | None) -> None:
         before = self._view

@@ -116,6 +116,22 @@ def test_a_member_file_put_in_by_the_registry_is_left_out(scene: Scene) -> None:
     assert catalogue.refused == (path,)
 
 
+def test_a_snapshot_that_is_not_proven_is_said_to_be_so(scene: Scene) -> None:
+    """Without a proof yet it is only said; with a wrong one it is a problem."""
+    scene.country.witnessed = b""
+    survey = scene.surveyor.refresh()
+    assert (survey.proven, survey.problem) == (False, None)
+    version = survey.catalogue.configuration.snapshot_version
+    scene.country.witnessed = None
+    scene.fetcher.replaced[f"snapshots/{version}/proof"] = scene.country.proof(version - 1)
+    survey = scene.surveyor.refresh()
+    assert not survey.proven
+    assert survey.problem is not None
+    scene.fetcher.replaced.clear()
+    survey = scene.surveyor.refresh()
+    assert (survey.proven, survey.problem) == (True, None)
+
+
 def test_a_country_larger_than_the_limit_is_cut(scene: Scene) -> None:
     """What is taken in is bounded, whatever the registry lists."""
     surveyor, _ = scene.look("small", limits=SurveyLimits(members=1))
