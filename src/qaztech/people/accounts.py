@@ -105,8 +105,11 @@ class Accounts:
 
     def verified(self, name: str, password: str) -> Account | None:
         """The account of that name if this is its password and it is not disabled; the same work either way."""
+        typed = name.strip().lower()
         with self._engine.connect() as db:
-            row = db.execute(select(account).where(account.c.name == name.strip().lower())).first()
+            # Asked even where it cannot be a name, so that it takes as long; not with text a database may refuse.
+            wanted = typed if _NAME.match(typed) else ""
+            row = db.execute(select(account).where(account.c.name == wanted)).first()
         right = self._passwords.matches(password, row.password if row is not None else None)
         if row is None or not right or row.disabled:
             return None
@@ -238,7 +241,7 @@ def _check_name(name: str, display: str) -> None:
 
 
 def _row(db: Connection, name: str) -> Row[Any]:
-    row = db.execute(select(account).where(account.c.name == name)).first()
+    row = db.execute(select(account).where(account.c.name == name)).first() if _NAME.match(name) else None
     if row is None:
         raise NotFound("account.unknown", "there is no such account", at="caller")
     return row

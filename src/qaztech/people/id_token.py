@@ -102,7 +102,11 @@ def problem_of(claims: Mapping[str, Any], *, issuer: str, client_id: str, nonce:
         return "is of another time"
     if not isinstance(claims.get("nonce"), str) or claims["nonce"] != nonce:
         return "answers another request"
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not subject.isascii():
+    if (
+        not isinstance(subject, str)
+        or not 1 <= len(subject) <= 255
+        or not (subject.isascii() and subject.isprintable())
+    ):
         return "names nobody"
     return ""
 

@@ -167,8 +167,8 @@ class Passkeys:
         """Forget a passkey of an account. Raises `NotFound`."""
         with self._engine.begin() as db:
             owner = db.execute(select(account.c.name).where(account.c.id == account_id)).scalar_one()
-            gone = db.execute(delete(passkey).where(passkey.c.account == account_id, passkey.c.id == id_))
-            if not gone.rowcount:
+            chosen = delete(passkey).where(passkey.c.account == account_id, passkey.c.id == id_)
+            if not id_.isprintable() or not db.execute(chosen).rowcount:
                 raise NotFound("passkey.unknown", "there is no such passkey", at="caller")
             note_act(
                 db, by=by, when=self._clock.now(), act="passkey.remove", subject=owner,

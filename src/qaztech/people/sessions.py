@@ -77,7 +77,7 @@ class Sessions:
 
     def end_one(self, account: str, id_: str) -> bool:
         """End a session of an account by its `id`; whether there was one."""
-        if len(id_) != _ID_LENGTH:
+        if not is_hex(id_, _ID_LENGTH):
             return False
         chosen = (session.c.account == account) & session.c.hash.startswith(id_, autoescape=True)
         with self._engine.begin() as db:
@@ -102,6 +102,11 @@ def new_token() -> str:
 def token_hash(token: str) -> str:
     """What is kept of a token. It has 256 random bits, so that no salt and no slow hash are needed."""
     return sha256(token.encode()).hexdigest()
+
+
+def is_hex(text: str, length: int) -> bool:
+    """Whether this is an id as they are made here: so many lower-case hex digits."""
+    return len(text) == length and set(text) <= set("0123456789abcdef")
 
 
 def csrf_token(token: str) -> str:

@@ -17,11 +17,12 @@ from qaztech.core.time import Clock
 from qaztech.people.actors import Actor, note_act
 from qaztech.people.parameters import Parameters
 from qaztech.people.roles import check_scopes
-from qaztech.people.sessions import new_token, token_hash
+from qaztech.people.sessions import is_hex, new_token, token_hash
 from qaztech.people.tables import account, token
 
 PREFIX = "qazt_"
 _LONGEST = 100
+_ID_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +101,8 @@ class Tokens:
         """Take a token of an account back. Raises `NotFound`."""
         with self._engine.begin() as db:
             owner = db.execute(select(account.c.name).where(account.c.id == account_id)).scalar_one()
-            gone = db.execute(delete(token).where(token.c.account == account_id, token.c.id == id_))
-            if not gone.rowcount:
+            chosen = delete(token).where(token.c.account == account_id, token.c.id == id_)
+            if not is_hex(id_, _ID_LENGTH) or not db.execute(chosen).rowcount:
                 raise NotFound("token.unknown", "there is no such token", at="caller")
             note_act(
                 db, by=by, when=self._clock.now(), act="token.remove", subject=owner, before={"token": id_}, after=None

@@ -249,6 +249,24 @@ def test_another_session_of_ones_own_can_be_ended(visitor: Visitor, app: Any) ->
     assert visitor.get("/account").status == 200
 
 
+def test_text_that_no_database_takes_is_nobody(visitor: Visitor) -> None:
+    """A zero byte, half a character, very much: refused like any wrong name."""
+    for name in ("da\0na", "\0", "d" * 5000, "dana\n--", "Ы"):
+        csrf = visitor.get("/sign-in").csrf
+        assert visitor.submit("/sign-in", {"csrf": csrf, "name": name, "password": "a\0b"}).status in {401, 429}
+    visitor.sign_in("dana", PASSWORD)
+    csrf = visitor.get("/account").csrf
+    for path in ("/account/tokens/remove", "/account/passkeys/remove"):
+        assert visitor.submit(path, {"csrf": csrf, "id": "\0" * 16}).status == 404
+    assert visitor.submit("/account/sessions/end", {"csrf": csrf, "id": "\0" * 16}).status == 303
+    assert (
+        visitor.submit("/account/tokens", {"csrf": csrf, "name": "a\0", "days": "1", "scope": "services:read"}).status
+        == 400
+    )
+    broken = visitor.send("POST", "/sign-in", b"a=%ff", {"content-type": "application/x-www-form-urlencoded"})
+    assert broken.status in {303, 400, 403}
+
+
 def test_every_route_is_closed_to_visitors_or_made_for_them(app: Any, people: People) -> None:
     """No route by omission: what is open is named here."""
     routes, _ = sign_in_routes(people, Gate(people, origin=ORIGIN), site=SITE)
