@@ -34,6 +34,8 @@ LOOK_EVERY: Final = 5.0
 # Seconds before the first repetition after a failure, and before any later one.
 FIRST_PAUSE: Final = 10.0
 LONGEST_PAUSE: Final = 3600.0
+# And once the certificate has ended, when every moment counts.
+PAUSE_AFTER_THE_END: Final = 15.0
 # So many failures one after another are told; before, it may be that somebody restarts the registry.
 TELL_AFTER: Final = 3
 Post = Callable[[str, bytes, str], Awaitable[tuple[int, str, bytes]]]
@@ -83,7 +85,7 @@ def pause(failures: int, left: int) -> float:
     It doubles each time up to an hour; yet near the end, also of a short life, there are always some attempts left.
     """
     growing: float = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE)
-    bound = left / 1000 / 8 if left > 0 else 60.0
+    bound = left / 1000 / 8 if left > 0 else PAUSE_AFTER_THE_END
     return max(1.0, min(growing, bound))
 
 
@@ -115,9 +117,14 @@ class Certificate:
             due = (max(renews_at(self.period), self._again) - self._place.clock.now()) / 1000
             await asyncio.sleep(max(0.2, min(LOOK_EVERY, due)))
 
-    async def look(self) -> None:
-        """Do what is to be done now, if anything. Failures are kept for `alarms` and tried again after a pause."""
+    async def look(self, *, at_once: bool = False) -> None:
+        """Do what is to be done now, if anything. Failures are kept for `alarms` and tried again after a pause.
+
+        `at_once` does not wait for the pause to end: somebody has mended what was wrong.
+        """
         async with self._looking:
+            if at_once:
+                self._again = 0
             await self._look()
 
     async def _look(self) -> None:

@@ -199,7 +199,7 @@ class ReceiptMaker:
         indexes = self._log.find(message.bytes)
         if not indexes:
             raise NotFound("exchange.unknown", f"this node has no record of message {message}", at="log")
-        entries = []
+        entries: list[Entry] = []
         for index, record, kept in self._one_exchange(indexes):
             if any(entry.record.data == record.data for entry in entries):
                 continue  # both members are served by this node: its log has each record twice, and is the only one

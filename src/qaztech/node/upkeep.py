@@ -85,7 +85,7 @@ class Upkeep:
         """Look after it all now, once."""
         self.take_up()
         if self._kept.renews:
-            await self._kept.certificate.look()
+            await self._kept.certificate.look(at_once=True)
 
     def take_up(self) -> None:
         """Take up authorities that were added and other files of the edge. What cannot be loaded is told once."""

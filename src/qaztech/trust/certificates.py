@@ -71,17 +71,6 @@ def spki_hash(cert_der: bytes) -> bytes:
     return _spki(public)
 
 
-def certificate_end(file: Path) -> int:
-    """When the certificate in a PEM file ends, in milliseconds since 1970. Raises `Malformed`, also for no file."""
-    try:
-        return certificate_period(file.read_bytes()).ends
-    except FileNotFoundError as exc:
-        detail = f"there is no {file}: have the registry certify tls.csr (qaztech registry certificate)"
-        raise Malformed("certificate.malformed", detail) from exc
-    except Malformed as exc:
-        raise Malformed("certificate.malformed", f"{file} is not a certificate in PEM") from exc
-
-
 def certificate_period(data: bytes) -> Period:
     """The period of the first certificate in PEM, or of one in DER; raises `Malformed`."""
     return _period(_certificate(data))

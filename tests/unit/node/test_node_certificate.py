@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qaztech.core.errors import Conflict, Unavailable
+from qaztech.core.errors import Conflict, Malformed, Unavailable
 from qaztech.core.ids import NodeId
 from qaztech.core.time import ManualClock
 from qaztech.node.certificate import LONGEST_PAUSE, TELL_AFTER, Certificate, Place, pause, renews_at
@@ -164,13 +164,24 @@ async def test_a_wrong_answer_changes_nothing_and_is_told(scene: Scene, wrong: s
     assert scene.certificate.period.ends > scene.clock.now() + 364 * DAY
 
 
+def test_a_certificate_that_is_none_is_named(scene: Scene) -> None:
+    """Before the node starts, with what to do about it."""
+    scene.files.certificate.write_text("no certificate")
+    with pytest.raises(Malformed, match="is not a certificate"):
+        scene.open()
+    scene.files.certificate.unlink()
+    with pytest.raises(Malformed, match="have the registry certify"):
+        scene.open()
+
+
 def test_pauses_grow_and_leave_attempts_before_the_end() -> None:
     """An hour at most; of a short rest an eighth."""
     assert [pause(n, 365 * DAY) for n in (1, 2, 3)] == [10.0, 20.0, 40.0]
     assert pause(40, 365 * DAY) == LONGEST_PAUSE
     assert pause(40, 80_000) == 10.0
     assert pause(40, 1000) == 1.0
-    assert pause(40, -DAY) == 60.0
+    assert pause(1, -DAY) == 10.0
+    assert pause(40, -DAY) == 15.0
 
 
 async def test_a_key_is_changed_once_it_is_named_for_long_enough(scene: Scene) -> None:
