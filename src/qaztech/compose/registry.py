@@ -22,6 +22,7 @@ from qaztech.node.journal import WITNESSED
 from qaztech.node.own_log import OwnLog
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
+from qaztech.people.openid_settings import OpenIdSettings
 from qaztech.people.people import People
 from qaztech.people.tables import PEOPLE
 from qaztech.registry.admission import Registry
@@ -68,6 +69,9 @@ class RegistrySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
     database: str = ""
     # Where people reach the console, such as https://registry.example; empty: this machine only.
     console: str = ""
+    # Another way in than own accounts; whether a proxy of ours stands in front (docs/howto/let-people-in.md).
+    openid: OpenIdSettings = OpenIdSettings()
+    behind_proxy: bool = False
     # Certificates (PEM files) of the authorities whose signatures may bind an organisation to its member key.
     national_test: list[str] = []
     # Key name of the registry's own witness; empty: it runs none.
@@ -88,6 +92,7 @@ class _RegistryProcess:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
         self.settings = settings = read_settings(path, RegistrySettings)
+        self._beside = path.parent
         directory = (path.parent / settings.directory).resolve()
         self._anchor_bytes = (path.parent / settings.anchor).read_bytes()
         anchor = parse_anchor(self._anchor_bytes)
@@ -140,7 +145,9 @@ class _RegistryProcess:
         """The management API and the console, behind one gate."""
         settings, publisher = self.settings, self.publisher
         people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=self._clock)
-        gate = Gate(people, origin=settings.console or f"http://localhost:{settings.port}")
+        origin = (settings.console or f"http://localhost:{settings.port}").rstrip("/")
+        provider = settings.openid.provider(people, origin=origin, beside=self._beside)
+        gate = Gate(people, origin=origin, provider=provider, behind_proxy=settings.behind_proxy)
 
         def all_endings() -> list[Ending]:
             authorities = self._store.authorities()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.requests import Request
 
@@ -21,6 +22,7 @@ from qaztech.people.parameters import Parameters
 from qaztech.people.passwords import Passwords, made_password
 from qaztech.people.people import People
 from qaztech.people.roles import check_table
+from qaztech.runtime.settings import read_settings
 
 NEW = "бес елі ауызға он елі қақпақ"
 
@@ -145,6 +147,22 @@ def test_a_provider_is_made_from_settings(people: People, tmp_path: Path) -> Non
     secret.unlink()
     with pytest.raises(NotFound):
         OpenIdSettings(**given).provider(people, origin=ORIGIN, beside=tmp_path)  # type: ignore[arg-type]
+
+
+class _Console(msgspec.Struct, forbid_unknown_fields=True):
+    """Settings that have the table."""
+
+    openid: OpenIdSettings = OpenIdSettings()
+
+
+def test_the_settings_in_the_guide_are_settings(tmp_path: Path) -> None:
+    """What is shown there can be copied."""
+    guide = (Path(__file__).parents[3] / "docs/howto/let-people-in.md").read_text(encoding="utf-8")
+    file = tmp_path / "console.toml"
+    file.write_text(guide.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    found = read_settings(file, _Console).openid
+    assert found.role_map["qaztech-auditors"] == "auditor"
+    assert found.create_accounts
 
 
 @pytest.mark.parametrize("table", [{"Emperor": frozenset()}, {"auditor": frozenset({"everything"})}])
