@@ -209,6 +209,7 @@ class ConfigurationClient:
         listing = work.target(DIRECTORY, parse_directory)
         instance = work.target(INSTANCE, parse_instance)
         # Durable before anything is decided by them.
+        self.archive.settle()
         self._pins.save()
         self._parsed = work.parsed
         self._report(work.refused, now)

@@ -7,6 +7,7 @@ snapshot is in the registry's witnessed log. It grants nothing and is asked by n
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,7 +38,7 @@ from qaztech.registry.member_file import MemberFile, PageReference, ServiceLine
 from qaztech.registry.metadata import Blob, first_root
 from qaztech.registry.mirror import Fetcher, Mirror, MirrorLimits
 from qaztech.registry.pins import Pins
-from qaztech.registry.rights_page import RightsPage
+from qaztech.registry.rights_page import Right, RightsPage
 from qaztech.registry.showcase import DescriptionReference, Showcase, check_description, check_follows, verify_showcase
 from qaztech.registry.snapshot_proof import check_snapshot_proof
 
@@ -140,6 +141,7 @@ class Surveyor:
                 data = self._descriptions.fetch(description_path(reference.sha256), reference.length)
             check_description(reference, data)
             self._archive.put(Blob(data, reference.sha256))
+            self._archive.settle()
         return data
 
     def _stale(self, survey: Survey, now: int) -> bool:
@@ -155,6 +157,7 @@ class Surveyor:
         work.members(_listed(listing, self._limits.members))
         work.rights()
         showcases = self._shown(work)
+        self._archive.settle()
         self._pins.save()
         self._parsed = work.parsed
         self._again_at = min((file.statement.expires for file in work.files.values()), default=2**62)
@@ -249,8 +252,11 @@ class _Gathering(Gathering):
         known = self._before.get(reference.sha256)
         if isinstance(known, RightsPage) and known.service == line.id:
             self.parsed[reference.sha256] = self.pages[reference.sha256] = known
-        else:
-            super()._page(line, reference)
+            return
+        super()._page(line, reference)
+        if reference.sha256 in self.pages:
+            compact = _shared(self.pages[reference.sha256])
+            self.parsed[reference.sha256] = self.pages[reference.sha256] = compact
 
 
 class _Everyone(frozenset[MemberId]):
@@ -266,3 +272,18 @@ def _listed(listing: Listing | None, limit: int) -> list[MemberId]:
 
 def _without_services(file: MemberFile) -> MemberFile:
     return replace(file, statement=msgspec.structs.replace(file.statement, services=()))
+
+
+def _shared(page: RightsPage) -> RightsPage:
+    """The same page with its texts shared among all pages: the same few stand in a million rights."""
+    rights = tuple(
+        Right(
+            client=right.client and sys.intern(right.client),
+            group=right.group,
+            lineage=right.lineage and sys.intern(right.lineage),
+            endpoints=tuple(map(sys.intern, right.endpoints)),
+            until=right.until,
+        )
+        for right in page.rights
+    )
+    return msgspec.structs.replace(page, rights=rights)
