@@ -100,6 +100,7 @@ def paths(live: Instance) -> dict[str, str]:
         "catalogue": "/catalogue?q=%D0%BA%D0%BE%D0%B4",
         "nothing found": "/catalogue?q=zzzz",
         "service": f"/services/{service}",
+        "members": "/members",
         "member": f"/members/{'/'.join(service.split('/')[:2])}",
         "logs": "/logs",
         "verify": "/verify",

@@ -60,6 +60,7 @@ class CataloguePages:
         service = "/services/{member_class}/{code}/{subsystem}/{service}"
         pages = [
             ("/catalogue", self._search),
+            ("/members", self._members),
             ("/members/{member_class}/{code}", self._member),
             (service, self._service),
             (f"{service}/openapi.json", self._document),
@@ -103,6 +104,29 @@ class CataloguePages:
             return self._catalogues.view()
         except Error:
             return None
+
+    async def _members(self, request: Request) -> Response:
+        view, asked = self._catalogues.view(), request.query_params
+        query = asked.get("q", "")[:MAX_QUERY].strip()
+        chosen = {"class": asked["class"]} if asked.get("class") else {}
+        kept = ({"q": query} if query else {}) | chosen
+        number = page_number(request)
+        result = view.members.search(query, filters=chosen, offset=(number - 1) * PAGE, limit=PAGE)
+        language = page_language(request)
+        found = (view.catalogue.members.get(MemberId.parse(one)) for one in result.ids)
+        return self._pages.render(
+            "portal/members.html",
+            request,
+            rest=f"&{urlencode(kept)}" if kept else "",
+            view=view,
+            query=query,
+            chosen=chosen,
+            result=result,
+            rows=[(one, marked(named(one.names, language), result.keys)) for one in found if one is not None],
+            number=number,
+            last=max(1, -(-result.total // PAGE)),
+            kept=urlencode(kept),
+        )
 
     # One member, one service --------------------------------------------------------------------------------------
 

@@ -24,10 +24,11 @@ INDEX_SHARE = 20
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One verified view of the country, and the index over its services."""
+    """One verified view of the country, and the indexes over its services and over its members."""
 
     survey: Survey
     index: SearchIndex
+    members: SearchIndex
 
     @property
     def catalogue(self) -> Catalogue:
@@ -140,10 +141,10 @@ class Follower:
         if survey is None or (before is not None and before.survey is survey):
             return
         if before is not None and (self._indexed is survey.catalogue or time.monotonic() < self._index_at):
-            self._view = View(survey, before.index)
+            self._view = View(survey, before.index, before.members)
             return
         start = time.monotonic()
-        self._view = View(survey, index_of(survey.catalogue))
+        self._view = View(survey, index_of(survey.catalogue), members_of(survey.catalogue))
         self._indexed = survey.catalogue
         # A large index takes a while, and the pages need the processor too: a twentieth of the time at most.
         self._index_at = time.monotonic() + INDEX_SHARE * (time.monotonic() - start)
@@ -153,6 +154,20 @@ def index_of(catalogue: Catalogue) -> SearchIndex:
     """The index over a catalogue: services in use first, by their Russian names."""
     services = sorted(catalogue.services.values(), key=_place)
     return SearchIndex(document(catalogue, service) for service in services)
+
+
+def members_of(catalogue: Catalogue) -> SearchIndex:
+    """The index over the members of a catalogue, by their Russian names; found by names, systems, codes."""
+    members = sorted(catalogue.members.values(), key=lambda member: (member.names.ru.lower(), str(member.id)))
+    return SearchIndex(
+        Document(
+            id=str(member.id),
+            names=_three(member.names),
+            data=(*map(_three, member.subsystems.values()), (member.id.code, "", "")),
+            facets={"class": member.id.member_class},
+        )
+        for member in members
+    )
 
 
 def _place(service: CatalogueService) -> tuple[bool, bool, str, str]:
@@ -180,13 +195,14 @@ def document(catalogue: Catalogue, service: CatalogueService) -> Document:
         ]
         data = [_three(one.names) for one in passport.data] + [("", "", one.field) for one in passport.data]
     provider = catalogue.members[service.member]
+    codes = Names(kk=service.member.code, ru=service.id.subsystem.code, en=service.id.subsystem.code)
     return Document(
         id=str(service.id),
         names=_joined(names),
         purpose=_joined([one for one in purposes if one]),
         data=tuple(data),
         endpoints=(f"- /{service.id.code}", *service.endpoints),
-        member=_joined([provider.names, provider.subsystems.get(service.id.subsystem)]),
+        member=_joined([provider.names, provider.subsystems.get(service.id.subsystem), codes]),
         facets=facets,
     )
 

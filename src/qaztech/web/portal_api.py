@@ -7,7 +7,7 @@ answered was verified as for the pages, and a program that must know for itself 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -21,7 +21,7 @@ from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.registry.catalogue import CatalogueMember, CatalogueService
 from qaztech.registry.forms import Names
-from qaztech.registry.search import FACETS, MAX_QUERY
+from qaztech.registry.search import FACETS, MAX_QUERY, Result, SearchIndex
 from qaztech.web.catalogue_view import Catalogues, View
 from qaztech.web.country import Country
 from qaztech.web.log_states import LogStates
@@ -47,6 +47,7 @@ class PortalApi:
         return [
             Route("/api/v1/openapi.json", self._openapi),
             Route("/api/v1/catalogue", self._search),
+            Route("/api/v1/members", self._members),
             Route("/api/v1/members/{member_class}/{code}", self._member),
             Route("/api/v1/services/{member_class}/{code}/{subsystem}/{service}", self._service),
             Route("/api/v1/logs", self._show_logs),
@@ -73,6 +74,18 @@ class PortalApi:
         known = (view.catalogue.services.get(ServiceId.parse(one)) for one in result.ids)
         services = [_service_line(view, one) for one in known if one is not None]
         found = {"total": result.total, "loose": result.loose, "facets": result.facets, "services": services}
+        return _json({"snapshot": _snapshot(view), **found})
+
+    async def _members(self, request: Request) -> Response:
+        view = self._catalogues.view()
+        result = _found(view.members, request.query_params, ("class",))
+        known = (view.catalogue.members.get(MemberId.parse(one)) for one in result.ids)
+        members = [
+            {"id": str(one.id), "names": _names(one.names), "since": one.since, "services": len(one.services)}
+            for one in known
+            if one is not None
+        ]
+        found = {"total": result.total, "loose": result.loose, "classes": result.facets["class"], "members": members}
         return _json({"snapshot": _snapshot(view), **found})
 
     async def _member(self, request: Request) -> Response:
@@ -130,6 +143,19 @@ class PortalApi:
             for state in states
         ]
         return _json({"snapshot": _snapshot(view), "total": total, "logs": logs})
+
+
+def _found(index: SearchIndex, asked: Mapping[str, str], filters: Sequence[str]) -> Result:
+    """What a query finds; raises `Malformed` for parameters that are not described."""
+    query = asked.get("q", "")
+    if set(asked) - {"q", "offset", "limit", *filters} or len(query) > MAX_QUERY:
+        raise Malformed("request.query", f"q of at most {MAX_QUERY} letters, offset, limit and filters", at="caller")
+    return index.search(
+        query,
+        filters={name: asked[name] for name in filters if asked.get(name)},
+        offset=_number(asked, "offset", 0, MAX_OFFSET),
+        limit=_number(asked, "limit", 20, MAX_LIMIT),
+    )
 
 
 def _snapshot(view: View) -> dict[str, Any]:

@@ -104,6 +104,13 @@ def _schemas() -> dict[str, Schema]:
             nodes=_list(_object(id=_TEXT, address=_TEXT)),
             logs=_list(member_log),
         ),
+        "Members": _object(
+            snapshot=_ref("Snapshot"),
+            total=_WHOLE,
+            loose=_TRUTH,
+            classes=counts,
+            members=_list(_object(id=_TEXT, names=_ref("Names"), since=_TIME, services=_WHOLE)),
+        ),
         "Logs": _object(snapshot=_ref("Snapshot"), total=_WHOLE, logs=_list(log)),
         "Problem": {
             "type": "object",
@@ -170,6 +177,7 @@ def describe_api() -> Schema:
         },
         "paths": {
             "/api/v1/catalogue": _get("Search for services", "Found", *search),
+            "/api/v1/members": _get("Search for members", "Members", *search[:2], *paging),
             "/api/v1/members/{member_class}/{code}": _get("One member", "Member", *member, missing=True),
             "/api/v1/services/{member_class}/{code}/{subsystem}/{service}": _get(
                 "One service, and who may call it",

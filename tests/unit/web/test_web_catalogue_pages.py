@@ -44,7 +44,16 @@ def own() -> Iterator[Shown]:
 def pages(shown: Shown) -> list[str]:
     """Every page."""
     member = "/members/" + str(shown.ministry.id).partition("/")[2]
-    return ["/catalogue", "/catalogue?q=x&class=GOV", member, page_of(shown.service), "/logs", "/verify", "/nowhere"]
+    return [
+        "/catalogue",
+        "/catalogue?q=x&class=GOV",
+        "/members",
+        member,
+        page_of(shown.service),
+        "/logs",
+        "/verify",
+        "/nowhere",
+    ]
 
 
 @pytest.mark.parametrize("query", ["анықтамаларды", "справок", "certificate", "аныктама"])
@@ -97,6 +106,21 @@ def test_a_member_shows_what_is_its_own(shown: Shown) -> None:
         assert part in text
     other = shown.get("/members/" + str(shown.university.id).partition("/")[2]).text
     assert page_of(shown.service) in other  # it may call it
+
+
+@pytest.mark.parametrize("query", ["ministry", "{code}", "main", ""])
+def test_members_are_found_by_name_code_and_system(shown: Shown, query: str) -> None:
+    """And listed by class."""
+    code = shown.ministry.id.code
+    text = shown.get(f"/members?q={query.replace('{code}', code)}&class=GOV&lang=en").text
+    assert f"/members/GOV/{code}" in text
+    assert "/members/EDU/" not in text
+
+
+def test_a_service_is_found_by_its_members_number(shown: Shown) -> None:
+    """And by its own code."""
+    assert page_of(shown.plain) in shown.get(f"/catalogue?q={shown.ministry.id.code}").text
+    assert page_of(shown.plain) in shown.get("/catalogue?q=plain").text
 
 
 def test_logs_say_what_could_not_be_asked(shown: Shown) -> None:
@@ -175,6 +199,7 @@ def answers(shown: Shown) -> dict[str, str]:
     """Each path of the API with an address of it."""
     return {
         "/api/v1/catalogue": "/api/v1/catalogue?q=справок&class=GOV&limit=5",
+        "/api/v1/members": "/api/v1/members?q=ministry",
         "/api/v1/members/{member_class}/{code}": "/api/v1/members/" + str(shown.ministry.id).partition("/")[2],
         "/api/v1/services/{member_class}/{code}/{subsystem}/{service}": "/api/v1" + page_of(shown.service),
         "/api/v1/logs": "/api/v1/logs",
