@@ -19,6 +19,7 @@ from qaztech.member.node_client import NodeClient
 from qaztech.member.store import ACCESS
 from qaztech.people.acts import KEY, AdminLog
 from qaztech.people.gate import Gate
+from qaztech.people.openid_settings import OpenIdSettings
 from qaztech.people.people import People
 from qaztech.people.tables import PEOPLE
 from qaztech.registry.anchor import parse_anchor
@@ -26,7 +27,7 @@ from qaztech.registry.catalogue import Catalogue
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.registry.submitting import show, submit
 from qaztech.registry.survey import Surveyor
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import database_url, open_database
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
 from qaztech.runtime.telemetry import log_error
@@ -59,7 +60,10 @@ class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     port: int = 8420
     # The address people type; empty: http://HOST:PORT.
     origin: str = ""
-    # URL of the database; empty: a SQLite file in `directory`.
+    # Another way in than own accounts; whether a proxy of ours stands in front (docs/howto/let-people-in.md).
+    openid: OpenIdSettings = OpenIdSettings()
+    behind_proxy: bool = False
+    # URL of a PostgreSQL database for this console alone; empty: a SQLite file in `directory`.
     database: str = ""
     follow_seconds: float = 20.0
 
@@ -105,12 +109,14 @@ class _ConsoleProcess:
         exchange_secret = secret(settings.exchange_secret_file)
         if len(exchange_secret) < 32:
             raise Malformed("console.secret", "the exchange secret has 32 characters at least")
-        origin = settings.origin or f"http://{settings.host}:{settings.port}"
-        self.engine = open_database(settings.database or sqlite_url(directory / "console.db"), PEOPLE)
+        origin = settings.origin.rstrip("/") or f"http://{settings.host}:{settings.port}"
+        self.engine = open_database(database_url(settings.database, directory / "console.db"), PEOPLE)
         ACCESS.create_all(self.engine)
         CONSOLE.create_all(self.engine)
         self.log = _admin_log(directory / "admin-log", anchor.instance, clock)
         people = People(self.engine, roles=CONSOLE_ROLES, clock=clock)
+        provider = settings.openid.provider(people, origin=origin, beside=base)
+        gate = Gate(people, origin=origin, provider=provider, behind_proxy=settings.behind_proxy)
         self.country = FollowedCountry(
             Surveyor(
                 anchor=anchor, directory=directory / "country", fetcher=HttpFetcher(settings.registry), clock=clock,
@@ -136,7 +142,7 @@ class _ConsoleProcess:
             clock=clock,
         )
         self.site = MemberConsole(
-            console=self.console, people=people, gate=Gate(people, origin=origin), log=self.log, anchor=anchor_bytes,
+            console=self.console, people=people, gate=gate, log=self.log, anchor=anchor_bytes,
             secret_hash=sha256(exchange_secret.encode()).digest(),
         )  # fmt: skip
 
