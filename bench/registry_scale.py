@@ -1,8 +1,8 @@
 """A registry the size of a country: `python bench/registry_scale.py [members]`.
 
 10,000 members, each with 3 subsystems, 10 services and 100 rights that others have to them. Real keys, member files,
-rights pages and publication on the disk under TMPDIR; no network. Prints what founding took, what publishing one changed
-right costs, what a node fetches at its start and after that change, and what a look-up takes.
+rights pages and publication on the disk under TMPDIR; no network. Prints what founding took, what one changed
+right costs to publish, what a node fetches at its start and after that change, and what a look-up takes.
 """
 
 from __future__ import annotations
