@@ -8,6 +8,7 @@ once, even if the process ends in between. The form is in docs/formats/admin-log
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Self
 
 from sqlalchemy import Engine, delete, select
 
-from qaztech.core.errors import Halt, Limited, Malformed
+from qaztech.core.errors import Halt, Limited, Malformed, Unavailable
 from qaztech.core.time import Clock
 from qaztech.evidence.log import Entry, Head, Log
 from qaztech.evidence.sequencer import Sequencer
@@ -93,7 +94,8 @@ class AdminLog:
     async def follow(self, engine: Engine, stop: asyncio.Event, *, seconds: float = 1.0) -> None:
         """`drain` until told to stop: commands note acts in the database while this process has the log."""
         while not stop.is_set():
-            await self.drain(engine)
+            with suppress(Unavailable):  # the database is away: they wait in it
+                await self.drain(engine)
             try:
                 await asyncio.wait_for(stop.wait(), seconds)
             except TimeoutError:

@@ -201,6 +201,9 @@ class Office:
         left = self._unfinished
         if left is None:
             return
+        if await asyncio.to_thread(self._stands, left.act):
+            self._unfinished = None  # it was stored, and the answer was lost
+            return
         try:
             if left.do is None:
                 raise Conflict("act.lost", "the process ended before it was carried out", at="registry")
