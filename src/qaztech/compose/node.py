@@ -177,8 +177,8 @@ class NodeBuilder:
 
         upkeep = build_upkeep(
             lambda: self.settings, anchor=anchor, clock=clock, client=client, post=outbound.post,
-            wire=Rewiring(link_tls, consumer, provider), files=tls_files, link_tls=link_tls, edge_tls=edge_tls,
-            origins=frozenset(log.origin for log, _ in makers),
+            wire=Rewiring(link_tls, consumer, provider, loop.time), files=tls_files, link_tls=link_tls,
+            edge_tls=edge_tls, origins=frozenset(log.origin for log, _ in makers),
         )  # fmt: skip
 
         def reload() -> None:

@@ -209,7 +209,7 @@ class Certificate:
     async def _change(self, now: int) -> None:
         key = self._files.next_key()
         if key is None:
-            if self._left:
+            if self._left is not None:
                 self._left = self._wire.remake()
             return
         self._known = self._files.known()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
@@ -295,10 +295,13 @@ class Consumer:
         for link in self.links():
             link.recheck()
 
-    def redial(self, old: Collection[Link]) -> None:
-        """Make new links in place of these; each goes on until its successor stands, and then until it is empty."""
+    def redial(self, before: float) -> None:
+        """Make new links in place of those that began up to a moment (loop's clock).
+
+        Each goes on until its successor stands, and then until it is empty.
+        """
         for peer in self._peers.values():
-            if peer.link in old and peer.dialling is None:
+            if peer.link is not None and peer.link.began <= before and peer.dialling is None:
                 peer.dialling = self._place.loop.create_task(self._dial(peer))
 
     def drain(self) -> None:

@@ -122,6 +122,8 @@ class Link(asyncio.Protocol):
         self._throttle = throttle
         self._handler = handler
         self._loop = loop
+        # When it began, by the loop's clock: with the TLS key that the node had then.
+        self.began = loop.time()
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []

@@ -73,7 +73,7 @@ class TestHello:
 
         with monkeypatch.context() as patch:
             patch.setattr(link.Link, "_on_hello", lambda self, h: (late if self.is_dialler else real)(self, h))
-            pair.consumer.consumer.redial({mine})
+            pair.consumer.consumer.redial(asyncio.get_running_loop().time())
             await until(lambda: pair.consumer.links[-1] is not mine and pair.consumer.links[-1].open)
         again = pair.consumer.links[-1]
         for _ in range(2):
