@@ -97,7 +97,7 @@ _OPEN = (
           refusals=_SENT),
     _post("/witness/add-checkpoint", "Cosign a checkpoint (C2SP tlog-witness)", "cosign", kind=TEXT, status=200,
           body="Checkpoint"),
-    _get("/witness/{path}", "What the witness has seen of a log", "witnessed", kind=TEXT),
+    _get("/witness/{log}/checkpoint", "What the witness has seen of a log", "witnessed", kind=TEXT),
     _post("/members/applications", "Apply to join", "apply", ref("Application"), body="Envelope", refusals=_SENT),
     _get("/members/applications/{id}", "How an application stands, for who knows its id", "applicationState",
          ref("Application"), refusals=("404", "429")),

@@ -26,6 +26,7 @@ from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
 from qaztech.registry.api_description import describe_registry
 from qaztech.registry.directory import DIRECTORY
+from qaztech.registry.forms import MAX_VERSION
 from qaztech.registry.joining import Joining
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.renewal import RenewalRequest, Renewals
@@ -96,7 +97,7 @@ class RegistryService:
             Route("/api/openapi.json", self._describe),
             Route("/certificates/renew", self._renew, methods=["POST"]),
             Route("/witness/add-checkpoint", self._add_checkpoint, methods=["POST"]),
-            Route("/witness/{path:path}", self._seen_checkpoint),
+            Route("/witness/{log}/checkpoint", self._seen_checkpoint),
             *(self._joining.routes() if self._joining is not None else ()),
             *self._more,
         ]
@@ -130,7 +131,7 @@ class RegistryService:
 
     async def _proof(self, request: Request) -> Response:
         version = request.path_params["version"]
-        found = self._store.snapshot(version)
+        found = self._store.snapshot(version) if version <= MAX_VERSION else None
         note = self._witnessed()
         if found is None or not note:
             raise NotFound("registry.unwitnessed", "no witnessed proof of this snapshot yet", at="registry")
@@ -176,7 +177,7 @@ class RegistryService:
     def _seen_checkpoint(self, request: Request) -> Response:
         if self._witness is None:
             raise NotFound("witness.none", "this registry runs no witness", at="registry")
-        answer = self._witness.checkpoint(request.path_params["path"])
+        answer = self._witness.checkpoint(f"{request.path_params['log']}/checkpoint")
         return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
 
 

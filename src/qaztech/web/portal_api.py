@@ -25,7 +25,7 @@ from qaztech.registry.search import FACETS, MAX_QUERY, Result, SearchIndex
 from qaztech.web.catalogue_view import Catalogues, View
 from qaztech.web.country import Country
 from qaztech.web.log_states import LogStates
-from qaztech.web.portal_description import describe_api
+from qaztech.web.portal_description import FILTERS, describe_api
 
 MAX_LIMIT = 100
 MAX_OFFSET = 1_000_000
@@ -64,6 +64,9 @@ class PortalApi:
             raise Malformed(
                 "request.query", f"q of at most {MAX_QUERY} letters, offset, limit and filters", at="caller"
             )
+        for name, values in FILTERS.items():
+            if asked.get(name, values[0]) not in values:
+                raise Malformed("request.query", f"{name} is one of {', '.join(values)}", at="caller")
         view = self._catalogues.view()
         result = view.index.search(
             query,

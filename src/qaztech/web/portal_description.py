@@ -14,6 +14,14 @@ _TRUTH: Schema = {"type": "boolean"}
 _TIME: Schema = {"type": "integer", "minimum": 0, "description": "Milliseconds since 1970."}
 
 
+# What the filters of a search may be; a member class is any.
+FILTERS = {
+    "personal": ("yes", "no", "unknown"),
+    "environment": ("production", "test", "unknown"),
+    "type": ("REST", "OPENAPI"),
+}
+
+
 def _object(**properties: Schema) -> Schema:
     return {
         "type": "object",
@@ -162,9 +170,9 @@ def describe_api() -> Schema:
     search = (
         _query("q", {"type": "string", "maxLength": MAX_QUERY}, "Words in Kazakh, Russian or English, in any form."),
         _query("class", _TEXT, "Only of members of this class: GOV, QUASI, COM, EDU."),
-        _query("personal", _one_of("yes", "no", "unknown"), "Only with or without personal data."),
-        _query("environment", _one_of("production", "test", "unknown"), "Only in this environment."),
-        _query("type", _one_of("REST", "OPENAPI"), "Only of this type."),
+        _query("personal", _one_of(*FILTERS["personal"]), "Only with or without personal data."),
+        _query("environment", _one_of(*FILTERS["environment"]), "Only in this environment."),
+        _query("type", _one_of(*FILTERS["type"]), "Only of this type."),
         *paging,
     )
     return {

@@ -143,6 +143,7 @@ def test_management_is_local(service: RegistryService) -> None:
         "/registry/targets/%2e%2e/" + "0" * 64 + ".json",
         "/registry/targets/" + "0" * 64 + ".directory.json",
         "/registry/snapshots/99/proof",
+        "/registry/snapshots/99999999999999999999999999/proof",
         "/registry/log/tile/0/999",
         "/registry/log/../../x",
         "/nothing",

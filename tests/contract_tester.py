@@ -1,0 +1,86 @@
+"""Schemathesis in an environment of its own: asks a running server all that its OpenAPI description allows, and more.
+
+Every check is on. A body's texts have rules that JSON Schema does not tell (identifiers, signatures), so calls with a
+body may answer 400 to what their schema allows; nothing else is let off.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+LOCK = Path(__file__).parent / "interop" / "contracts" / "tester.lock"
+SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Values of a path's parameters that lead somewhere: half of the calls take one of them."""
+
+    path: str
+    values: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractTester:
+    """The program, installed."""
+
+    program: Path
+
+    def ask(self, url: str, folder: Path, *, token: str = "", examples: int = 8, known: Sequence[Known] = ()) -> None:
+        """Test the server whose description stands at `url`; fails with what was found."""
+        config = folder / "schemathesis.toml"
+        config.write_text(_config(known), encoding="utf-8")
+        command = [self.program, "--config-file", config, "run", url, "--max-examples", str(examples),
+                   "--generation-deterministic", "--no-color", "--suppress-health-check", "all",
+                   "--warnings", "off"]  # fmt: skip
+        if token:
+            command += ["--header", f"Authorization: Bearer {token}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=folder)
+        if done.returncode:
+            pytest.fail((done.stdout + done.stderr).partition("= FAILURES =")[2] or done.stdout + done.stderr)
+
+
+def install(cache: pytest.Cache) -> ContractTester:
+    """The tester from its lock, kept from run to run until the lock changes; a skip where it cannot be installed."""
+    place = cache.mkdir("contract-tester") / sha256(LOCK.read_bytes()).hexdigest()[:16]
+    ready = place / "ready"
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True, timeout=120)
+        install = [place / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q",
+                   "--require-hashes", "--only-binary", ":all:", "-r", LOCK]  # fmt: skip
+        done = subprocess.run(install, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            pytest.skip(f"the tester's packages cannot be installed here: {done.stderr[-300:]}")
+        ready.touch()
+    return ContractTester(program=place / "bin" / "st")
+
+
+def _config(known: Sequence[Known]) -> str:
+    accepted = ["2xx", "3xx", "400", "401", "403", "404", "409", "429", "5xx"]
+    dictionaries, operations = [], []
+    for one in known:
+        operations += ["[[operations]]", f"include-path = {json.dumps(one.path)}"]
+        for parameter, values in one.values.items():
+            name = f"known{len(dictionaries)}"
+            dictionaries.append(f"{name}.values = {json.dumps(values)}")
+            # Only "all of them" finds a thing that several parameters name.
+            probability = 0.5 if len(one.values) == 1 else 0.9
+            operations.append(
+                f'parameters."path.{parameter}" = {{ dictionary = "{name}", probability = {probability} }}'
+            )
+    lines = [
+        "[generation]", 'database = "none"',
+        "[dictionaries]", *dictionaries,
+        "[[operations]]", 'include-method = ["POST", "PUT"]',
+        f"checks.positive_data_acceptance.expected-statuses = {json.dumps(accepted)}",
+        *operations,
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
