@@ -138,12 +138,12 @@ class Console:
     def revoke_right(self, service: ServiceId, *, client: str | None, group: str | None, by: Actor) -> Outcome:
         """Take a right away at once; requests that gave it are revoked with it, so that it does not come back."""
         with self.work.alone():
-            if client is not None:
-                for one in self.requests.store.of_pair(service, client):
-                    if one.state == "approved":
-                        self.requests.revoke(one.id, version=one.version, reason=TAKEN_AWAY, by=by)
-                if not any(right.client == client for right in self.member.rights(service)):
-                    return Outcome(version=self.work.file().version, node=self.work.tell())
+            approved = self.requests.store.of_pair(service, client) if client is not None else []
+            approved = [one for one in approved if one.state == "approved"]
+            for one in approved:
+                self.requests.revoke(one.id, version=one.version, reason=TAKEN_AWAY, by=by)
+            if approved and not any(right.client == client for right in self.member.rights(service)):
+                return Outcome(version=self.work.file().version, node=self.work.tell())
             return self.member.revoke(service, client=client, group=group, by=by)
 
     def carry_out(self) -> Carried:

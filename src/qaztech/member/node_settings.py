@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,10 @@ def lines_to_add(service: str, values: dict[str, str]) -> str:
 
 
 def _expected(before: dict[str, Any], service: str, values: dict[str, str]) -> dict[str, Any]:
-    services = [dict(each) for each in before.get("services", [])]
+    known = before.get("services", [])
+    if not isinstance(known, list) or not all(isinstance(each, dict) for each in known):
+        raise _unable("its services are written in a way that is not known here")
+    services = [dict(each) for each in known]
     mine = [each for each in services if each.get("id") == service]
     if mine:
         mine[0].update(values)
@@ -72,7 +76,7 @@ def _expected(before: dict[str, Any], service: str, values: dict[str, str]) -> d
 def _block(lines: list[str], service: str) -> tuple[int, int] | None:
     """The lines of a service's table, its header included."""
     headers = [number for number, line in enumerate(lines) if _HEADER.match(line)]
-    for start, end in zip(headers, [*headers[1:], len(lines)], strict=True):
+    for start, end in pairwise([*headers, len(lines)]):
         if _SERVICES.match(lines[start]) and _parsed("\n".join(lines[start + 1 : end])).get("id") == service:
             return start, end
     return None

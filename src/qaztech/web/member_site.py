@@ -22,25 +22,13 @@ from qaztech.core.errors import Error, Limited, Malformed
 from qaztech.people.gate import FORM, MAX_FIELDS, MULTIPART, read_form_lists
 from qaztech.people.people import Person
 from qaztech.registry.forms import Names
+from qaztech.web.headers import HEADERS
 from qaztech.web.people_pages import moment_text, page_language, people_texts
 from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
 
 TEMPLATES = Path(__file__).parent / "templates"
 HOME = "/console/"
 MAX_DOCUMENT = 2 * 1024 * 1024
-# Nothing but the console's own files, and no frame around it: the member key is in this process.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"referrer-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
-)
 Form = dict[str, list[str]]
 
 
