@@ -95,6 +95,15 @@ class Gate:
         if foreign or (site is None and origin is None):
             raise Forbidden("session.origin", "that came from another page than ours", at="caller")
 
+    async def require_fresh(self, request: Request) -> None:
+        """Refuse what gives a new way in, unless the person has signed in just now. Raises `Forbidden`."""
+        session = await asyncio.to_thread(self.people.sessions.find, self.session_token(request))
+        now, parameters = self.people.clock.now(), self.people.parameters
+        if session is None or now - session.created >= parameters.session_fresh:
+            raise Forbidden(
+                "session.stale", "sign in again first: this needs a session that has just begun", at="caller"
+            )
+
     def address(self, request: Request) -> str:
         """The network address a request came from: as the socket says, or the proxy in front of us."""
         forwarded = request.headers.getlist("x-forwarded-for") if self._behind_proxy else []

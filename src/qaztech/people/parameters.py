@@ -23,6 +23,9 @@ class Parameters:
     password_max: int = 256
     session_idle: int = 30 * MINUTE
     session_absolute: int = 12 * HOUR
+    # A new way in (passkey, token) is added only in a session that began so recently: a session left open or stolen
+    # must not become more than itself.
+    session_fresh: int = 15 * MINUTE
     # How old "last seen" may get before it is written again: a page with twenty requests is one write.
     session_touch: int = MINUTE
     ceremony: int = 5 * MINUTE

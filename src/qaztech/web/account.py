@@ -138,6 +138,7 @@ class _AccountPage:
         return response
 
     async def _create_token(self, request: Request, person: Person) -> Response:
+        await self._gate.require_fresh(request)
         form = await read_form_lists(request)
         scopes = form.get("scope", [])
         if not set(scopes) <= person.scopes:
@@ -168,6 +169,7 @@ class _AccountPage:
 
     async def _begin_passkey(self, request: Request) -> Response:
         person = _only_in_person(await self._gate.require(request))
+        await self._gate.require_fresh(request)
         session = self._gate.session_token(request)
         account = await asyncio.to_thread(self._account, person)
         return answered(await asyncio.to_thread(self._passkeys.begin_adding, account, session))

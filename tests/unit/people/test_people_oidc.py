@@ -20,6 +20,7 @@ from qaztech.core.errors import Error, Malformed, NotFound
 from qaztech.core.time import ManualClock
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.gate import Gate
+from qaztech.people.id_token import problem_of
 from qaztech.people.oidc import CALLBACK, Provider, ProviderSettings, account_name, challenge
 from qaztech.people.people import People
 from qaztech.runtime.shell import application
@@ -165,10 +166,18 @@ def test_a_disabled_account_stays_out(people: People, provider: SmallProvider) -
         {"sub": None}, {"sub": ""}, {"sub": 5}, {"sub": "x" * 256},
     ],
 )  # fmt: skip
-def test_a_token_with_a_wrong_claim_is_not_believed(
-    people: People, provider: SmallProvider, claims: dict[str, Any]
-) -> None:
+def test_a_token_with_a_wrong_claim_is_not_believed(claims: dict[str, Any]) -> None:
     """Issuer, audience, times, nonce, subject: each must be right."""
+    right = {"iss": ISSUER, "aud": "console", "sub": "u-1", "exp": 1_800_000_300, "iat": 1_800_000_000, "nonce": "n"}
+    expected = {"issuer": ISSUER, "client_id": "console", "nonce": "n", "now": 1_800_000_000_000}
+    assert problem_of(right, **expected) == ""
+    assert problem_of({**right, "aud": ["console", "another"], "azp": "console"}, **expected) == ""
+    assert problem_of({name: value for name, value in {**right, **claims}.items() if value is not None}, **expected)
+
+
+@pytest.mark.parametrize("claims", [{"aud": "another"}, {"nonce": "x"}, {"sub": "\0"}])
+def test_nobody_comes_in_with_such_a_token(people: People, provider: SmallProvider, claims: dict[str, Any]) -> None:
+    """It is said that the answer could not be verified, and no account is made."""
     provider.claims = claims
     reply = Door(people, provider, **BY_CLAIM).enter()
     assert reply.status == 502

@@ -232,6 +232,21 @@ def test_a_token_is_made_shown_once_and_taken_back(visitor: Visitor, app: Any) -
     assert program.get("/api/session", bearer).status == 401
 
 
+def test_a_session_left_open_does_not_become_more(visitor: Visitor, clock: ManualClock) -> None:
+    """A quarter of an hour after signing in no token and no passkey is added; taking away goes on."""
+    visitor.sign_in("dana", PASSWORD)
+    clock.advance(15 * 60_000)
+    csrf = visitor.get("/account").csrf
+    reply = visitor.submit(
+        "/account/tokens?lang=kk", {"csrf": csrf, "name": "x", "days": "1", "scope": "services:read"}
+    )
+    assert reply.status == 403
+    assert "қайта кіріңіз" in reply.text
+    begun = visitor.send_json("POST", "/account/passkeys/begin", headers={"x-csrf-token": csrf})
+    assert (begun.status, begun.json()["code"]) == (403, "session.stale")
+    assert visitor.submit("/account/sessions/end", {"csrf": csrf, "id": "0" * 16}).status == 303
+
+
 def test_another_session_of_ones_own_can_be_ended(visitor: Visitor, app: Any) -> None:
     """And nobody else's."""
     other, stranger = Visitor(app), Visitor(app)
