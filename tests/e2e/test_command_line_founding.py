@@ -126,7 +126,7 @@ def test_an_instance_is_founded_and_outlives_its_registry(tmp_path: Path, proces
     run("registry", "certificate", "--node", NODE, "--request", node / "tls.csr", "--out", node / "tls.pem", *operator)
     run("member", "add-node", *desk, "--node", node / "node.json")
     run("member", "add-subsystem", *desk, "--subsystem", SYSTEM, *NAMES)
-    run("member", "submit", *desk, *operator)
+    run("member", "submit", *desk, "--registry", registry)
     toml = node / "node.toml"
     quickly(toml, f'[[clients]]\nid = "{SYSTEM}"\nloopback = true\n')
     processes.start("node", toml, f"http://127.0.0.1:{management}/ready")
