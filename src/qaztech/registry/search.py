@@ -33,8 +33,8 @@ from qaztech.registry.search_words import (
 MAX_QUERY: Final = 200
 MAX_QUERY_WORDS: Final = 8
 MAX_FIELD: Final = 4000
-RANKED: Final = 1000
-_BEGINNINGS: Final = 48
+RANKED: Final = 500
+_BEGINNINGS: Final = 32
 _MIN_BEGINNING: Final = 3
 _MIN_MISSPELT: Final = 4
 _MIN_STEM: Final = 4
