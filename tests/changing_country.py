@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from qaztech.cli.main import main
+from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.verification import Verifier
 from qaztech.testing import processes
 from qaztech.testing.instance import Instance
 from steady_load import SteadyLoad
 
+PROGRAM = Path(__file__).parents[1] / "docs" / "verify.py"
 RUNNING = ("registry", "witness-archive", "node-ministry", "node-registers")
 
 
@@ -58,6 +64,21 @@ class ChangingCountry(Instance):
         home = self.home
         self.command("member", "add-node", "--desk", home / "members" / node, "--node", home / "nodes" / node)
         self.submit(self.desk(node))
+
+    def receipt_verifies(self, file: Path) -> None:
+        """Make a call; its receipt, kept in a file, verifies by both programs that verify receipts."""
+        self.manage("ministry", "/reload", "POST")
+        answer = self.call("/kept", service=self.echo)
+        file.write_text(json.dumps(self.receipt(answer.message)))
+        self.verify(file)
+
+    def verify(self, file: Path) -> None:
+        """Both programs find that a receipt verifies, witnessed."""
+        verdict = Verifier(parse_anchor(self.anchor.read_bytes())).verify(file.read_bytes(), require="witnessed")
+        assert verdict.ok, [verdict.unmet, verdict.bad()]
+        command = [sys.executable, PROGRAM, file, "--anchor", self.anchor, "--require", "witnessed"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout
 
     @staticmethod
     def command(*arguments: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def country(tmp_path_factory: pytest.TempPathFactory, echo) -> Iterator[Changing
 
 @pytest.mark.parametrize("node", ["registers", "ministry"])
 def test_a_tls_key_is_changed_under_load(
-    country: ChangingCountry, echo, node: str, capsys: pytest.CaptureFixture[str]
+    country: ChangingCountry, echo, node: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The provider's, then the consumer's: links are made anew, the old ones end empty, the old key is revoked."""
     folder = country.home / "nodes" / node
@@ -36,6 +37,7 @@ def test_a_tls_key_is_changed_under_load(
         load.going()
         made = country.cli(capsys, "node", "new-key", "--settings", folder / "node.toml")
         country.name_node(node)
+        country.receipt_verifies(tmp_path / "both-keys.json")
         country.until(lambda: country.looked(node)["key"] == made["next_tls"], 20)
         country.until(lambda: country.looked(node)["links_of_old_key"] == 0, 20)
         load.going()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.core.time import SystemClock
 from qaztech.registry.desk import Desk
-from qaztech.registry.verification import Verifier, parse_anchor
 from qaztech.testing.instance import Answer, request
 from steady_load import SteadyLoad
 
@@ -57,16 +54,6 @@ class Village(Newcomer):
         """Calls of the ministry to the village's service."""
         where = self.country.node("ministry")
         return SteadyLoad(where["edge"], where["system"], self.service, name=name)
-
-    def verified(self, receipt: bytes, require: str = "witnessed") -> None:
-        verdict = Verifier(parse_anchor(self.country.anchor.read_bytes())).verify(receipt, require=require)
-        assert verdict.ok, [verdict.unmet, verdict.bad()]
-
-    def verified_by_the_other_program(self, file: Path) -> None:
-        program = Path(__file__).parents[2] / "docs" / "verify.py"
-        command = [sys.executable, program, file, "--anchor", self.country.anchor, "--require", "witnessed"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +114,7 @@ def test_its_receipts_are_its_own(village: Village) -> None:
     files = sorted(out.glob("*.json"))
     assert len(files) == taken["receipts"] >= 3
     for file in files:
-        village.verified(file.read_bytes())
-        village.verified_by_the_other_program(file)
+        village.country.verify(file)
     alone = [file for file in files if len(json.loads(file.read_bytes())["messages"][0]["proofs"]) == 1]
     assert alone, "an exchange of two members of one node has that node's log alone"
     assert village.run("node", "receipts", "--settings", settings, "--member", MEMBER, "--out", out) == taken
@@ -169,7 +155,9 @@ def test_it_is_called_at_the_new_node_and_calls_from_it(village: Village) -> Non
     country = village.country
     answer = country.call("/at-home", service=village.service, method="POST", body=b"!")
     receipt = country.receipt(answer.message)
-    village.verified(json.dumps(receipt).encode())
+    file = village.folder / "at-home.json"
+    file.write_text(json.dumps(receipt))
+    country.verify(file)
     assert village.status()["log"]["origin"] in {log["origin"] for log in receipt["logs"]}
     for service in (country.back, country.echo):
         edge = f"http://127.0.0.1:{village.edge}"
@@ -211,6 +199,7 @@ def test_receipts_of_before_verify_afterwards(village: Village) -> None:
     """Those taken along, offline; and the old node still gives them to whoever may ask there."""
     files = sorted((village.folder / "receipts").glob("*.json"))
     for file in files:
-        village.verified(file.read_bytes())
-    again = village.country.receipt(files[0].stem, node="registers")
-    village.verified(json.dumps(again).encode())
+        village.country.verify(file)
+    again = village.folder / "again.json"
+    again.write_text(json.dumps(village.country.receipt(files[0].stem, node="registers")))
+    village.country.verify(again)
