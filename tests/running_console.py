@@ -23,7 +23,7 @@ from qaztech.people.tables import PEOPLE
 from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.runtime.shell import application, serve
 from qaztech.web.files import StaticFiles
-from qaztech.web.portal import HEADERS
+from qaztech.web.headers import HEADERS
 from qaztech.web.sign_in import sign_in_routes
 from qaztech.web.texts import STATIC
 

@@ -29,6 +29,7 @@ from qaztech.web.catalogue_pages import CataloguePages
 from qaztech.web.catalogue_view import Catalogues, NoCatalogue
 from qaztech.web.country import Country, call_of
 from qaztech.web.files import StaticFiles
+from qaztech.web.headers import HEADERS
 from qaztech.web.hub import Hub, headers_for
 from qaztech.web.picture import pictures
 from qaztech.web.portal_pages import PortalPages, page_language
@@ -37,19 +38,6 @@ from qaztech.web.texts import STATIC, catalogue
 MESSAGE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 WAIT_SECONDS = 20
 CALL_EVERY = 0.25
-# Nothing but the page's own files, and no frame around it.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"referrer-policy", b"same-origin"),  # with none at all a form of the page would name no origin
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
-)
 
 
 class Portal:

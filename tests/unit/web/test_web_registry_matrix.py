@@ -27,7 +27,7 @@ OPEN = {
     ("GET", "/registry/metadata/{name}"), ("GET", "/registry/targets/{path:path}"),
     ("GET", "/registry/descriptions/{name}"), ("GET", "/registry/snapshots/{version:int}/proof"),
     ("GET", "/registry/log/{path:path}"), ("GET", "/anchor"), ("GET", "/directory"), ("GET", "/health"),
-    ("POST", "/certificates/renew"), ("POST", "/witness/add-checkpoint"), ("GET", "/witness/{path:path}"),
+    ("POST", "/certificates/renew"), ("POST", "/witness/add-checkpoint"), ("GET", "/witness/{log}/checkpoint"),
     ("GET", "/static/{path:path}"), ("GET", "/console"), ("GET", "/sign-in"), ("POST", "/sign-in"),
     ("GET", "/sign-in/oidc"), ("GET", CALLBACK),
     ("POST", "/api/session"), ("POST", "/api/session/passkey/begin"), ("POST", "/api/session/passkey/finish"),
