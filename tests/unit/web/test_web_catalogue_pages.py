@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,7 +14,9 @@ import jsonschema
 import pytest
 from catalogue_country import Shown, page_of, passport
 
+from qaztech.core.errors import Unavailable
 from qaztech.registry.survey import RETRY_REFUSED
+from qaztech.web.catalogue_view import Follower
 from qaztech.web.portal_description import describe_api
 from qaztech.web.texts import LANGUAGES
 from registry_country import Country, quick_folder
@@ -89,6 +93,14 @@ def test_a_service_shows_its_passport_and_who_may_call(shown: Shown, language: s
     document = shown.get(page_of(shown.service) + "/openapi.json")
     assert document.content == shown.document
     assert "attachment" in document.headers["content-disposition"]
+
+
+def test_calls_to_copy_leave_places_to_fill_in(shown: Shown) -> None:
+    """Where the instance's file names no node of a system that may call; by description, or by rights alone."""
+    text = shown.get(page_of(shown.service)).text
+    assert "X-Road-Client: KZ/GOV/YOUR-BIN/YOUR-SYSTEM" in text
+    assert f"/r1/{shown.service}/certificates/NUMBER" in text
+    assert f"/r1/{shown.plain}/" in shown.get(page_of(shown.plain)).text
 
 
 def test_a_service_without_a_passport_says_so(shown: Shown) -> None:
@@ -193,6 +205,35 @@ def test_a_newer_showcase_is_taken_and_an_older_one_is_not(own: Shown) -> None:
         assert path in catalogue.refused
         assert catalogue.services[own.service].passport is None
         own.country.clock.advance(RETRY_REFUSED)
+
+
+def test_the_registry_is_followed_in_a_thread(own: Shown) -> None:
+    """From what was kept, then every so often; a failure does not end it."""
+    own.follower.look()
+    own.fetcher.down = True
+    follower = Follower(own.surveyor, seconds=0.01, retry_seconds=0.01)
+    follower.start()
+    try:
+        wait_for(lambda: follower.view().survey.problem == "registry.unavailable")
+        own.fetcher.down = False
+        wait_for(lambda: follower.view().survey.problem is None)
+        index = follower.view().index
+        own.show(own.ministry, passport(" NEW"), version=2)
+        wait_for(lambda: follower.view().catalogue.services[own.service].shown_names.en == "Certificates NEW")
+        wait_for(lambda: follower.view().index is not index)
+    finally:
+        follower.stop()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Until something is so, for ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(Unavailable):
+            if true():
+                return
+        time.sleep(0.01)
+    pytest.fail("it did not become so")
 
 
 def answers(shown: Shown) -> dict[str, str]:
