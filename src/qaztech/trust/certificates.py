@@ -78,7 +78,14 @@ def certificate_period(data: bytes) -> Period:
 
 def certificate_spki(data: bytes) -> bytes:
     """SHA-256 of the public key (SPKI) of the first certificate in PEM; raises `Malformed`."""
-    return _spki(_certificate(data).public_key())
+    return _spki_of(_certificate(data))
+
+
+def _spki_of(certificate: x509.Certificate) -> bytes:
+    try:
+        return _spki(certificate.public_key())
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise Malformed("certificate.malformed", "the certificate's key is of no kind that is known") from exc
 
 
 def check_issued(pem: bytes, *, spki: bytes, node: NodeId, authorities: Iterable[str], now: int) -> Period:
@@ -88,7 +95,7 @@ def check_issued(pem: bytes, *, spki: bytes, node: NodeId, authorities: Iterable
     """
     try:
         certificate = _certificate(pem)
-        right = _spki(certificate.public_key()) == spki
+        right = _spki_of(certificate) == spki
         named = node_of(certificate.public_bytes(serialization.Encoding.DER)) == node
     except Error as exc:
         raise Untrusted("certificate.answer", "what the registry gave is no node's certificate", at="registry") from exc
@@ -160,7 +167,10 @@ class VerifiedRequest(NamedTuple):
 
 def verify_request(request_pem: bytes, node: NodeId) -> VerifiedRequest:
     """A request for a certificate of this node; raises `Malformed` or `Untrusted`."""
-    public = _verified_request(request_pem, node).public_key()
+    try:
+        public = _verified_request(request_pem, node).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise Malformed("certificate.request", "the request's key is of no kind that is known", at="registry") from exc
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise Untrusted("certificate.request", "a node's TLS key is an EC key", at="registry")
     return VerifiedRequest(_spki(public), public)
