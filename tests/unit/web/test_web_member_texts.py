@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,13 @@ def test_whatever_a_page_puts_together_has_words(language: str) -> None:
     assert set(texts["menu"]) == {path for path, _ in MENU}
     assert set(CONSOLE_ROLES) | {CLIENT} <= set(texts["roles"])
     assert set(Step.__args__) == set(texts["joining"]["steps"])  # type: ignore[attr-defined]
+
+
+def test_problems_that_have_words_are_problems_that_there_are() -> None:
+    """Every code is on the page of errors."""
+    page = (Path(__file__).parents[3] / "docs/reference/errors.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"`([a-z0-9.-]+)`", page))
+    assert set(member_texts("en")["problems"]) - known == {"other"}
 
 
 def exchange(time: int, state: str = "answered 200", side: str = "consumer") -> dict[str, Any]:
