@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from qaztech.cli import joining
+from qaztech.cli.desk import moment
 from qaztech.cli.options import (
     add_action,
     add_json,
@@ -92,6 +93,7 @@ def _add_decisions(actions: Verbs) -> None:
     ):
         parser = _decision(actions, name, help_, run)
         parser.add_argument("--id", required=True, metavar="MEMBER", help="its identifier")
+        _add_reason(parser)
         if name == "suspend":
             add_yes(parser)
     certificate = _decision(actions, "certificate", "issue the certificate of a node", _certificate)
@@ -102,8 +104,16 @@ def _add_decisions(actions: Verbs) -> None:
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("--tls", metavar="BASE64", help="SHA-256 of the key (SPKI), as the member file names it")
     which.add_argument("--certificate", type=Path, metavar="FILE", help="its certificate (PEM)")
+    _add_reason(revoke)
     add_yes(revoke)
+    acts = _decision(actions, "acts", "list what was decided by whom: the admin log, newest first", _acts)
+    acts.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20, at most 200)")
+    acts.add_argument("--before", type=int, metavar="INDEX", help="those before this one")
     _decision(actions, "status", "say what the registry publishes, whom it knows, and what expires", _status)
+
+
+def _add_reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; it stands in the admin log for good")
 
 
 def _add_extend(actions: Verbs) -> None:
@@ -251,13 +261,14 @@ def _admit(args: argparse.Namespace) -> int:
 def _suspend(args: argparse.Namespace) -> int:
     member = str(MemberId.parse(args.id))
     confirm(args, f"{member} will be out of the configuration at once: every exchange with it ends.")
-    answer = _ask(args, "suspend", {"member": member, "suspended": True})
+    answer = _ask(args, "suspend", {"member": member, "suspended": True, "reason": args.reason})
     return tell(args, answer, [f"{member} is suspended; `qaztech registry resume` lets it back"])
 
 
 def _resume(args: argparse.Namespace) -> int:
     member = str(MemberId.parse(args.id))
-    return tell(args, _ask(args, "suspend", {"member": member, "suspended": False}), [f"{member} is back, as it was"])
+    answer = _ask(args, "suspend", {"member": member, "suspended": False, "reason": args.reason})
+    return tell(args, answer, [f"{member} is back, as it was"])
 
 
 def _certificate(args: argparse.Namespace) -> int:
@@ -277,7 +288,19 @@ def _revoke_tls(args: argparse.Namespace) -> int:
 
     tls = args.tls or base64(spki_hash(_der(args.certificate)))
     confirm(args, f"The TLS key {tls} will never be accepted again; its node needs another.")
-    return tell(args, _ask(args, "revoke-tls", {"tls": tls}), [f"{tls} is revoked; links made with it end now"])
+    answer = _ask(args, "revoke-tls", {"tls": tls, "reason": args.reason})
+    return tell(args, answer, [f"{tls} is revoked; links made with it end now"])
+
+
+def _acts(args: argparse.Namespace) -> int:
+    before = f"&before={args.before}" if args.before is not None else ""
+    found: Any = _ask(args, f"acts?limit={args.limit}{before}")
+    lines = [
+        f"{act['index']:6}  {moment(act['time'])}  {act.get('who', '?'):20} {act.get('act', '?'):22} "
+        f"{act.get('subject', '')}"
+        for act in found
+    ]
+    return tell(args, {"acts": found}, lines or ["nothing yet"])
 
 
 def _status(args: argparse.Namespace) -> int:
