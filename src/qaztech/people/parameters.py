@@ -30,8 +30,10 @@ class Parameters:
     session_touch: int = MINUTE
     ceremony: int = 5 * MINUTE
     token_longest: int = 366 * DAY
-    # Guesses of a password that cost nothing, then a delay that doubles with each further one.
-    free_by_account: int = 5
+    # Guesses of a password that cost nothing (at one account from one network, at one account, from one network), then
+    # a delay that doubles with each further one.
+    free_by_both: int = 5
+    free_by_account: int = 40
     free_by_address: int = 20
     first_delay: int = 1_000
     longest_delay: int = 15 * MINUTE

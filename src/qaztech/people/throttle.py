@@ -1,8 +1,9 @@
-"""Slows down who guesses: a delay for each account and each network address, that doubles with each failure.
+"""Slows down who guesses: a delay that doubles with each failure, for an account from one network, and for each alone.
 
-An attempt is counted before its password is looked at, and forgiven when it was right: attempts made at the same time
-cannot all slip through. What is unknown is counted like what is known. Names and addresses are kept as hashes, and only
-for an hour.
+Guesses from one network at one account are slowed down first, so that they do not keep its owner out elsewhere; guesses
+at one account from many networks, and at many accounts from one network, a little later. An attempt is counted before
+its password is looked at, and forgiven when it was right: attempts made at the same time cannot all slip through. What
+is unknown is counted like what is known. Names and addresses are kept as hashes, and only for an hour.
 """
 
 from __future__ import annotations
@@ -39,26 +40,28 @@ class Throttle:
     def _count(self, name: str, address: str) -> None:
         now = self._clock.now()
         free = {
+            _key("both", f"{name}\0{network(address)}"): self._parameters.free_by_both,
             _key("account", name): self._parameters.free_by_account,
             _key("address", network(address)): self._parameters.free_by_address,
         }
         with self._engine.begin() as db:
             db.execute(delete(attempt).where(attempt.c.last < now - self._parameters.forget_attempts))
-            found = {
-                row.key: row for row in db.execute(select(attempt).where(attempt.c.key.in_(free)).with_for_update())
-            }
+            # Always in the same order, so that two that come at once do not wait for each other.
+            chosen = select(attempt).where(attempt.c.key.in_(free)).order_by(attempt.c.key).with_for_update()
+            found = {row.key: row for row in db.execute(chosen)}
             wait = max((row.until - now for row in found.values()), default=0)
             if wait > 0:
                 raise _too_often(wait)
-            for key, allowed in free.items():
+            for key, allowed in sorted(free.items()):
                 failures = found[key].failures + 1 if key in found else 1
                 self._put(db, key, failures, now, now + self._delay(failures - allowed), new=key not in found)
 
     def forgive(self, name: str, address: str) -> None:
         """The attempt was right: the account starts anew, the address has one failure less."""
-        account, place = _key("account", name), _key("address", network(address))
+        own = [_key("account", name), _key("both", f"{name}\0{network(address)}")]
+        place = _key("address", network(address))
         with self._engine.begin() as db:
-            db.execute(delete(attempt).where(attempt.c.key == account))
+            db.execute(delete(attempt).where(attempt.c.key.in_(own)))
             db.execute(
                 update(attempt)
                 .where(attempt.c.key == place, attempt.c.failures > 0)

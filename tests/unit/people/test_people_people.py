@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,25 @@ def test_a_hash_of_other_parameters_is_made_anew_at_sign_in(people: People) -> N
     assert people.accounts.named("dana").stamp == after
 
 
+def test_guesses_made_at_once_are_counted_all(people: People) -> None:
+    """However many arrive together, no more passwords are looked at than one after the other."""
+
+    def guess(number: int) -> str:
+        try:
+            people.verify("dana", f"wrong {number}", "203.0.113.7")
+        except (Unauthenticated, Limited) as exc:
+            return exc.code
+        return "in"
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(guess, range(16)))
+    assert 1 <= codes.count("sign-in.refused") <= people.parameters.free_by_both
+    assert set(codes) == {"sign-in.refused", "sign-in.too-often"}
+
+
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(people: People) -> None:
     """The same work is done; measured with a hash that takes long enough to be seen."""
-    slow = Parameters(argon2_memory_kib=16 * 1024, free_by_account=99, free_by_address=99)
+    slow = Parameters(argon2_memory_kib=16 * 1024, free_by_both=99, free_by_account=99, free_by_address=99)
     found = People(people.engine, roles=ROLES, clock=people.clock, parameters=slow)
     found.accounts.set_password("dana", PASSWORD, by=COMMAND_LINE)
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from databases import database_at
 from people_console import CHEAP, ORIGIN, PASSWORD, ROLES, Visitor
+from qaztech.core.errors import Unauthenticated
 from qaztech.core.time import ManualClock
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.gate import Gate
@@ -131,13 +132,24 @@ def test_guessing_gets_slower_whoever_is_guessed(app: Any, clock: ManualClock, p
                 reply = visitor.sign_in(name, "wrong")
             assert reply.status == 401
         assert waits == [1, 2, 4, 8]
-    reply = Visitor(app).sign_in("dana", PASSWORD)
+    place = f"2001:db8::{len(name)}:1"
+    reply = Visitor(app, address=place).sign_in("dana", PASSWORD)
     assert reply.status == 429
     assert "Try again in 16 s." in reply.text
+    assert Visitor(app).sign_in("dana", PASSWORD).status == 303, "the owner, elsewhere"
     clock.advance(16_000)
-    assert Visitor(app).sign_in("dana", PASSWORD).status == 303
-    assert Visitor(app).sign_in("dana", "wrong").status == 401
-    assert Visitor(app).sign_in("dana", PASSWORD).status == 303
+    assert Visitor(app, address=place).sign_in("dana", PASSWORD).status == 303
+    assert Visitor(app, address=place).sign_in("dana", "wrong").status == 401
+    assert Visitor(app, address=place).sign_in("dana", PASSWORD).status == 303
+
+
+def test_guessing_from_many_places_gets_slower_too(app: Any, people: People) -> None:
+    """One account, many networks: at last it has to wait wherever one comes from."""
+    for n in range(people.parameters.free_by_account):
+        with pytest.raises(Unauthenticated):
+            people.verify("dana", "wrong", f"198.51.100.{n}")
+    assert Visitor(app, address="203.0.113.9").sign_in("dana", PASSWORD).status == 429
+    assert Visitor(app, address="203.0.113.9").sign_in("aigerim", PASSWORD).status == 303
 
 
 def test_guessing_from_one_place_gets_slower_whoever_is_guessed(app: Any) -> None:
