@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from changing_country import RUNNING, ChangingCountry
+from qaztech.core.ids import NodeId
+from qaztech.registry.node_identity import NodeIdentity
 from qaztech.testing import processes
 from qaztech.trust.certificates import certificate_spki
 
@@ -112,3 +114,20 @@ def test_a_log_key_is_changed_between_calls(country: ChangingCountry, echo, caps
     status = country.manage("registers", "/status")
     assert status["log"]["origin"] == renewed["origin"] != origin
     assert not [alarm for alarm in status["alarms"] if alarm["code"].startswith("own-member")]
+
+
+def test_whoever_has_the_member_key_cannot_add_a_node_unnoticed(country: ChangingCountry, tmp_path: Path) -> None:
+    """The member's own node alarms at its next refresh, names the stranger, and is quiet when it is gone."""
+    owner = NodeId.parse(f"{country.node('ministry')['member']}/node7")
+    stranger = NodeIdentity.create(tmp_path, owner, "127.0.0.1:1", hybrid=False)
+    desk = country.desk("ministry")
+    desk.add_node(stranger.id, stranger.address, stranger.tls, stranger.log)
+    country.publish(desk, "ministry")
+    alarms = country.manage("ministry", "/status")["alarms"]
+    found = {alarm["code"]: alarm["detail"] for alarm in alarms if alarm["code"].startswith("own-member.")}
+    assert found.keys() == {"own-member.node-unknown", "own-member.log-unknown"}
+    assert str(owner) in found["own-member.node-unknown"]
+    desk.remove_node(owner, 0)
+    country.publish(desk, "ministry")
+    assert "own-member.node-unknown" not in country.codes("ministry")
+    assert country.call("/still", service=country.echo).status == 200
