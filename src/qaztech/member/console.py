@@ -22,9 +22,10 @@ from qaztech.member.exchanges import CarriedCall, EdgeCaller
 from qaztech.member.granting import Granting
 from qaztech.member.membership import Membership
 from qaztech.member.node_client import NodeClient
-from qaztech.member.publishing import Publishing, SendShowcase
+from qaztech.member.publishing import Publishing
 from qaztech.member.requests import OPEN, AccessRequests, Carried, Decided
 from qaztech.member.store import AccessStore, Made
+from qaztech.member.window import SendShowcase
 from qaztech.people.actors import Actor
 from qaztech.people.roles import RoleScopes
 from qaztech.registry.catalogue import Catalogue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -25,30 +25,19 @@ from qaztech.member.node_settings import lines_to_add, services_in, set_service
 from qaztech.member.openapi import Description, read_description
 from qaztech.member.passport import completeness
 from qaztech.member.service_url import check_service_url
+from qaztech.member.window import SendShowcase, Window
 from qaztech.people.actors import Actor
 from qaztech.registry.desk import Desk
 from qaztech.registry.files import replace_file
 from qaztech.registry.forms import Form, Names
-from qaztech.registry.member_file import ServiceLine, verify_member_file
+from qaztech.registry.member_file import ServiceLine
 from qaztech.registry.passport import Passport, check_passport, format_passport
-from qaztech.registry.showcase import (
-    DescriptionReference,
-    Showcase,
-    ShownService,
-    describe,
-    new_showcase,
-    parse_showcase,
-    sign_showcase,
-    verify_showcase,
-)
-from qaztech.trust.envelope import SignedEnvelope
+from qaztech.registry.showcase import DescriptionReference, Showcase, ShownService
 
-SHOWCASE, DESCRIPTIONS = "showcase.json", "descriptions"
 DRAFT_LASTS = 7 * 24 * 3600 * 1000
 MAX_DRAFTS = 50
 MAX_NOTICE = 200
 CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?\Z", re.ASCII)
-SendShowcase = Callable[[str, bytes, Sequence[bytes]], None]
 
 
 class DraftForm(Form, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +100,7 @@ class Publishing:
         self, *, work: DeskWork, node_settings: Path | None, reserved: Sequence[str], send: SendShowcase
     ) -> None:
         self._work = work
+        self._window = Window(work.directory, work.clock)
         self._node_settings = node_settings
         self._reserved = tuple(reserved)
         self._send = send
@@ -130,19 +120,11 @@ class Publishing:
 
     def showcase(self) -> Showcase | None:
         """The newest showcase, as signed; None where there is none yet, or the key has changed since."""
-        try:
-            data = (self._work.directory / SHOWCASE).read_bytes()
-            file = verify_member_file((self._work.directory / "member-file.json").read_bytes())
-            return verify_showcase(data, file)
-        except (FileNotFoundError, Error):
-            return None
+        return self._window.showcase()
 
     def description(self, reference: DescriptionReference) -> bytes | None:
         """An OpenAPI document that the showcase names."""
-        try:
-            return (self._work.directory / DESCRIPTIONS / f"{reference.sha256}.json").read_bytes()
-        except FileNotFoundError:
-            return None
+        return self._window.description(reference)
 
     # Drafts ---------------------------------------------------------------------------------------------------------
 
@@ -221,7 +203,7 @@ class Publishing:
             disabled = known.disabled if known is not None else None
             if known is None or (known.type, known.names) != (type_, passport.names):
                 desk.add_service(service, passport.names, type_=type_, disabled=disabled)
-            self._sign_showcase(desk, service, passport, document)
+            self._window.put(desk, service, passport, document)
 
         after = {"passport": _hash(format_passport(passport))}
         if document is not None:
@@ -269,9 +251,7 @@ class Publishing:
     def sign_again(self) -> str | None:
         """Sign the showcase with the present key (after a change of key) and bring it; a code of trouble."""
         with self._work.turn() as desk:
-            if (desk_file := self._work.directory / SHOWCASE).exists():
-                services = _unverified_services(desk_file.read_bytes())
-                self._write_showcase(desk, services, _unverified_version(desk_file.read_bytes()) + 1)
+            self._window.sign_again(desk)
         return self._bring_showcase()
 
     # Pieces ---------------------------------------------------------------------------------------------------------
@@ -311,49 +291,12 @@ class Publishing:
             set_service(path, str(service), **values)
         return None
 
-    def _sign_showcase(self, desk: Desk, service: ServiceId, passport: Passport, document: bytes | None) -> None:
-        path = self._work.directory / SHOWCASE
-        kept: tuple[ShownService, ...] = ()
-        version = 1
-        if path.exists():
-            kept, version = _unverified_services(path.read_bytes()), _unverified_version(path.read_bytes()) + 1
-        old = next((one for one in kept if one.id == str(service)), None)
-        reference = old.description if old is not None else None
-        if document is not None:
-            reference = describe(document)
-            folder = self._work.directory / DESCRIPTIONS
-            folder.mkdir(exist_ok=True)
-            replace_file(folder / f"{reference.sha256}.json", document)
-        one = ShownService(id=str(service), passport=passport, description=reference)
-        self._write_showcase(desk, (*(k for k in kept if k.id != str(service)), one), version)
-
-    def _write_showcase(self, desk: Desk, services: tuple[ShownService, ...], version: int) -> None:
-        file = verify_member_file(desk.submission().envelope)
-        named = {line.id for line in file.statement.services}
-        services = tuple(one for one in services if one.id in named)
-        statement = new_showcase(file, version, self._work.clock.now(), services)
-        replace_file(self._work.directory / SHOWCASE, sign_showcase(statement, desk.key))
-
     def _bring_showcase(self) -> str | None:
-        showcase = self.showcase()
-        if showcase is None:
-            return None
-        references = [one.description for one in showcase.statement.services if one.description is not None]
-        documents = [document for r in references if (document := self.description(r)) is not None]
         try:
-            self._send(str(showcase.member), (self._work.directory / SHOWCASE).read_bytes(), documents)
+            self._window.bring(self._send)
         except Error as exc:
             return exc.code
         return None
-
-
-def _unverified_services(envelope: bytes) -> tuple[ShownService, ...]:
-    """The services of the desk's own showcase, perhaps signed with the key before."""
-    return parse_showcase(SignedEnvelope.parse(envelope).unverified_payload).services
-
-
-def _unverified_version(envelope: bytes) -> int:
-    return parse_showcase(SignedEnvelope.parse(envelope).unverified_payload).version
 
 
 def _line_of(desk: Desk, service: ServiceId) -> ServiceLine:

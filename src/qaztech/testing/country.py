@@ -42,6 +42,7 @@ from qaztech.testing.datasette import CodesService
 INSTANCE = "KZ"
 HOST = "kz.qaztech.example"
 DEFAULT_BASE_PORT = 8400
+LOCAL = "127.0.0.1"
 COUNTRY_FILE = "country.json"
 # Stands in a home while its country is being made, in these folders.
 HALF_MADE = ".founding"
@@ -178,6 +179,13 @@ class CountryOptions:
     hybrid: bool = True
     # URL of a PostgreSQL database for the registry; empty: SQLite files.
     database: str = ""
+    # Where other machines reach the registry, the archive's witness and the nodes' links; 127.0.0.1: there are none.
+    host: str = LOCAL
+
+    @property
+    def listen(self) -> str:
+        """What those that other machines reach listen on."""
+        return LOCAL if self.host == LOCAL else "0.0.0.0"
 
 
 def is_founded(home: Path) -> bool:
@@ -243,14 +251,14 @@ class _Founding:
 
     def _witnesses(self) -> str:
         """The witnesses' part of the policy: the registry, the university's node, and one small process."""
-        home, ports = self._home, self._ports
+        home, ports, host = self._home, self._ports, self._options.host
         places = {
-            "registry": (home / "registry", f"http://127.0.0.1:{ports.registry}/witness"),
+            "registry": (home / "registry", f"http://{host}:{ports.registry}/witness"),
             "university": (
                 home / "nodes" / "university",
                 f"http://127.0.0.1:{ports.management['university']}/witness",
             ),
-            "archive": (home / "witnesses" / "archive", f"http://127.0.0.1:{ports.archive}"),
+            "archive": (home / "witnesses" / "archive", f"http://{host}:{ports.archive}"),
         }
         lines = []
         for name, (directory, url) in places.items():
@@ -269,7 +277,7 @@ class _Founding:
         )
         self._desks[organisation.name] = desk
         self._registry.registry.admit(desk.member, desk.lineage, organisation.names)
-        address = f"127.0.0.1:{self._ports.links[organisation.name]}"
+        address = f"{self._options.host}:{self._ports.links[organisation.name]}"
         node = NodeIdentity.create(directory, organisation.node, address, hybrid=self._options.hybrid)
         write_file(directory / NODE_FILE, node.format())
         request = (directory / TLS_REQUEST).read_bytes()
@@ -303,6 +311,7 @@ class _Founding:
             "[edge]",
             f"port = {ports.edges[name]}",
             "[link]",
+            f'host = "{self._options.listen}"',
             f"port = {ports.links[name]}",
             "[management]",
             f"port = {ports.management[name]}",
@@ -359,6 +368,7 @@ class _Founding:
             f'instance = "{INSTANCE}"',
             'directory = "."',
             'anchor = "../anchor.json"',
+            f'host = "{self._options.listen}"',
             f"port = {ports.registry}",
             f'witness = "{HOST}/witness/registry"',
             f"witnessing_seconds = {self._options.witnessing_seconds}",
@@ -372,6 +382,7 @@ class _Founding:
             'directory = "."',
             'anchor = "../../anchor.json"',
             f'registry = "http://127.0.0.1:{ports.registry}"',
+            f'host = "{self._options.listen}"',
             f"port = {ports.archive}",
             f"refresh_seconds = {self._options.refresh_seconds}",
             "# The development timestamping authority of the embedded country.",

@@ -30,7 +30,7 @@ from qaztech.registry.desk import Desk
 from qaztech.registry.forms import Names
 from qaztech.registry.submitting import submit
 from qaztech.testing import processes
-from qaztech.testing.country import CountryOptions, Ports, found, is_founded, read_country
+from qaztech.testing.country import LOCAL, CountryOptions, Ports, found, is_founded, read_country
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,13 @@ class Instance:
         hybrid: bool = True,
         only: Sequence[str] = (),
         database: str = "",
+        host: str = LOCAL,
     ) -> None:
         self.home = home
         self._only = tuple(only)
         self._options = CountryOptions(
             ports=Ports.free(), witnessing_seconds=witnessing_seconds, refresh_seconds=refresh_seconds, hybrid=hybrid,
-            database=database,
+            database=database, host=host,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
