@@ -291,6 +291,42 @@ def test_the_log_of_acts_goes_on_page_by_page(room: Room, member: MemberDesk) ->
     assert room.enter("auditor").get("/admin-log/tile/entries/000.p/54").status == 200
 
 
+HOSTILE = ("<script>alert(1)</script>", "%00", "-1", "9" * 40, "%ff%fe", "..%2f..%2f", "%F0%9F%92%A9" * 300, "{{7*7}}")
+
+
+def test_hostile_queries_and_forms_are_refused_or_harmless(room: Room, member: MemberDesk) -> None:
+    """No page fails of it, none repeats markup, nothing changes."""
+    filed = room.offices.apply(room.country.new_member(2, "second"))
+    operator = room.enter()
+    token = {"csrf": operator.get("/api/session").json()["csrf"]}
+    where = f"/console/members/GOV/{member.id.code}"
+    for wrong in HOSTILE:
+        for path in (
+            f"/console/applications?q={wrong}", f"/console/applications?state={wrong}",
+            f"/console/applications/{wrong.replace('?', '')}", f"/console/members?q={wrong}",
+            f"/console/members?page={wrong}", f"/console/members/GOV/{wrong}", f"/console/members/{wrong}/1",
+            f"/console/keys?q={wrong}", f"/console/keys/revoke?tls={wrong}", f"/console/acts?who={wrong}",
+            f"/console/acts?before={wrong}", f"/console/?said={wrong}", f"/console/?lang={wrong}",
+        ):  # fmt: skip
+            reply = operator.get(path)
+            assert reply.status < 500, path
+            assert "<script>alert" not in reply.text
+        for path, fields in (
+            (f"/console/applications/{filed.id}", {"decision": wrong, "version": "1"}),
+            (f"/console/applications/{filed.id}", {"decision": "refuse", "version": wrong, "reason": "x"}),
+            (f"{where}/standing", {"standing": wrong, "reason": "x"}),
+            (f"{where}/standing", {"standing": "suspended", "reason": "x\x07" + wrong * 200}),
+            ("/console/keys/revoke", {"tls": wrong, "reason": "x"}),
+            ("/console/people", {"name": wrong, "display": wrong, "roles": wrong}),
+            ("/console/people/dana", {"change": wrong}),
+            ("/console/people/dana", {"change": "roles", "roles": wrong}),
+        ):
+            reply = operator.submit(path, {**token, **fields})
+            assert 400 <= reply.status < 500, (path, fields)
+            assert "<script>alert" not in reply.text
+    assert room.acts() == []
+
+
 # Texts -------------------------------------------------------------------------------------------------------------
 
 
