@@ -23,6 +23,7 @@ from qaztech.registry.member_file import verify_member_file
 from qaztech.registry.passport import new_passport
 from qaztech.registry.showcase import ShownService, describe, new_showcase, sign_showcase
 from qaztech.registry.submitting import show
+from qaztech.testing import processes
 from qaztech.testing.instance import Instance, request
 
 pytestmark = pytest.mark.browser
@@ -218,3 +219,22 @@ def test_calls_to_copy_work_as_they_stand(
         file.write_text(page.locator(f"#sample-{code}").text_content() or "")
         told = subprocess.run([program(runtime), file], capture_output=True, text=True, timeout=60, check=True)
         assert "alpha_2" in told.stdout, code
+
+
+def test_the_catalogue_stays_while_the_registry_is_down(visit: Callable[..., Page], live: Instance) -> None:
+    """With the reason on the page; and goes on when it is back."""
+
+    def problem() -> str | None:
+        answer = request(live.country["portal"], "GET", "/api/v1/catalogue")
+        found: str | None = json.loads(answer.body)["snapshot"]["problem"]
+        return found
+
+    live.kill("registry")
+    try:
+        live.until(lambda: problem() == "registry.unavailable")
+        page = visit("/catalogue?lang=en")
+        expect(page.locator(".warning")).to_contain_text("registry.unavailable")
+        expect(page.locator(".result h3")).to_have_text(NAMES.en)
+    finally:
+        processes.start(live.home, only=("registry",))
+    live.until(lambda: problem() is None, 40.0)
