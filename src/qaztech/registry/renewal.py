@@ -8,6 +8,7 @@ here: first certificates, which are the operator's to give.
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from hashlib import sha256
 from typing import Protocol
@@ -19,6 +20,8 @@ from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.ids import NodeId
 from qaztech.core.time import Clock
 from qaztech.trust.certificates import Authority, verify_request
+
+logger = logging.getLogger("qaztech.registry")
 
 MAX_REQUEST = 8 * 1024
 MAX_SIGNATURE = 256
@@ -83,6 +86,7 @@ class Renewals:
             raise Limited("certificate.too-often", "this key was certified a moment ago", at="registry", retry_after=5)
         certificate = self._authority.issue(request, node, now)
         self._last[verified.spki] = asked.time
+        logger.info("certificate renewed", extra={"fields": {"node": str(node), "key": verified.spki.hex()}})
         return certificate
 
 
