@@ -14,7 +14,10 @@ from qaztech.core.errors import Malformed, NotFound
 from qaztech.core.time import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qaztech.cli.verbs import Verbs
+    from qaztech.member.window import Window
     from qaztech.registry.desk import Desk
 
 MAX_FILE = 2 * 1024 * 1024
@@ -77,31 +80,49 @@ def _country(args: argparse.Namespace, values: dict[str, Any]) -> int:
 
 def _member(args: argparse.Namespace, data: bytes) -> int:
     from qaztech.member.declared import plan, read_declared  # noqa: PLC0415
+    from qaztech.member.declared_shown import plan_shown, read_shown  # noqa: PLC0415
+    from qaztech.member.window import Window  # noqa: PLC0415
     from qaztech.registry.desk import Desk  # noqa: PLC0415
-    from qaztech.registry.submitting import submit  # noqa: PLC0415
 
     if args.desk is None:
         raise NotFound("command.missing", "at which desk? Give the member's folder with --desk")
-    form, url = read_declared(data), registry_url_of(args)
-    with Desk.locked(args.desk, SystemClock()) as desk:
-        steps = plan(form, desk, _lineages(url))
+    form, url, clock = read_declared(data), registry_url_of(args), SystemClock()
+    wanted, window = read_shown(form, _reader(args.file.parent)), Window(args.desk, clock)
+    with Desk.locked(args.desk, clock) as desk:
+        steps = plan(form, desk, _lineages(url)) + plan_shown(wanted, window)
         lines = [f"{step.sign} {step.what}" for step in steps]
         if _agreed(args, lines):
             for step in steps:
                 step.do(desk)
                 _progress(step.what)
-            submit(url, desk.submission())
-        elif not args.dry_run:
-            _deliver(url, desk)
+        if not args.dry_run:
+            _deliver(url, desk, window)
     return _told(args, lines)
 
 
-def _deliver(url: str, desk: Desk) -> None:
-    """Nothing to change; but a file that was signed and did not arrive before still has to."""
-    from qaztech.registry.submitting import submit  # noqa: PLC0415
+def _reader(folder: Path) -> Callable[[str, int], bytes]:
+    """Reads the files that the file names, beside it."""
+
+    def read(name: str, limit: int) -> bytes:
+        try:
+            with (folder / name).open("rb") as file:
+                data = file.read(limit + 1)
+        except (OSError, ValueError) as exc:
+            raise Malformed("declared.malformed", "there is no such file to be read") from exc
+        if len(data) > limit:
+            raise Malformed("declared.malformed", f"longer than {limit} bytes")
+        return data
+
+    return read
+
+
+def _deliver(url: str, desk: Desk, window: Window) -> None:
+    """Bring what is signed; what was signed before and did not arrive, too."""
+    from qaztech.registry.submitting import show, submit  # noqa: PLC0415
 
     if desk.statement.version > 1:
         submit(url, desk.submission())
+    window.bring(lambda member, envelope, documents: show(url, member, envelope, documents))
 
 
 def _lineages(url: str) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,12 +39,22 @@ class RightForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServiceForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service by its code; `disabled` is the notice to callers while it is switched off."""
+    """One service by its code; `disabled` is the notice to callers while it is switched off.
+
+    `passport` is one, or the name of its file; `openapi` the name of the description's (`declared_shown` reads both).
+    """
 
     names: Names
-    type: Literal["REST", "OPENAPI"] = "REST"
+    type: Literal["REST", "OPENAPI"] | None = None
     disabled: str | None = None
     rights: list[RightForm] | None = None
+    passport: dict[str, Any] | str | None = None
+    openapi: str | None = None
+
+    @property
+    def kind(self) -> Literal["REST", "OPENAPI"]:
+        """The type that is given, else that which having a description makes it."""
+        return self.type or ("OPENAPI" if self.openapi is not None else "REST")
 
 
 class SubsystemForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,14 +122,14 @@ def _subsystem(id_: SubsystemId, names: Names, *, new: bool) -> Step:
 
 
 def _service(id_: ServiceId, form: ServiceForm, line: ServiceLine | None) -> list[Step]:
-    if line is not None and (line.names, line.type, line.disabled) == (form.names, form.type, form.disabled):
+    if line is not None and (line.names, line.type, line.disabled) == (form.names, form.kind, form.disabled):
         return []
     off = f", switched off: {form.disabled}" if form.disabled else ""
     return [
         Step(
             sign="~" if line is not None else "+",
-            what=f"service {id_}: {form.names.en}, {form.type}{off}",
-            do=lambda d: d.add_service(id_, form.names, type_=form.type, disabled=form.disabled),
+            what=f"service {id_}: {form.names.en}, {form.kind}{off}",
+            do=lambda d: d.add_service(id_, form.names, type_=form.kind, disabled=form.disabled),
         )
     ]
 
