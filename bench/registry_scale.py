@@ -29,7 +29,7 @@ from registry_country import Country, LocalFetcher, MemberDesk, names, seed
 SUBSYSTEMS, SERVICES, RIGHTS = 3, 10, 10
 COUNTERPARTIES = 20
 LIMITS = {"publish s": 2.0, "node start s": 5.0, "changed right KiB": 64.0}
-BITS = 10  # of the bins that targets are kept in, as `registry init` has it
+BITS = 9  # of the bins that targets are kept in, as `registry init` has it
 ENDPOINTS = [Endpoint.parse("GET /**")]
 
 

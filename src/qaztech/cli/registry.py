@@ -167,6 +167,7 @@ def _init(args: argparse.Namespace) -> int:
         settings=InstanceSettings(witnessing_interval=int(args.witnessing_seconds * 1000), timestamp_interval=600_000),
         tsas=tsas,
         hybrid=not args.no_hybrid,
+        bits=9,
     )
     founding = Founding(directory, charter, SystemClock(), database=args.database)
     asyncio.run(founding.publish())

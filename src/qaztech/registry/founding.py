@@ -45,7 +45,6 @@ from qaztech.runtime.database import database_url
 from qaztech.trust.certificates import Authority
 from qaztech.trust.national import TestAuthority
 
-BIN_BITS = 4
 REGISTRY_FILE, PEOPLE_FILE, ADMIN_LOG = "registry.db", "people.db", "admin"
 
 
@@ -60,6 +59,8 @@ class Charter:
     # DER certificates of the timestamping authorities.
     tsas: tuple[bytes, ...] = ()
     hybrid: bool = True
+    # Two to this many bins hold the targets: 16 for a demonstration, 512 for ten thousand members.
+    bits: int = 4
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -80,7 +81,7 @@ class Founding:
         self.registry = Registry(instance=charter.instance, store=self._store, settings=charter.settings, clock=clock)
         keys = RegistryKeys.generate(directory / "keys", charter.thresholds)
         self._publication = Publication.create(
-            directory=directory / "tuf", keys=keys, clock=clock, thresholds=charter.thresholds, bits=BIN_BITS
+            directory=directory / "tuf", keys=keys, clock=clock, thresholds=charter.thresholds, bits=charter.bits
         )
         self._authority = Authority.create(charter.instance, clock.now())
         write_private(directory / "ca.key", self._authority.key_pem)
