@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from qaztech.cli import (
     apply,
+    backup,
     console,
     country,
     hub,
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     hub.add_parser(verbs)
     running.add_portal(verbs)
     console.add_parser(verbs)
+    backup.add_parsers(verbs)
     return top
 
 

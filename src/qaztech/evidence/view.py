@@ -123,6 +123,12 @@ class LogView:
         """Durable entries."""
         return self._contents.tree.size
 
+    def segments(self) -> list[tuple[Path, int]]:
+        """The files of the write-ahead file, and how many bytes of each this view has read: these never change."""
+        wal, end = self._contents.wal, self._contents.position
+        parts = [(number, min(wal.segment_size, end - number * wal.segment_size)) for number in wal.segments()]
+        return [(wal.path(number), length) for number, length in parts if length > 0]
+
     @property
     def head(self) -> Head:
         """The newest signed head; it covers all entries unless the log is open read-only."""

@@ -1,0 +1,101 @@
+"""`qaztech backup` and `qaztech restore`: one file with all that a node or a registry needs to come back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qaztech.cli.options import add_action, add_json, tell
+from qaztech.core.time import SystemClock
+
+if TYPE_CHECKING:
+    from qaztech.cli.verbs import Verbs
+    from qaztech.compose.backup import Made
+
+
+def add_parsers(verbs: Verbs) -> None:
+    """Add both verbs."""
+    parser = verbs.add_parser("backup", help="back a node or a registry up while it runs; check a backup")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for what, file, run in (("node", "node.toml", _node), ("registry", "registry.toml", _registry)):
+        make = add_action(
+            actions, what, f"write a backup of a {what} into one file", run,
+            more="The process goes on meanwhile. The file holds private keys and can be read by its owner alone.",
+        )  # fmt: skip
+        make.add_argument("--settings", type=Path, required=True, metavar="FILE", help=f"its {file}")
+        make.add_argument(
+            "--out", type=Path, required=True, metavar="FILE", help="the backup, a file that is not there"
+        )
+        make.add_argument("--without-keys", action="store_true", help="leave private keys and passwords out")
+        add_json(make)
+    check = add_action(actions, "check", "read a whole backup and compare it with what it says of itself", _check)
+    check.add_argument("file", type=Path, metavar="FILE", help="the backup")
+    add_json(check)
+    restore = add_action(
+        verbs, "restore", "restore a node or a registry into an empty folder", _restore,
+        more="It says what is to be done next. See docs/howto/back-up.md.",
+    )  # fmt: skip
+    restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
+    restore.add_argument("--into", type=Path, required=True, metavar="DIR", help="a folder that is empty or not there")
+    restore.add_argument(
+        "--database", default="", metavar="URL", help="a new PostgreSQL database, for a registry's rows"
+    )
+    add_json(restore)
+
+
+def _node(args: argparse.Namespace) -> int:
+    from qaztech.compose.backup import back_up_node  # noqa: PLC0415  # imports that other verbs need not pay
+
+    return _made(args, back_up_node(args.settings, args.out, SystemClock(), without_keys=args.without_keys))
+
+
+def _registry(args: argparse.Namespace) -> int:
+    from qaztech.compose.backup import back_up_registry  # noqa: PLC0415
+
+    return _made(args, back_up_registry(args.settings, args.out, SystemClock(), without_keys=args.without_keys))
+
+
+def _made(args: argparse.Namespace, made: Made) -> int:
+    facts = made.manifest.facts
+    size = args.out.stat().st_size
+    return tell(
+        args,
+        {"file": str(args.out), "bytes": size, "files": len(made.manifest.files), **facts},
+        [
+            f"backup   {args.out}: {len(made.manifest.files)} files, {size} bytes, written and read back",
+            *_logs(facts),
+            *(f"not in it: {name}" for name in made.left_out),
+        ],
+    )
+
+
+def _check(args: argparse.Namespace) -> int:
+    from qaztech.runtime.archive import check_archive  # noqa: PLC0415
+
+    manifest = check_archive(args.file)
+    facts = manifest.facts
+    lines = [f"whole    {facts.get('kind')} {facts.get('id')}: {len(manifest.files)} files", *_logs(facts)]
+    return tell(args, {"file": str(args.file), "whole": True, "files": len(manifest.files), **facts}, lines)
+
+
+def _logs(facts: dict[str, Any]) -> list[str]:
+    return [f"log      {log['origin']}: {log['size']} entries" for log in facts.get("logs", {}).values()]
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from qaztech.compose.restore import restore  # noqa: PLC0415
+
+    restored = restore(args.file, args.into, database=args.database)
+    lines = [f"restored {restored.facts['id']} into {args.into}"]
+    lines += [f"bring    {name}: it is not in the backup" for name in restored.facts["left_out"]]
+    if restored.kind == "node":
+        lines += [
+            "Its log does not go on. Close it and open the next one, with the member's desk at hand:",
+            f"  qaztech node renew-log --settings {restored.settings} --desk DIR --reason 'restored from a backup'",
+            "then start it; the old node must never run again:",
+            f"  qaztech node run --settings {restored.settings}",
+        ]
+    return tell(
+        args, {"kind": restored.kind, "settings": str(restored.settings), "left_out": restored.facts["left_out"]}, lines
+    )

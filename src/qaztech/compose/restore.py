@@ -1,0 +1,118 @@
+"""Restoring a node or a registry from its backup, into an empty folder (docs/howto/back-up.md).
+
+The archive is checked whole before the first file is written, and the folder appears under its name when all of it is
+there. A node's log never goes on: its key is not in the archive, and `qaztech node renew-log` opens the next one. A
+registry is brought up to what was published since (`registry.resuming`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qaztech.compose.backup import ANCHOR, NODE, REGISTRY_KIND, SETTINGS, TABLES
+from qaztech.compose.registry import RegistrySettings
+from qaztech.core.errors import Conflict, Malformed
+from qaztech.node.settings import NodeSettings
+from qaztech.people.tables import PEOPLE
+from qaztech.registry.applications import JOINING
+from qaztech.registry.files import sync_directory, write_file, write_private
+from qaztech.registry.store import REGISTRY
+from qaztech.runtime.archive import Manifest, check_archive, read_piece, unpack
+from qaztech.runtime.database import database_url
+from qaztech.runtime.settings import read_settings
+from qaztech.runtime.table_dump import load_tables
+
+FILES = {NODE: "node.toml", REGISTRY_KIND: "registry.toml"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A folder that was restored: its settings file, and what the backup says of itself."""
+
+    kind: str
+    settings: Path
+    facts: dict[str, Any]
+
+
+def restore(
+    archive: Path, into: Path, *, database: str = "", finish: Callable[[Restored], None] = lambda _: None
+) -> Restored:
+    """Restore into a folder that is empty or not there. `finish` is what else has to be done before it has its name.
+
+    Raises `Conflict` where something is there, and `Malformed` for an archive that cannot be used.
+    """
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise Conflict("backup.not-empty", f"there is something in {into}; restore into an empty folder")
+    manifest = check_archive(archive)
+    kind = _kind(manifest)
+    if database and kind != REGISTRY_KIND:
+        raise Malformed("command.malformed", "only a registry has a database")
+    half = into.with_name(f".{into.name}.restoring")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True, mode=0o700)
+    try:
+        unpack(archive, half, manifest, "files/")
+        settings = _settings(archive, half, kind, database)
+        _tables(archive, half, manifest, settings, database)
+        finish(Restored(kind=kind, settings=settings, facts=manifest.facts))
+        if into.exists():
+            into.rmdir()
+        half.rename(into)
+        sync_directory(into.parent)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    return Restored(kind=kind, settings=into / FILES[kind], facts=manifest.facts)
+
+
+def _kind(manifest: Manifest) -> str:
+    kind = manifest.facts.get("kind")
+    if kind not in FILES or not {SETTINGS, ANCHOR} <= manifest.files.keys():
+        raise Malformed("backup.malformed", "this is a backup of nothing that is known here")
+    return str(kind)
+
+
+def _settings(archive: Path, folder: Path, kind: str, database: str) -> Path:
+    """The settings, which now stand in the folder itself, with the anchor beside them."""
+    (folder / ANCHOR).unlink(missing_ok=True)
+    write_file(folder / ANCHOR, read_piece(archive, ANCHOR))
+    text = read_piece(archive, SETTINGS).decode(errors="replace")
+    text = _set(_set(text, "directory", "."), "anchor", ANCHOR)
+    if database:
+        text = _set(text, "database", database)
+    path = folder / FILES[kind]
+    path.unlink(missing_ok=True)
+    write_private(path, text.encode())
+    read_settings(path, NodeSettings if kind == NODE else RegistrySettings)
+    return path
+
+
+def _set(text: str, key: str, value: str) -> str:
+    """One key before the first table, put where it stands or at the very beginning."""
+    head, table, rest = text.partition("\n[")
+    line, pattern = f"{key} = {json.dumps(value)}", rf"(?m)^{key}\s*=.*$"
+    if re.search(pattern, head):
+        head = re.sub(pattern, lambda _: line, head, count=1)
+    else:
+        head = f"{line}\n{head}"
+    return head + table + rest
+
+
+def _tables(archive: Path, folder: Path, manifest: Manifest, settings: Path, database: str) -> None:
+    """The rows of a registry that ran on PostgreSQL, into the new database that is named."""
+    if TABLES not in manifest.files:
+        if database:
+            raise Malformed("command.malformed", "this registry kept its tables in files, and they are restored so")
+        return
+    if not database:
+        raise Malformed("command.malformed", "this registry ran on PostgreSQL: name a new database with --database")
+    url = database_url(read_settings(settings, RegistrySettings).database, folder / "unused")
+    rows = folder / TABLES
+    rows.write_bytes(read_piece(archive, TABLES))
+    load_tables(url, (REGISTRY, JOINING, PEOPLE), rows)
+    rows.unlink()
