@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ EXPECTED_TO_FAIL = "import pytest\n\n@pytest.mark.xfail(strict=True)\ndef test_o
 
 def run_pytest(root: Path, folder: Path, source: str, *, ci: bool) -> subprocess.CompletedProcess[str]:
     """Run one test file under the project's conftest."""
-    (folder / "conftest.py").write_text((root / "tests/conftest.py").read_text(encoding="utf-8"), encoding="utf-8")
+    for name in ("conftest.py", "databases.py"):
+        shutil.copy(root / "tests" / name, folder / name)
     (folder / "test_sample.py").write_text(source, encoding="utf-8")
     environment = {**os.environ, "CI": "true" if ci else ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
