@@ -18,6 +18,7 @@ from qaztech.people.people import People
 from qaztech.people.tables import PEOPLE
 from qaztech.registry.application import Contact, binding_text, make_application
 from qaztech.registry.applications import JOINING, Applications, Filed
+from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.forms import Names, base64
 from qaztech.registry.management import Guard, Management
 from qaztech.registry.office import Office
@@ -68,6 +69,9 @@ class Offices:
         self.applications = Applications(
             engine=self.engine, registry=country.registry, national=verifier, clock=self.clock
         )
+        self.enrolments = Enrolments(
+            engine=self.engine, registry=country.registry, authority=self.authority, clock=self.clock
+        )
         self.office = Office(
             publisher=country.publisher, applications=self.applications, authority=self.authority, log=self.log,
             clock=self.clock,
@@ -114,6 +118,7 @@ def console(offices: Offices) -> list[BaseRoute]:
     country = offices.country
     parts = Parts(
         publisher=country.publisher, store=country.store, office=offices.office, applications=offices.applications,
+        enrolments=offices.enrolments,
         people=offices.people, gate=offices.gate, admin_log=offices.log, log=country.log, anchor=country.anchor,
         witnessed=country.witnessed_note, witnesses={name: WitnessState() for name in country.anchor.policy.witnesses},
         endings=offices.endings, clock=offices.clock,

@@ -121,11 +121,12 @@ class _RegistryProcess:
         self.office = Office(
             publisher=self.publisher, applications=applications, authority=authority, log=self.admin_log, clock=clock
         )
+        enrolments = Enrolments(engine=self._engine, registry=registry, authority=authority, clock=clock)
         self.service = RegistryService(
             publisher=self.publisher,
             joining=Joining(
                 applications=applications,
-                enrolments=Enrolments(engine=self._engine, registry=registry, authority=authority, clock=clock),
+                enrolments=enrolments,
                 publisher=self.publisher,
                 clock=clock,
                 most_refused=settings.refused_per_minute,
@@ -138,10 +139,12 @@ class _RegistryProcess:
             witness=self._witness(directory, registry, anchor),
             authority=authority,
             clock=clock,
-            more=self._routes_for_people(directory, anchor, applications),
+            more=self._routes_for_people(directory, anchor, applications, enrolments),
         )
 
-    def _routes_for_people(self, directory: Path, anchor: Anchor, applications: Applications) -> list[BaseRoute]:
+    def _routes_for_people(
+        self, directory: Path, anchor: Anchor, applications: Applications, enrolments: Enrolments
+    ) -> list[BaseRoute]:
         """The management API and the console, behind one gate."""
         settings, publisher = self.settings, self.publisher
         people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=self._clock)
@@ -169,6 +172,7 @@ class _RegistryProcess:
             store=self._store,
             office=self.office,
             applications=applications,
+            enrolments=enrolments,
             people=people,
             gate=gate,
             admin_log=self.admin_log,

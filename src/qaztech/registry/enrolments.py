@@ -40,13 +40,17 @@ _grant = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """A grant and what became of it; `token` is the SHA-256 (hex) of the token's public key, `identity` a node.json."""
+    """A grant and what became of it; `token` is the SHA-256 (hex) of the token's public key, `identity` a node.json.
+
+    `certificate` (PEM) is the first one of the node that used it.
+    """
 
     token: str
     node: str
     expires: int
     used: int | None
     identity: bytes | None
+    certificate: bytes | None = None
 
 
 class Enrolments:
@@ -108,6 +112,12 @@ class Enrolments:
         with self._engine.begin() as db:
             return self._one(db, token)
 
+    def newest(self, limit: int = 100) -> list[Granted]:
+        """Grants by when they end or ended, the latest first, used or not."""
+        query = select(_grant).order_by(_grant.c.expires.desc(), _grant.c.token).limit(limit)
+        with self._engine.begin() as db:
+            return [_granted(row) for row in db.execute(query)]
+
     def _certificate(self, proven: ProvenNode, authority: Authority, now: int) -> bytes:
         node: NodeId = proven.identity.id
         self._registry.may_have_certificate(node)
@@ -134,5 +144,10 @@ class Enrolments:
 
 
 def _granted(row: Any) -> Granted:
-    identity = bytes(row.identity) if row.identity is not None else None
-    return Granted(token=row.token, node=row.node, expires=row.expires, used=row.used, identity=identity)
+    def data(value: Any) -> bytes | None:
+        return bytes(value) if value is not None else None
+
+    return Granted(
+        token=row.token, node=row.node, expires=row.expires, used=row.used, identity=data(row.identity),
+        certificate=data(row.certificate),
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -11,8 +12,10 @@ from qaztech.core.errors import Error, Malformed
 from qaztech.people.gate import read_form
 from qaztech.people.people import Person
 from qaztech.registry import scopes
+from qaztech.registry.enrolments import Granted
 from qaztech.registry.forms import bytes32
 from qaztech.registry.office import check_reason
+from qaztech.trust.certificates import certificate_period
 from qaztech.web.registry_pages import ConsolePages, asked, redirect
 from qaztech.web.registry_parts import Parts
 
@@ -27,6 +30,17 @@ class NodeKey:
     member: str
     tls: str
     revoked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """A token of a member for a node, and what became of it; `ends` is when the certificate it brought ends."""
+
+    node: str
+    member: str
+    state: str
+    granted: Granted
+    ends: int | None
 
 
 class KeyPages:
@@ -47,6 +61,7 @@ class KeyPages:
             authorities=[each for each in self._parts.endings() if each.expiry.kind in {"authority", "timestamping"}],
             now=self._parts.clock.now(),
             revocations=self._parts.store.revocations(),
+            enrolments=await asyncio.to_thread(self._enrolled),
             keys=found[:SHOWN],
             more=len(found) - SHOWN,
             q=wanted,
@@ -87,6 +102,16 @@ class KeyPages:
             problem="" if problem is None else self._pages.words(request, problem),
             reason=reason,
         )
+
+    def _enrolled(self) -> list[Enrolled]:
+        now = self._parts.clock.now()
+        found = []
+        for granted in self._parts.enrolments.newest():
+            state = "enrolled" if granted.used is not None else "open" if granted.expires > now else "lapsed"
+            ends = certificate_period(granted.certificate).ends if granted.certificate is not None else None
+            member = granted.node.rpartition("/")[0]
+            found.append(Enrolled(node=granted.node, member=member, state=state, granted=granted, ends=ends))
+        return found
 
     def _keys(self) -> list[NodeKey]:
         revoked = frozenset(self._parts.store.revoked_tls())

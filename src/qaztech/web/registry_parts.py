@@ -13,6 +13,7 @@ from qaztech.people.gate import Gate
 from qaztech.people.people import People
 from qaztech.registry.anchor import Anchor
 from qaztech.registry.applications import Applications
+from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.office import Office
 from qaztech.registry.outlook import Ending
 from qaztech.registry.publisher import Publisher
@@ -31,6 +32,7 @@ class Parts:
     store: RegistryStore
     office: Office
     applications: Applications
+    enrolments: Enrolments
     people: People
     gate: Gate
     admin_log: AdminLog

@@ -10,9 +10,14 @@ import pytest
 
 from people_console import PASSWORD, Reply, Visitor
 from qaztech.core.errors import Halt
+from qaztech.core.ids import NodeId
 from qaztech.people.actors import Act
+from qaztech.registry.enrolment import LIFETIME, Token, make_enrolment, make_grant, new_token
 from qaztech.registry.forms import Names, base64
+from qaztech.registry.key_files import TLS_REQUEST, load_log_keys
+from qaztech.registry.node_identity import NodeIdentity
 from qaztech.runtime.shell import application
+from qaztech.trust.certificates import Authority
 from qaztech.web.headers import Secured
 from qaztech.web.people_pages import TEMPLATES
 from qaztech.web.registry_pages import registry_texts
@@ -45,7 +50,7 @@ def room() -> Iterator[Room]:
     with quick_folder() as folder:
         country = Country(folder)
         country.publish()
-        offices = Offices(country)
+        offices = Offices(country, authority=Authority.create("KZ", country.clock.now()))
         yield Room(country, offices)
         offices.close()
         country.close()
@@ -206,6 +211,30 @@ def test_a_key_is_revoked_after_a_question(room: Room, member: MemberDesk) -> No
     assert room.country.store.revoked_tls() == (tls,)
     assert TEXTS["revoke"]["already"] in page(operator, where).text
     assert TEXTS["state"]["revoked"] in page(operator, f"/console/members/GOV/{member.id.code}").text
+
+
+def test_enrolments_of_nodes_are_seen(room: Room, member: MemberDesk) -> None:
+    """A token that waits, one that was used, one that nobody used in time."""
+    enrolments, now = room.offices.enrolments, room.country.clock.now()
+
+    def grant(code: str) -> Token:
+        node = NodeId(member.id, code)
+        token = new_token(registry="http://127.0.0.1:1", anchor="3f2a", node=node, lineage=member.lineage)
+        enrolments.grant(make_grant(instance="KZ", node=node, token_key=token.key.public, now=now, key=member.key))
+        return token
+
+    token, directory = grant("node7"), room.country.directory / "node7"
+    identity = NodeIdentity.create(directory, NodeId(member.id, "node7"), "127.0.0.1:5500", hybrid=False)
+    request, keys = (directory / TLS_REQUEST).read_bytes(), load_log_keys(directory, "KZ")
+    enrolments.enrol(make_enrolment(token, identity=identity, request=request, keys=keys))
+    grant("node8")
+    analyst = room.enter("analyst")
+    shown = page(analyst, "/console/keys").text
+    assert f"{member.id}/node7" in shown
+    assert TEXTS["state"]["enrolled"] in shown
+    assert TEXTS["state"]["open"] in shown
+    room.country.clock.advance(LIFETIME + 1)
+    assert TEXTS["state"]["lapsed"] in page(room.enter("analyst"), "/console/keys").text
 
 
 def test_the_operator_gives_accounts_and_roles_but_not_to_themselves(room: Room) -> None:
