@@ -24,7 +24,7 @@ from qaztech.evidence.storage import OsStorage
 from qaztech.node.http_client import BaseUrl
 from qaztech.node.settings import ClientSettings, NodeSettings, ServiceSettings
 from qaztech.registry.anchor import Anchor, parse_anchor
-from qaztech.registry.forms import SHA256_HEX
+from qaztech.registry.forms import ORIGIN, SHA256_HEX, bytes32
 from qaztech.registry.key_files import TLS_CERTIFICATE, WITNESS_KEY, load_cosigner, load_log_keys, tls_key_hash
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import is_loopback
@@ -105,6 +105,9 @@ class _Check:
         for member in self._settings.members:
             if not SHA256_HEX.match(member.lineage):
                 yield _error(f"members: the lineage of {member.id} is not 64 lower-case hex digits")
+            for text in member.acknowledged:
+                if not _is_acknowledgeable(text):
+                    yield _error(f"members: acknowledged: {text[:80]!r} is no node, log origin or key hash")
         served = self._served()
         if not served:
             yield _error("members: the node serves nobody")
@@ -220,6 +223,18 @@ class _Check:
     def _file(self, where: str, name: str, path: str) -> Iterator[Finding]:
         if path and not self._resolve(path).is_file():
             yield _error(f"{where}: {name}: there is no file {self._resolve(path)}")
+
+
+def _is_acknowledgeable(text: str) -> bool:
+    if ORIGIN.match(text):
+        return True
+    for parse in (NodeId.parse, lambda key: bytes32(key, "settings.malformed", "key")):
+        try:
+            parse(text)
+        except Error:
+            continue
+        return True
+    return False
 
 
 def _certificate(file: Path) -> x509.Certificate:

@@ -180,6 +180,7 @@ SERVICE = f'[[services]]\nid = "{MEMBER}/permits/list"\nurl = "http://127.0.0.1:
         ("registry = ", "registri = ", "error registri"),
         ('id = "KZ/GOV/991340000017/node1"', 'id = "KZ/GOV"', "error a node identifier has 4 parts"),
         ("lineage = ", 'lineage = "x" #', "error members: the lineage"),
+        ("lineage = ", 'acknowledged = ["node2"]\nlineage = ', "error members: acknowledged: 'node2' is no node"),
         ('id = "KZ/GOV/991340000017"', 'id = "KZ/GOV/1"', "warning members: the node is KZ/GOV/991340000017's"),
         ('[[members]]\nid = "KZ/GOV/991340000017"', "[other]", "error "),
         ('"anchor.json"', '"none.json"', "error cannot read"),
