@@ -223,6 +223,13 @@ class _RegistryProcess:
         except Error as exc:
             log_error(logger, "carrying out the last act failed", exc)
 
+    async def follow_acts(self, stop: asyncio.Event) -> None:
+        """Bring to the admin log what commands noted in the database."""
+        try:
+            await self.admin_log.follow(self.people_engine, stop)
+        except Error as exc:
+            log_error(logger, "the admin log stands still", exc)
+
     async def renew(self) -> None:
         """Sign, over and over, that what is published still holds."""
         while True:
@@ -267,7 +274,7 @@ async def run_registry(path: Path, stop: asyncio.Event) -> None:
     await process.recover()
     settings = process.settings
     tasks = [
-        asyncio.create_task(process.admin_log.follow(process.people_engine, stop)),
+        asyncio.create_task(process.follow_acts(stop)),
         asyncio.create_task(process.renew()),
         asyncio.create_task(process.witnessing.run(settings.witnessing_seconds, process.halted)),
     ]

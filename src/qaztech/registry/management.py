@@ -154,6 +154,7 @@ class Management:
         del request
         published, now = self._publisher.publication.published, self._clock.now()
         ends = [each.expiry for each in self._endings()]
+        halted = self._acts.halted
         members = [
             {"id": id_, "lineage": lineage, "suspended": suspended, "version": version}
             for id_, (lineage, suspended, version) in self._registry.members().items()
@@ -162,7 +163,10 @@ class Management:
             "instance": self._registry.instance,
             "snapshot": {"version": published[0], "sha256": published[1]} if published else None,
             "log": {"size": self._log_size()},
-            "warnings": [expiry.text(now) for expiry in ends if expiry.is_due(now)],
+            "warnings": [
+                *([f"the admin log is halted, so nothing is decided: {halted.detail}"] if halted is not None else []),
+                *(expiry.text(now) for expiry in ends if expiry.is_due(now)),
+            ],
             "expiries": [expiry.facts(now) for expiry in ends if expiry.is_due(now)],
             "members": members,
             "revoked_tls": self._registry.revoked_tls(),

@@ -40,6 +40,11 @@ _T = TypeVar("_T")
 class ActLog(Protocol):
     """The admin log, as acts are recorded in it and found again."""
 
+    @property
+    def halted(self) -> Halt | None:
+        """Why nothing can be recorded any more."""
+        ...
+
     async def record(self, act: Act) -> int:
         """Append an act; its index, once it is durable."""
         ...

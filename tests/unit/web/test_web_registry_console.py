@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +35,7 @@ class Room:
     def __init__(self, country: Country, offices: Offices) -> None:
         self.country = country
         self.offices = offices
-        self.app = Secured(application(console(offices)))
+        self.app = Secured(application([*console(offices), *offices.management().routes()]))
 
     def enter(self, role: str = "registry-operator") -> Visitor:
         visitor = Visitor(self.app)
@@ -286,6 +287,7 @@ def test_where_the_log_is_halted_no_page_decides(room: Room, member: MemberDesk)
     assert room.country.registry.members()[str(member.id)][1] is False
     assert [account.name for account in room.offices.people.accounts.all()] == accounts
     assert TEXTS["overview"]["halted"] in page(operator, "/console/").text
+    assert "halted" in json.dumps(operator.get("/manage/status").json()["warnings"])
 
 
 def test_what_ends_soon_is_on_the_first_page(room: Room, member: MemberDesk) -> None:
