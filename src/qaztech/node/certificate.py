@@ -36,6 +36,8 @@ FIRST_PAUSE: Final = 10.0
 LONGEST_PAUSE: Final = 3600.0
 # And once the certificate has ended, when every moment counts.
 PAUSE_AFTER_THE_END: Final = 15.0
+# Milliseconds before a certificate is renewed again that is due at once.
+DUE_AGAIN: Final = 60_000
 # So many failures one after another are told; before, it may be that somebody restarts the registry.
 TELL_AFTER: Final = 3
 Post = Callable[[str, bytes, str], Awaitable[tuple[int, str, bytes]]]
@@ -98,6 +100,7 @@ class Certificate:
         self._wire = wire
         self.period = files.period()
         self._known = files.known()
+        self._key, self._next = files.spki(), files.next_spki()
         self._failures = 0
         self._failure: tuple[int, Error] | None = None
         self._again = 0
@@ -141,7 +144,9 @@ class Certificate:
             detail = "the disk does not take the certificate"
             self._failed(Unavailable("disk.failed", detail, context=repr(exc)), now)
         else:
-            self._failures, self._failure, self._again = 0, None, 0
+            self._failures, self._failure = 0, None
+            # One that is due again as soon as it comes, by a registry whose clock is far behind, is no reason to hurry.
+            self._again = now + DUE_AGAIN if renews_at(self.period) <= now else 0
 
     def alarms(self) -> list[Alarm]:
         """What has failed for so long that people must hear of it."""
@@ -153,13 +158,12 @@ class Certificate:
 
     def facts(self) -> dict[str, Any]:
         """For `GET /status`; keys are base64 of SHA-256 of the SPKI, times milliseconds."""
-        key = self._files.next_key()
         return {
-            "key": _b64(self._files.spki()),
+            "key": _b64(self._key),
             "ends": self.period.ends,
             "renews": renews_at(self.period),
             "failure": self._failure[1].code if self._failure is not None else None,
-            "next_key": None if key is None else {"key": _b64(key_spki_hash(key)), "named": self._named_since},
+            "next_key": None if self._next is None else {"key": _b64(self._next), "named": self._named_since},
             "links_of_old_key": self._left,
         }
 
@@ -208,6 +212,7 @@ class Certificate:
 
     async def _change(self, now: int) -> None:
         key = self._files.next_key()
+        self._next = key_spki_hash(key) if key is not None else None
         if key is None:
             if self._left is not None:
                 self._left = self._wire.remake()
@@ -228,10 +233,11 @@ class Certificate:
         # Nothing is dialled meanwhile: this is one step of the loop that dials.
         self._files.take_next()
         self.period, self._known, self._named_since = self._files.period(), self._files.known(), None
+        self._key, self._next = self._files.spki(), None
         self._wire.changed_key()
         self._wire.reload()
         self._left = self._wire.remake()
-        logger.info("the TLS key was changed", extra={"fields": {"key": _b64(self._files.spki())}})
+        logger.info("the TLS key was changed", extra={"fields": {"key": _b64(self._key)}})
 
 
 def _b64(data: bytes) -> str:

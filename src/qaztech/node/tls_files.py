@@ -94,6 +94,11 @@ class TlsFiles:
         path = self._directory / NEXT_TLS_KEY
         return load_key(path.read_bytes()) if path.exists() else None
 
+    def next_spki(self) -> bytes | None:
+        """SHA-256 of the key to come (SPKI), if one was made. Raises `Malformed`."""
+        key = self.next_key()
+        return key_spki_hash(key) if key is not None else None
+
     def has_next_certificate(self) -> bool:
         """Whether the key to come has its certificate."""
         key, path = self.next_key(), self._directory / NEXT_CERTIFICATE

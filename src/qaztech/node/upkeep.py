@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qaztech.core.errors import Error, Malformed
+from qaztech.core.errors import Error, Malformed, Unavailable
 from qaztech.core.ids import NodeId
 from qaztech.core.time import Clock
 from qaztech.node.certificate import LOOK_EVERY, Certificate
@@ -96,10 +96,10 @@ class Upkeep:
                 self._authorities = configuration.authorities
                 self._of_authorities = authority_expiries(self._authorities, self._kept.tsas)
             self._kept.edge_tls.reload()
-        except Malformed as exc:
-            if exc.detail != self._edge_failure:
-                self._edge_failure = exc.detail
-                log_error(logger, "a certificate was not taken up", exc)
+        except (Malformed, OSError) as exc:
+            if str(exc) != self._edge_failure:
+                self._edge_failure = str(exc)
+                log_error(logger, "a certificate was not taken up", _told(exc))
         else:
             self._edge_failure = ""
 
@@ -166,6 +166,12 @@ class Upkeep:
             return self._kept.client.configuration()
         except Error:
             return None
+
+
+def _told(exc: Malformed | OSError) -> Error:
+    if isinstance(exc, Error):
+        return exc
+    return Unavailable("disk.failed", "a certificate cannot be read", context=repr(exc))
 
 
 def _alarm(expiry: Expiry, now: int) -> Alarm:

@@ -48,6 +48,16 @@ class Wire:
         return self.left
 
 
+class LateAuthority:
+    """An authority that issues as if it were so many milliseconds ago."""
+
+    def __init__(self, authority: Authority, late: int) -> None:
+        self.authority, self.late = authority, late
+
+    def issue(self, request: bytes, node: NodeId, now: int, *, days: float) -> bytes:
+        return self.authority.issue(request, node, now - self.late, days=days)
+
+
 class Scene:
     """A node with a certificate of a year, and a registry that answers as it is told."""
 
@@ -172,6 +182,20 @@ def test_a_certificate_that_is_none_is_named(scene: Scene) -> None:
     scene.files.certificate.unlink()
     with pytest.raises(Malformed, match="have the registry certify"):
         scene.open()
+
+
+async def test_one_that_is_due_as_soon_as_it_comes_is_not_asked_for_without_end(scene: Scene) -> None:
+    """The registry's clock is far behind, say: it is taken, for it is better than the last, and a minute goes by."""
+    scene.to_renewal()
+    scene.clock.advance(60 * DAY)
+    scene.give = LateAuthority(scene.authority, 300 * DAY)
+    await scene.certificate.look()
+    await scene.certificate.look()
+    assert scene.asked == 1
+    assert renews_at(scene.certificate.period) <= scene.clock.now()
+    scene.clock.advance(60_000)
+    await scene.certificate.look()
+    assert scene.asked == 2
 
 
 def test_pauses_grow_and_leave_attempts_before_the_end() -> None:
