@@ -110,7 +110,7 @@ def test_a_service_is_published_asked_for_given_called_and_revoked(at: Callable[
     message = live.call(PATH, service=SERVICE).message
     owner.go(f"/console/exchanges/{message}")
     with page.expect_download() as saved:
-        page.get_by_role("link", name="HTML квитанция").click()
+        page.get_by_role("link", name="HTML түбіртек").click()
     assert b"991340000027" in Path(saved.value.path()).read_bytes()
 
     owner.go("/console/rights")

@@ -132,18 +132,18 @@ def test_an_organisation_joins_in_its_console(place: Newcomer, page: tuple[Page,
     expect(said).to_contain_text("Сіз қабылдандыңыз.")
     press("Файлды тізілімге жеткізу")
 
-    expect(said).to_contain_text("Енді түйін керек")
-    seen.get_by_role("link", name="Жаңа түйінге рұқсат беру").click()
-    seen.get_by_label("Түйін коды").fill("node1")
-    press("Жаңа түйінге рұқсат беру")
+    expect(said).to_contain_text("Енді торап керек")
+    seen.get_by_role("link", name="Жаңа торапқа рұқсат беру").click()
+    seen.get_by_label("Торап коды").fill("node1")
+    press("Жаңа торапқа рұқсат беру")
     token = seen.locator("code.secret").inner_text()
     place.run(
         "node", "enrol", place.node, "--grant", token, "--address", f"127.0.0.1:{place.link}", "--edge-port",
         place.edge, "--management-port", place.management,
     )  # fmt: skip
-    seen.get_by_role("link", name="Түйіндер", exact=True).click()
+    seen.get_by_role("link", name="Тораптар", exact=True).click()
     expect(main).to_contain_text("тіркелді, қабылдауды күтуде")
-    press("Түйінді қабылдау")
+    press("Торапты қабылдау")
     expect(main).to_contain_text("қатысушы атынан сөйлейді")
     settings = place.node / "node.toml"
     settings.write_text("refresh_seconds = 0.5\nwitnessing_seconds = 0.25\n" + settings.read_text())
@@ -157,8 +157,8 @@ def test_an_organisation_joins_in_its_console(place: Newcomer, page: tuple[Page,
     seen.get_by_label("Иә, кілтті ауыстырамын").check()
     press("Кілтті ауыстыру")
     expect(seen.locator(".said").first).to_contain_text("Кілт ауыстырылды.")
-    seen.get_by_role("link", name="Әкімшілік журнал").click()
-    for act in ("кілт жасау", "өтініш беру", "түйінге рұқсат беру", "түйінді қабылдау", "кілтті ауыстыру"):
+    seen.get_by_role("link", name="Әрекеттер журналы").click()
+    for act in ("кілт жасау", "өтініш беру", "торапқа рұқсат беру", "торапты қабылдау", "кілтті ауыстыру"):
         expect(seen.locator("tbody")).to_contain_text(act)
     expect(main).not_to_contain_text("university.example")
     assert console.process.poll() is None

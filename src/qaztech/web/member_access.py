@@ -12,6 +12,7 @@ from qaztech.core.ids import ServiceId
 from qaztech.member.access import TYPE, AccessRequest, Granted, Purpose
 from qaztech.member.requests import Decided
 from qaztech.people.people import Person
+from qaztech.registry.catalogue import CatalogueService
 from qaztech.web.member_parts import PageRoute, Parts, late, off_loop
 from qaztech.web.member_site import Form, one, read_values, redirect, whole
 
@@ -236,6 +237,6 @@ def _text(values: Form, name: str) -> str:
     return one(values, name).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _endpoints(chosen: Any) -> list[str]:
+def _endpoints(chosen: CatalogueService | None) -> list[str]:
     """Endpoints of a service that others were given, to choose from."""
-    return list(chosen.endpoints()) if chosen is not None else []
+    return list(chosen.endpoints) if chosen is not None else []

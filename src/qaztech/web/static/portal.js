@@ -32,7 +32,7 @@ function rowOf(row) {
     h("td", {}, h("span", { class: `outcome ${outcome.replaceAll(" ", "-")}` }, `${t("portal", outcome)}${row.status ? ` ${row.status}` : ""}`)),
     h("td", {}, h("code", {}, row.method), " ", local(row.service)),
     h("td", {}, local(row.client)),
-    h("td", { class: "amount" }, `${row.milliseconds} ms`),
+    h("td", { class: "amount" }, `${row.milliseconds} ${t("portal", "ms")}`),
   );
 }
 
@@ -76,7 +76,7 @@ function showCall(row) {
     for (const key of pair) {
       light(`.line${data("line", key)}`, "lit-", `lit-${outcome}`, LIT);
       light(data("word", key), "shown", "shown", LIT * 2.5, (word) => {
-        word.querySelector("text").textContent = `${row.method} · ${row.status || t("portal", outcomeOf(row))} · ${row.milliseconds} ms`;
+        word.querySelector("text").textContent = `${row.method} · ${row.status || t("portal", outcomeOf(row))} · ${row.milliseconds} ${t("portal", "ms")}`;
       });
     }
   } else if (outcome !== "refused") {
@@ -91,7 +91,7 @@ function say(row, more) {
   saidAt = Date.now();
   const names = [row.from, row.to].map((name) => country[name]?.name ?? "?");
   const rest = more ? `, ${t("portal", "more", { count: more })}` : "";
-  byId("now").textContent = `${names.join(" → ")}: ${local(row.service)}, ${t("portal", outcomeOf(row))} ${row.status || ""}, ${row.milliseconds} ms${rest}`;
+  byId("now").textContent = `${names.join(" → ")}: ${local(row.service)}, ${t("portal", outcomeOf(row))} ${row.status || ""}, ${row.milliseconds} ${t("portal", "ms")}${rest}`;
 }
 
 // Nodes and logs --------------------------------------------------------------------------------------------------------
