@@ -171,6 +171,8 @@ class Console:
             return
         if self.requests.store.unpublished():
             self.carry_out()
+        if self.work.is_late:
+            self.work.bring()
         now = self.clock.now()
         for made in self.requests.store.made():
             if made.state in OPEN and now - (made.asked or 0) >= _patience(made, now):

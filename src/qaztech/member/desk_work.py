@@ -149,10 +149,14 @@ class DeskWork:
         """The newest version that has reached the registry from here; 0 for none."""
         return int(self.recall("brought") or 0)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether a version made here has not reached the registry; one by command waits for its own command."""
+        return int(self.recall("late") or 0) > self.brought
+
     def _bring(self, submission: Submission, version: int) -> Outcome:
         registry = _code(lambda: self._submit(submission))
-        if registry is None:
-            self.remember("brought", str(version))
+        self.remember("brought" if registry is None else "late", str(version))
         return Outcome(version=version, registry=registry, node=self.tell())
 
     def tell(self) -> str | None:

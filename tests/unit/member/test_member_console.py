@@ -155,8 +155,11 @@ class TestServices:
         outcome = office.console.services.add_system("more", CODES_NAMES, ADMIN)
         assert outcome.registry == "registry.unreachable"
         assert office.console.work.brought < outcome.version
+        office.console.follow()
+        assert office.console.work.is_late
         office.away = False
-        assert office.console.bring(ADMIN).registry is None
+        office.console.follow()
+        assert not office.console.work.is_late
         assert office.console.work.brought == outcome.version
 
 
