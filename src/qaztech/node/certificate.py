@@ -113,6 +113,11 @@ class Certificate:
         """SHA-256 of every TLS key (SPKI) that is this node's."""
         return self._known
 
+    @property
+    def left(self) -> frozenset[bytes]:
+        """Those of them that it uses no more."""
+        return self._known - {self._key, self._next}
+
     async def run(self) -> None:
         """Look after it for as long as the node runs."""
         while True:

@@ -152,10 +152,11 @@ class Upkeep:
 
     def _members(self, now: int) -> list[Alarm]:
         kept, configuration = self._kept, self._configuration()
-        ours = Ours(node=kept.node, keys=kept.certificate.known, origins=kept.origins)
+        own = kept.certificate
+        ours = Ours(node=kept.node, keys=own.known, origins=kept.origins, left=own.left)
         members = tuple(kept.members())
         # Looked over again only when one of them is another: this is asked twice a second.
-        asked = (configuration, ours.keys, members)
+        asked = (configuration, ours.keys, ours.left, members)
         if asked != self._watched:
             self._own_alarms = self._watch.alarms(configuration, ours, members, now)
             self._watched = asked

@@ -18,11 +18,15 @@ from qaztech.registry.configuration import Configuration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """What a node knows to be its own: its id, its TLS keys (SHA-256 of SPKI), its logs, closed ones included."""
+    """What a node knows to be its own: its id, its TLS keys (SHA-256 of SPKI), its logs, closed ones included.
+
+    `left` are those of its keys that it uses no more.
+    """
 
     node: NodeId
     keys: Collection[bytes]
     origins: Collection[str]
+    left: Collection[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,9 @@ def _nodes(configuration: Configuration, ours: Ours, member: OwnMember) -> Itera
                 if key not in member.acknowledged:
                     detail = f"the file of {member.id} names the TLS key {key} for this node, which has no such key"
                     yield Finding("own-member.key-unknown", detail)
+            for key in map(_b64, set(entry.keys) & set(ours.left)):
+                detail = f"the file of {member.id} still names the TLS key {key}, which this node uses no more"
+                yield Finding("own-member.key-left", detail)
 
 
 def _logs(configuration: Configuration, ours: Ours, member: OwnMember) -> Iterator[Finding]:

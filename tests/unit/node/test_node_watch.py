@@ -78,6 +78,20 @@ def test_a_key_for_this_node_that_it_does_not_have(scene: Scene) -> None:
         assert scene.found(b64encode(stolen).decode()) == {}
 
 
+def test_a_key_that_this_node_has_left(scene: Scene) -> None:
+    """The change of key is not at its end before the file names the new one alone."""
+    new = sha256(b"new").digest()
+    scene.desk.statement = with_node(
+        scene.desk.statement, scene.desk.node, "provider.example:5500", scene.desk.tls, new
+    )
+    scene.country.send(scene.desk)
+    scene.ours = replace(scene.ours, keys={scene.desk.tls, new}, left={scene.desk.tls})
+    assert scene.found().keys() == {"own-member.key-left"}
+    scene.desk.statement = with_node(scene.desk.statement, scene.desk.node, address, new)
+    scene.country.send(scene.desk)
+    assert scene.found() == {}
+
+
 def test_a_log_of_this_node_that_it_does_not_have(scene: Scene) -> None:
     """Also a closed one: it would have spoken for the member."""
     key = Ed25519Key.from_seed(bytes(range(1, 33)))
