@@ -87,7 +87,7 @@ def test_a_key_that_this_node_has_left(scene: Scene) -> None:
     scene.country.send(scene.desk)
     scene.ours = replace(scene.ours, keys={scene.desk.tls, new}, left={scene.desk.tls})
     assert scene.found().keys() == {"own-member.key-left"}
-    scene.desk.statement = with_node(scene.desk.statement, scene.desk.node, address, new)
+    scene.desk.statement = with_node(scene.desk.statement, scene.desk.node, "provider.example:5500", new)
     scene.country.send(scene.desk)
     assert scene.found() == {}
 
