@@ -20,7 +20,11 @@ from qaztech.runtime.database import open_database, sqlite_url
 SETTINGS, FOLDER, SECRET, PASSWORDS = "console.toml", "console", "exchange.secret", "people.txt"
 # The members that have a console, by name: the others use the command line.
 WITH_CONSOLE = ("ministry", "registers")
-ACCOUNTS = (("admin", "administrator"), ("owner", "service-owner"), ("developer", "developer"))
+ACCOUNTS = (
+    ("admin", "Әкімші (үлгі)", "administrator"),
+    ("owner", "Сервис иесі (үлгі)", "service-owner"),
+    ("developer", "Әзірлеуші (үлгі)", "developer"),
+)
 
 
 def make_secret(member: Path) -> str:
@@ -63,9 +67,9 @@ def make_console(  # each is a place
     engine = open_database(sqlite_url(member / FOLDER / "console.db"), PEOPLE)
     accounts = People(engine, roles=CONSOLE_ROLES, clock=clock).accounts
     told = [f"http://127.0.0.1:{port}"]
-    for account, role in ACCOUNTS:
+    for account, display, role in ACCOUNTS:
         password = made_password()
-        accounts.add(account, account.title(), [role], password, by=COMMAND_LINE)
+        accounts.add(account, display, [role], password, by=COMMAND_LINE)
         told.append(f"{account} {password}")
     engine.dispose()
     write_private(member / PASSWORDS, ("\n".join(told) + "\n").encode())
