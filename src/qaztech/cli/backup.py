@@ -12,6 +12,7 @@ from qaztech.core.time import SystemClock
 if TYPE_CHECKING:
     from qaztech.cli.verbs import Verbs
     from qaztech.compose.backup import Made
+    from qaztech.compose.registry_restore import Resumed
 
 
 def add_parsers(verbs: Verbs) -> None:
@@ -41,6 +42,13 @@ def add_parsers(verbs: Verbs) -> None:
     restore.add_argument(
         "--database", default="", metavar="URL", help="a new PostgreSQL database, for a registry's rows"
     )
+    restore.add_argument(
+        "--keys", type=Path, metavar="DIR", help="folder with what was left out of the backup"
+    )
+    restore.add_argument(
+        "--published", default="", metavar="DIR|URL",
+        help="the newest copy of a registry's tuf/, or a server that still shows it: nothing published is lost then",
+    )  # fmt: skip
     add_json(restore)
 
 
@@ -84,18 +92,60 @@ def _logs(facts: dict[str, Any]) -> list[str]:
 
 
 def _restore(args: argparse.Namespace) -> int:
-    from qaztech.compose.restore import restore  # noqa: PLC0415
+    from qaztech.compose.registry_restore import resume, source_of  # noqa: PLC0415
+    from qaztech.compose.restore import Restored, restore  # noqa: PLC0415
 
-    restored = restore(args.file, args.into, database=args.database)
+    resumed: list[Resumed] = []
+
+    def finish(restored: Restored) -> None:
+        if restored.kind == "registry":
+            resumed.append(resume(restored, source_of(args.published), SystemClock()))
+
+    restored = restore(args.file, args.into, database=args.database, keys=args.keys, finish=finish)
+    left = [name for name in restored.facts["left_out"] if not (args.into / name).exists()]
+    facts = {"kind": restored.kind, "settings": str(restored.settings), "left_out": left}
     lines = [f"restored {restored.facts['id']} into {args.into}"]
-    lines += [f"bring    {name}: it is not in the backup" for name in restored.facts["left_out"]]
-    if restored.kind == "node":
+    lines += [f"bring    {name}: it is not in the backup" for name in left]
+    if resumed:
+        facts |= _resumed(resumed[0])
+        lines += _of_registry(resumed[0], restored.settings)
+    else:
         lines += [
             "Its log does not go on. Close it and open the next one, with the member's desk at hand:",
             f"  qaztech node renew-log --settings {restored.settings} --desk DIR --reason 'restored from a backup'",
             "then start it; the old node must never run again:",
             f"  qaztech node run --settings {restored.settings}",
         ]
-    return tell(
-        args, {"kind": restored.kind, "settings": str(restored.settings), "left_out": restored.facts["left_out"]}, lines
-    )
+    return tell(args, facts, lines)
+
+
+def _resumed(resumed: Resumed) -> dict[str, Any]:
+    log = resumed.log
+    return {
+        "published": resumed.published, "not_taken": resumed.not_taken,
+        "log": {"size": log.size, "added": log.added, "ended": log.ended},
+    }  # fmt: skip
+
+
+def _of_registry(resumed: Resumed, settings: Path) -> list[str]:
+    log = resumed.log
+    if resumed.published is None:
+        lines = [
+            "versions jump ahead of all that may have been published since; members bring their files again"
+        ]
+    else:
+        lines = [f"published version {resumed.published} was taken up"]
+    lines += [f"not taken up: {what}; that member brings it again" for what in resumed.not_taken]
+    if log.ended:
+        lines += [
+            f"THE REGISTRY'S LOG CANNOT GO ON: {log.ended}.",
+            "Restore again with --published, a copy of tuf/ that is newer. Without one the country needs a new anchor:",
+            "until then keep what was published in force (docs/howto/registry-lost.md).",
+        ]
+        return lines
+    return [
+        *lines,
+        f"log      {log.size} entries, {log.added} of them put back; it is what witnesses have seen",
+        "The admin log begins anew; the one before it stands in admin.ended. The old registry must never run again.",
+        f"  qaztech registry run --settings {settings}",
+    ]

@@ -63,8 +63,8 @@ def back_up_registry(settings_file: Path, out: Path, clock: Clock, *, without_ke
     directory = (base / settings.directory).resolve()
     for _ in range(TRIES):
         with tempfile.TemporaryDirectory(dir=out.resolve().parent, prefix=".backup-") as scratch:
-            # The registry's own log goes on, for its origin is in the anchor; so does the admin log.
-            folder = Folder(directory, Path(scratch), lambda _: False, without_keys)
+            # The registry's own log can go on, for its origin is in the anchor; an admin log never does.
+            folder = Folder(directory, Path(scratch), lambda log: log == f"{ADMIN_LOG}/log", without_keys)
             named = _named(settings_file, base / settings.anchor)
             before = _size(directory / ADMIN_LOG / "log")
             pieces = [*named, *_registry_pieces(folder, settings.database, Path(scratch) / TABLES)]

@@ -41,11 +41,17 @@ class Restored:
 
 
 def restore(
-    archive: Path, into: Path, *, database: str = "", finish: Callable[[Restored], None] = lambda _: None
+    archive: Path,
+    into: Path,
+    *,
+    database: str = "",
+    keys: Path | None = None,
+    finish: Callable[[Restored], None] = lambda _: None,
 ) -> Restored:
     """Restore into a folder that is empty or not there. `finish` is what else has to be done before it has its name.
 
-    Raises `Conflict` where something is there, and `Malformed` for an archive that cannot be used.
+    `keys` is a folder with what was left out of the archive. Raises `Conflict` where something is there, and
+    `Malformed` for an archive that cannot be used.
     """
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise Conflict("backup.not-empty", f"there is something in {into}; restore into an empty folder")
@@ -58,6 +64,7 @@ def restore(
     half.mkdir(parents=True, mode=0o700)
     try:
         unpack(archive, half, manifest, "files/")
+        _bring(keys, half, manifest)
         settings = _settings(archive, half, kind, database)
         _tables(archive, half, manifest, settings, database)
         finish(Restored(kind=kind, settings=settings, facts=manifest.facts))
@@ -72,9 +79,20 @@ def restore(
 
 def _kind(manifest: Manifest) -> str:
     kind = manifest.facts.get("kind")
-    if kind not in FILES or not {SETTINGS, ANCHOR} <= manifest.files.keys():
+    left_out = manifest.facts.get("left_out")
+    known = kind in FILES and isinstance(left_out, list) and all(isinstance(name, str) for name in left_out)
+    if not known or not {SETTINGS, ANCHOR} <= manifest.files.keys():
         raise Malformed("backup.malformed", "this is a backup of nothing that is known here")
     return str(kind)
+
+
+def _bring(keys: Path | None, folder: Path, manifest: Manifest) -> None:
+    """The files that the backup was made without, from where they are kept."""
+    for name in manifest.facts["left_out"] if keys is not None else ():
+        source, target = keys / name, folder / name
+        if folder in target.resolve().parents and source.is_file() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(target, source.read_bytes())
 
 
 def _settings(archive: Path, folder: Path, kind: str, database: str) -> Path:

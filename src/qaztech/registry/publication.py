@@ -46,6 +46,7 @@ from qaztech.registry.metadata import (
 )
 
 SNAPSHOT_EVERY = HOUR
+RESUMED = "resumed"
 _VERSIONED = re.compile(r"([1-9][0-9]*)\.(.+)\.json\Z")
 
 
@@ -117,6 +118,9 @@ class Publication:
         self._clock = clock
         self._state = self._load()
         self._highest = self._scan()
+        self._resumed = directory / RESUMED
+        if self._resumed.exists():
+            self._skip(int(self._resumed.read_text()))
         roles = succinct_roles(read(self._state.top.data, Targets).signed)
         self._bin_of = {path: roles.get_role_for_target(path) for path in self._state.targets}
 
@@ -231,6 +235,9 @@ class Publication:
         write_file(self._metadata / "timestamp.json", sign(signed, [self._keys.online("timestamp")]))
         sync_directory(self._metadata)
         self._state = replace(state, timestamp=version)
+        if pending is not None and self._resumed.exists():
+            self._resumed.unlink()
+            sync_directory(self._resumed.parent)
 
     def check_offline(self) -> None:
         """Raise `Conflict` unless enough offline keys are at hand for `renew_offline`."""
@@ -316,6 +323,17 @@ class Publication:
         self._highest[name] = max(self._highest.get(name, 0), version) + 1
         return self._highest[name]
 
+    def _skip(self, step: int) -> None:
+        """Go on so far above what is here: more may have been published than this folder knows."""
+        state = self._state
+        self._highest = {name: number + step * (name != "root") for name, number in self._highest.items()}
+        self._state = replace(
+            state,
+            snapshot=state.snapshot._replace(expires=0),
+            bins={name: role._replace(expires=0) for name, role in state.bins.items()},
+            timestamp=state.timestamp + step,
+        )
+
     def _scan(self) -> dict[str, int]:
         highest: dict[str, int] = {}
         for entry in os.scandir(self._metadata):
@@ -358,6 +376,12 @@ class Publication:
         if signed.version != version:
             raise Internal("registry.contradicted", f"{version}.{name}.json is not what its name says", at="registry")
         return Role(version, data, milliseconds(signed.expires))
+
+
+def mark_resumed(directory: Path, step: int) -> None:
+    """Have the next publication from this folder, restored from a backup, go on with versions so far above it."""
+    write_file(directory / RESUMED, str(step).encode())
+    sync_directory(directory)
 
 
 def _signers(keys: RegistryKeys, root: Root, role: str) -> list[Signer]:
