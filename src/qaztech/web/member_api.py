@@ -17,14 +17,26 @@ from starlette.responses import Response
 from qaztech.core.errors import Malformed
 from qaztech.core.ids import NodeId, ServiceId
 from qaztech.member.access import AccessRequest, Granted
+from qaztech.member.membership import HeldRight
 from qaztech.member.openapi import read_description
-from qaztech.member.publishing import OwnService
-from qaztech.member.requests import Decided
-from qaztech.member.store import Made, Received
+from qaztech.people.acts import MOST_AT_ONCE
 from qaztech.people.people import Person
 from qaztech.registry.forms import Names
 from qaztech.registry.passport import Passport
 from qaztech.runtime.shell import read_json
+from qaztech.web.member_answers import (
+    ActAnswer,
+    DecidedAnswer,
+    FileAnswer,
+    MadeAnswer,
+    MemberAnswer,
+    NodesAnswer,
+    PersonAnswer,
+    ReceivedAnswer,
+    ServiceAnswer,
+    SignedAnswer,
+    TokenAnswer,
+)
 from qaztech.web.member_description import description_of
 from qaztech.web.member_parts import PageRoute, Parts, off_loop
 
@@ -106,6 +118,7 @@ class Action:
     scope: str
     summary: str
     run: Callable[[Person, dict[str, str], Any], Any]
+    answer: Any
     body: type[msgspec.Struct] | None = None
     status: int = 200
 
@@ -120,39 +133,52 @@ class MemberApi:
         self.routes = [PageRoute(a.method, f"{BASE}{a.path}", a.scope, self._handler(a)) for a in self.actions]
 
     def _actions(self) -> list[Action]:
-        def of(method: str, path: str, scope: str, summary: str, run: Any, **more: Any) -> Action:
-            return Action(method=method, path=path, scope=scope, summary=summary, run=run, **more)
+        def of(route: str, scope: str, summary: str, run: Any, answer: Any, **more: Any) -> Action:
+            method, path = route.split(" ")
+            return Action(method=method, path=path, scope=scope, summary=summary, run=run, answer=answer, **more)
 
+        listed: Any = list[dict[str, Any]]
         return [
-            of("GET", "/member", "member:read", "The member: file, version, expiry, next step", self._member),
-            of("POST", "/member/submit", "member:write", "Bring the newest file to the registry", self._submit,
+            of("GET /member", "member:read", "The member: file, version, expiry, next step", self._member,
+               MemberAnswer),
+            of("POST /member/submit", "member:write", "Bring the newest file to the registry", self._submit,
+               SignedAnswer, body=Nothing),
+            of("POST /member/rotate-key", "member:write", "A new member key", self._rotate, SignedAnswer,
                body=Nothing),
-            of("POST", "/member/rotate-key", "member:write", "A new member key", self._rotate, body=Nothing),
-            of("GET", "/services", "services:read", "All services", self._services),
-            of("PUT", "/services", "services:write", "Publish a service, or change one", self._put, body=PutService),
-            of("POST", "/services/notice", "services:write", "Switch a service off or on", self._notice, body=Notice),
-            of("PUT", "/systems", "services:write", "Add an information system", self._system, body=SystemForm),
-            of("GET", "/access", "access:read", "Requests received, newest first", self._received),
-            of("GET", "/access/{id}", "access:read", "One request received", self._one_received),
-            of("POST", "/access/{id}/decision", "access:write", "Approve, refuse or revoke", self._decide,
-               body=Decision),
-            of("GET", "/requests", "requests:read", "Requests made, newest first", self._made),
-            of("POST", "/requests", "requests:write", "Ask for access", self._ask, body=AccessRequest, status=201),
-            of("GET", "/requests/{id}", "requests:read", "One request made", self._one_made),
-            of("POST", "/requests/{id}/poll", "requests:write", "Ask its provider how it stands", self._poll,
-               body=Nothing),
-            of("POST", "/requests/{id}/withdraw", "requests:write", "Take it back", self._withdraw, body=Version),
-            of("GET", "/rights", "rights:read", "Who may call what", self._rights),
-            of("POST", "/rights/revoke", "rights:write", "Take a right away at once", self._revoke, body=RightOf),
-            of("GET", "/nodes", "nodes:read", "The member's nodes, the own node's state, enrolments", self._nodes),
-            of("POST", "/nodes/grants", "nodes:write", "Let a node enrol; its token, shown once", self._grant,
-               body=NodeCode, status=201),
-            of("POST", "/nodes/accept", "nodes:write", "Let an enrolled node speak", self._accept, body=NodeName),
-            of("GET", "/exchanges", "exchanges:read", "The node's last exchanges", self._exchanges),
-            of("GET", "/exchanges/{message}", "exchanges:read", "What became of one", self._exchange),
-            of("GET", "/exchanges/{message}/receipt", "exchanges:read", "Its receipt", self._receipt),
-            of("GET", "/people", "people:read", "Accounts and their roles", self._people),
-            of("GET", "/log", "log:read", "The newest acts of the admin log", self._log),
+            of("GET /services", "services:read", "All services", self._services, list[ServiceAnswer]),
+            of("PUT /services", "services:write", "Publish a service, or change one", self._put, SignedAnswer,
+               body=PutService),
+            of("POST /services/notice", "services:write", "Switch a service off or on", self._notice, SignedAnswer,
+               body=Notice),
+            of("PUT /systems", "services:write", "Add an information system", self._system, SignedAnswer,
+               body=SystemForm),
+            of("GET /access", "access:read", "Requests received, newest first", self._received,
+               list[ReceivedAnswer]),
+            of("GET /access/{id}", "access:read", "One request received", self._one_received, ReceivedAnswer),
+            of("POST /access/{id}/decision", "access:write", "Approve, refuse or revoke", self._decide,
+               DecidedAnswer, body=Decision),
+            of("GET /requests", "requests:read", "Requests made, newest first", self._made, list[MadeAnswer]),
+            of("POST /requests", "requests:write", "Ask for access", self._ask, MadeAnswer, body=AccessRequest,
+               status=201),
+            of("GET /requests/{id}", "requests:read", "One request made", self._one_made, MadeAnswer),
+            of("POST /requests/{id}/poll", "requests:write", "Ask its provider how it stands", self._poll,
+               MadeAnswer, body=Nothing),
+            of("POST /requests/{id}/withdraw", "requests:write", "Take it back", self._withdraw, MadeAnswer,
+               body=Version),
+            of("GET /rights", "rights:read", "Who may call what", self._rights, list[HeldRight]),
+            of("POST /rights/revoke", "rights:write", "Take a right away at once", self._revoke, SignedAnswer,
+               body=RightOf),
+            of("GET /nodes", "nodes:read", "The member's nodes, the own node's state, enrolments", self._nodes,
+               NodesAnswer),
+            of("POST /nodes/grants", "nodes:write", "Let a node enrol; its token, shown once", self._grant,
+               TokenAnswer, body=NodeCode, status=201),
+            of("POST /nodes/accept", "nodes:write", "Let an enrolled node speak", self._accept, SignedAnswer,
+               body=NodeName),
+            of("GET /exchanges", "exchanges:read", "The node's last exchanges", self._exchanges, listed),
+            of("GET /exchanges/{message}", "exchanges:read", "What became of one", self._exchange, dict[str, Any]),
+            of("GET /exchanges/{message}/receipt", "exchanges:read", "Its receipt", self._receipt, dict[str, Any]),
+            of("GET /people", "people:read", "Accounts and their roles", self._people, list[PersonAnswer]),
+            of("GET /log", "log:read", "The newest acts of the admin log", self._log, list[ActAnswer]),
         ]  # fmt: skip
 
     def _handler(self, action: Action) -> Any:
@@ -173,31 +199,22 @@ class MemberApi:
 
     # Member ----------------------------------------------------------------------------------------------------------
 
-    def _member(self, _: Person, __: dict[str, str], ___: Any) -> Any:
-        member = self._console.member
-        if not self._console.work.exists:
-            return {"step": member.step(), "file": None}
-        statement = self._console.work.file().statement
-        return {
-            "step": member.step(), "brought": self._console.work.brought,
-            "file": {
-                "member": statement.member, "lineage": statement.lineage, "version": statement.version,
-                "expires": statement.expires, "names": statement.names,
-                "nodes": statement.nodes, "systems": statement.subsystems,
-            },
-        }  # fmt: skip
+    def _member(self, _: Person, __: dict[str, str], ___: Any) -> MemberAnswer:
+        member, work = self._console.member, self._console.work
+        file = FileAnswer.of(work.file().statement) if work.exists else None
+        return MemberAnswer(step=member.step(), brought=work.brought, file=file)
 
     def _submit(self, person: Person, _: dict[str, str], __: Any) -> Any:
-        return self._console.bring(person.actor)
+        return SignedAnswer.of(self._console.bring(person.actor))
 
     def _rotate(self, person: Person, _: dict[str, str], __: Any) -> Any:
         outcome = self._console.member.rotate_key(person.actor)
-        return msgspec.to_builtins(outcome) | {"showcase": self._console.services.sign_again()}
+        return SignedAnswer.of(outcome, showcase=self._console.services.sign_again())
 
     # Services --------------------------------------------------------------------------------------------------------
 
     def _services(self, _: Person, __: dict[str, str], ___: Any) -> Any:
-        return [_service(each) for each in self._console.services.services()]
+        return [ServiceAnswer.of(each) for each in self._console.services.services()]
 
     def _put(self, person: Person, _: dict[str, str], body: PutService) -> Any:
         description = None
@@ -207,24 +224,24 @@ class MemberApi:
         published = self._console.services.put(
             ServiceId.parse(body.service), body.passport, person.actor, url=body.url, description=description
         )
-        return msgspec.to_builtins(published.outcome) | {"showcase": published.showcase, "lines": published.lines}
+        return SignedAnswer.of(published.outcome, showcase=published.showcase, lines=published.lines)
 
     def _notice(self, person: Person, _: dict[str, str], body: Notice) -> Any:
         service = ServiceId.parse(body.service)
         if body.notice is None:
-            return self._console.services.enable(service, person.actor)
-        return self._console.services.disable(service, body.notice, person.actor)
+            return SignedAnswer.of(self._console.services.enable(service, person.actor))
+        return SignedAnswer.of(self._console.services.disable(service, body.notice, person.actor))
 
     def _system(self, person: Person, _: dict[str, str], body: SystemForm) -> Any:
-        return self._console.services.add_system(body.code, body.names, person.actor)
+        return SignedAnswer.of(self._console.services.add_system(body.code, body.names, person.actor))
 
     # Access ----------------------------------------------------------------------------------------------------------
 
     def _received(self, _: Person, __: dict[str, str], ___: Any) -> Any:
-        return [_received(each) for each in self._console.requests.store.received()]
+        return [ReceivedAnswer.of(each) for each in self._console.requests.store.received()]
 
     def _one_received(self, _: Person, parameters: dict[str, str], __: Any) -> Any:
-        return _received(self._console.requests.store.get(parameters["id"]))
+        return ReceivedAnswer.of(self._console.requests.store.get(parameters["id"]))
 
     def _decide(self, person: Person, parameters: dict[str, str], body: Decision) -> Any:
         id_, by = parameters["id"], person.actor
@@ -236,41 +253,43 @@ class MemberApi:
             decided = self._console.refuse(id_, version=body.version, reason=body.refuse, by=by)
         else:
             decided = self._console.revoke(id_, version=body.version, reason=body.revoke or "", by=by)
-        return _decided(decided)
+        return DecidedAnswer.of(decided)
 
     def _made(self, _: Person, __: dict[str, str], ___: Any) -> Any:
-        return [_made(each) for each in self._console.requests.store.made()]
+        return [MadeAnswer.of(each) for each in self._console.requests.store.made()]
 
     def _one_made(self, _: Person, parameters: dict[str, str], __: Any) -> Any:
-        return _made(self._console.requests.store.get_made(parameters["id"]))
+        return MadeAnswer.of(self._console.requests.store.get_made(parameters["id"]))
 
     def _ask(self, person: Person, _: dict[str, str], body: AccessRequest) -> Any:
-        return _made(self._console.ask(body, person.actor))
+        return MadeAnswer.of(self._console.ask(body, person.actor))
 
     def _poll(self, _: Person, parameters: dict[str, str], __: Any) -> Any:
-        return _made(self._console.poll(parameters["id"]))
+        return MadeAnswer.of(self._console.poll(parameters["id"]))
 
     def _withdraw(self, person: Person, parameters: dict[str, str], body: Version) -> Any:
-        return _made(self._console.requests.withdraw(parameters["id"], version=body.version, by=person.actor))
+        return MadeAnswer.of(self._console.requests.withdraw(parameters["id"], version=body.version, by=person.actor))
 
     def _rights(self, _: Person, __: dict[str, str], ___: Any) -> Any:
         return self._console.member.rights()
 
     def _revoke(self, person: Person, _: dict[str, str], body: RightOf) -> Any:
         service = ServiceId.parse(body.service)
-        return self._console.revoke_right(service, client=body.client, group=body.group, by=person.actor)
+        outcome = self._console.revoke_right(service, client=body.client, group=body.group, by=person.actor)
+        return SignedAnswer.of(outcome)
 
     # Nodes -----------------------------------------------------------------------------------------------------------
 
     def _nodes(self, _: Person, __: dict[str, str], ___: Any) -> Any:
         statement = self._console.work.file().statement
-        return {"nodes": statement.nodes, "own": self._console.node_status(), "grants": self._console.member.grants()}
+        own, grants = self._console.node_status(), self._console.member.grants()
+        return NodesAnswer(nodes=statement.nodes, own=own, grants=tuple(grants))
 
     def _grant(self, person: Person, _: dict[str, str], body: NodeCode) -> Any:
-        return {"token": self._console.member.grant_node(body.code, person.actor)}
+        return TokenAnswer(token=self._console.member.grant_node(body.code, person.actor))
 
     def _accept(self, person: Person, _: dict[str, str], body: NodeName) -> Any:
-        return self._console.member.accept_node(NodeId.parse(body.node), person.actor)
+        return SignedAnswer.of(self._console.member.accept_node(NodeId.parse(body.node), person.actor))
 
     def _exchanges(self, _: Person, __: dict[str, str], ___: Any) -> Any:
         return self._console.node.exchanges()
@@ -284,45 +303,10 @@ class MemberApi:
     # People ----------------------------------------------------------------------------------------------------------
 
     def _people(self, _: Person, __: dict[str, str], ___: Any) -> Any:
-        return [
-            {"name": a.name, "display": a.display, "roles": a.roles, "disabled": a.disabled, "created": a.created}
-            for a in self._parts.people.accounts.all()
-        ]
+        return [PersonAnswer.of(account) for account in self._parts.people.accounts.all()]
 
     def _log(self, _: Person, __: dict[str, str], ___: Any) -> Any:
-        return [{"index": one.index, "time": one.time, "act": one.act} for one in self._parts.log.acts(limit=200)]
-
-
-def _service(service: OwnService) -> dict[str, Any]:
-    return {
-        "id": str(service.id), "type": service.line.type, "names": service.line.names,
-        "disabled": service.line.disabled, "clients": service.clients,
-        "url": None if service.node is None else service.node.get("url"), "score": service.score,
-        "passport": None if service.shown is None else service.shown.passport,
-        "description": None if service.shown is None else service.shown.description,
-    }  # fmt: skip
-
-
-def _received(received: Received) -> dict[str, Any]:
-    return {
-        "id": received.id, "message": received.message, "lineage": received.lineage, "time": received.time,
-        "state": received.state, "version": received.version, "published": received.published,
-        "request": received.request, "changes": [step.change for step in received.steps],
-    }  # fmt: skip
-
-
-def _decided(decided: Decided) -> dict[str, Any]:
-    return {
-        "request": _received(decided.request), "registry": decided.carried.rights, "node": decided.carried.node
-    }  # fmt: skip
-
-
-def _made(made: Made) -> dict[str, Any]:
-    return {
-        "id": made.id, "time": made.time, "state": made.state, "version": made.version, "trouble": made.trouble,
-        "message": made.message, "asked": made.asked, "request": made.request,
-        "changes": [] if made.standing is None else list(made.standing.changes),
-    }  # fmt: skip
+        return [ActAnswer.of(logged) for logged in self._parts.log.acts(limit=MOST_AT_ONCE)]
 
 
 def _told(value: Any, *, status: int = 200) -> Response:

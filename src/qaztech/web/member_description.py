@@ -43,6 +43,11 @@ class Described(Protocol):
         ...
 
     @property
+    def answer(self) -> Any:
+        """The type of a good answer."""
+        ...
+
+    @property
     def status(self) -> int:
         """The status of a good answer."""
         ...
@@ -50,9 +55,9 @@ class Described(Protocol):
 
 def description_of(actions: Sequence[Described], base: str) -> dict[str, Any]:
     """The whole document."""
-    bodies = [action.body for action in actions if action.body is not None]
-    references, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
-    schema_of = dict(zip(bodies, references, strict=True))
+    types = [kind for action in actions for kind in (action.body, action.answer) if kind is not None]
+    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(types, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for action in actions:
         paths.setdefault(action.path, {})[action.method.lower()] = _operation(action, schema_of)
@@ -73,7 +78,7 @@ def description_of(actions: Sequence[Described], base: str) -> dict[str, Any]:
     }
 
 
-def _operation(action: Described, schema_of: dict[type[msgspec.Struct], Any]) -> dict[str, Any]:
+def _operation(action: Described, schema_of: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _name(action),
         "summary": action.summary,
@@ -81,7 +86,10 @@ def _operation(action: Described, schema_of: dict[type[msgspec.Struct], Any]) ->
         "x-scope": action.scope,
         "tags": [action.path.split("/")[1]],
         "responses": {
-            str(action.status): {"description": "Done.", "content": {"application/json": {"schema": {}}}},
+            str(action.status): {
+                "description": "Done.",
+                "content": {"application/json": {"schema": schema_of[action.answer]}},
+            },
             **{code: _refusal(words) for code, words in _REFUSALS.items()},
         },
     }
