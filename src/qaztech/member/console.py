@@ -104,7 +104,6 @@ class Console:
         self.member = Membership(work=self.work, registry=places.registry, instance=places.instance)
         self._engine = engine
         self._edge = edge
-        self._submit = submit
         self._requests: AccessRequests | None = None
 
     @property
@@ -113,7 +112,7 @@ class Console:
         if self._requests is None:
             file = self.work.file()
             granting = Granting(
-                directory=self.places.directory, submit=self._submit, tell=self.node.reload, limits=self.places.limits,
+                directory=self.places.directory, submit=self.work.send, tell=self.node.reload, limits=self.places.limits,
                 clock=self.clock,
             )  # fmt: skip
             store = AccessStore(self._engine, file.member, self.clock)

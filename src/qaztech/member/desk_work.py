@@ -159,6 +159,11 @@ class DeskWork:
         self.remember("brought" if registry is None else "late", str(version))
         return Outcome(version=version, registry=registry, node=self.tell())
 
+    def send(self, submission: Submission) -> None:
+        """Bring what another part has signed at this desk, and keep that it is there. Raises what stands in the way."""
+        self._submit(submission)
+        self.remember("brought", str(verify_member_file(submission.envelope).statement.version))
+
     def tell(self) -> str | None:
         """Let the node look at registry and settings at once; the code of what stands in the way."""
         return _code(self._tell)

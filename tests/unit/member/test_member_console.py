@@ -191,6 +191,16 @@ class TestMember:
             office.console.revoke_right(SERVICE, client=str(CLIENT), group=None, by=ADMIN)
         assert acts(office)[-1] == "right.revoke", "what was refused before it began is no act"
 
+    def test_what_a_request_had_signed_has_been_brought(self, office: MemberOffice) -> None:
+        """Rights given on a request reach the registry by another way, and the console knows of it."""
+        publish(office)
+        with office.console.work.turn() as desk:
+            desk.grant(SERVICE, CLIENT, "a" * 64, [Endpoint.parse("GET /**")], None)
+            submission = desk.submission()
+        assert office.console.waiting().unsent
+        office.console.work.send(submission)
+        assert not office.console.waiting().unsent
+
     def test_a_change_waits_for_whoever_holds_the_desk(
         self, office: MemberOffice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
