@@ -91,7 +91,15 @@ class MemberConsole:
             except Error as exc:
                 return self._pages.problem(request, exc, person)
 
-        return people_pages.signed_in(self._gate, told, route.scope)
+        guarded = people_pages.signed_in(self._gate, told, route.scope)
+
+        async def closed(request: Request) -> Response:
+            try:
+                return await guarded(request)
+            finally:
+                await request.close()  # files that came with a form
+
+        return closed
 
     def _guarded(self, route: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:

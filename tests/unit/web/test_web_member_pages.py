@@ -1,0 +1,174 @@
+"""The console's pages without a browser: what is typed comes back with what is wrong, conflicts are told in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from member_office import ADMIN, CODES_NAMES, MEMBER, SECRET, MemberOffice
+from people_console import PASSWORD, Reply, Visitor
+from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.member.access import TYPE, AccessRequest, Purpose, format_request
+from qaztech.registry.passport import new_passport
+from registry_country import Country, quick_folder
+
+SERVICE = ServiceId(SubsystemId(MEMBER, "codes"), "list")
+CLIENT = "KZ/GOV/991340000017/permits"
+REQUEST = AccessRequest(
+    type=TYPE, service=str(SERVICE), client=CLIENT, endpoints=("GET /a", "GET /b"),
+    purpose=Purpose(kk="<b>Тексеру</b>", ru=None, en=None), basis="№ 12 бұйрық", calls_a_day=100, calls_a_minute=5,
+    until=None, contact="it@ministry.example", requested_by="developer",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[MemberOffice]:
+    """A member with one service."""
+    with quick_folder() as folder:
+        country = Country(folder)
+        (folder / "member").mkdir()
+        office = MemberOffice(country, folder / "member")
+        office.console.services.add_system("codes", CODES_NAMES, ADMIN)
+        office.console.services.put(SERVICE, new_passport(CODES_NAMES), ADMIN, url="http://10.0.0.5/")
+        yield office
+        office.close()
+        country.close()
+
+
+def visitor(office: MemberOffice, name: str = "aigerim") -> Visitor:
+    found = Visitor(office.site.app)
+    assert found.sign_in(name, PASSWORD).status == 303
+    return found
+
+
+@pytest.fixture(scope="module")
+def admin(office: MemberOffice) -> Visitor:
+    return visitor(office)
+
+
+def ask(office: MemberOffice, message: str) -> str:
+    """A request of the ministry, as the node brings it."""
+    headers = {
+        "content-type": "application/json", "x-road-client": CLIENT, "x-road-request-id": message,
+        "x-road-service": f"{MEMBER}/codes/accessRequests", "qaztech-client-lineage": "a" * 64,
+    }  # fmt: skip
+    node = Visitor(office.site.app, origin=None)
+    reply = node.send("POST", f"/exchanges/{SECRET}", format_request(REQUEST), headers)
+    assert reply.status == 201, reply.text
+    id_: str = reply.json()["id"]
+    return id_
+
+
+def decide(who: Visitor, id_: str, verb: str, **fields: str) -> Reply:
+    page = who.get(f"/console/access/{id_}?lang=en")
+    return who.submit(f"/console/access/{id_}/{verb}?lang=en", {"csrf": page.csrf, **fields})
+
+
+def test_of_two_who_decide_one_does(office: MemberOffice, admin: Visitor) -> None:
+    """The second sees what it is now, and why theirs did not count."""
+    other, id_ = visitor(office, "olzhas"), ask(office, "01a2081e-87ec-7c95-ba6e-d5ccda355201")
+    shown = admin.get(f"/console/access/{id_}?lang=en")
+    version = re.search(r'name="version" value="(\d+)"', shown.text)
+    assert version is not None
+    assert decide(other, id_, "refuse", version=version[1], reason="Not yet.").status == 303
+    late = admin.submit(
+        f"/console/access/{id_}/approve?lang=en",
+        {"csrf": shown.csrf, "version": version[1], "endpoints": "GET /a", "minute": "5", "day": "100"},
+    )
+    assert late.status == 409
+    assert "The request has changed meanwhile." in late.text
+    assert "Not yet." in late.text
+
+
+def test_what_a_stranger_wrote_is_text(office: MemberOffice, admin: Visitor) -> None:
+    """Markup in a request stays what it is."""
+    page = admin.get(f"/console/access/{ask(office, '01a2081e-87ec-7c95-ba6e-d5ccda355202')}").text
+    assert "&lt;b&gt;Тексеру" in page
+    assert "<b>Тексеру" not in page
+
+
+def test_an_owner_gives_less_than_was_asked(office: MemberOffice, admin: Visitor) -> None:
+    """One endpoint of two, for a time; more than was asked, or nothing, is refused with words."""
+    id_ = ask(office, "01a2081e-87ec-7c95-ba6e-d5ccda355203")
+    a = {"endpoints": "GET /a"}
+    for wrong in ({}, {"endpoints": "GET /**"}, a | {"until": "2001-01-01"}, a | {"minute": "x"},
+                  a | {"minute": "9", "day": "5"}):  # fmt: skip
+        assert decide(admin, id_, "approve", version="1", **wrong).status == 400, wrong
+    assert decide(admin, id_, "approve", version="1", endpoints="GET /a", until="2040-01-31").status == 303
+    held = [right for right in office.console.member.rights(SERVICE) if right.client == CLIENT]
+    assert [(right.endpoints, right.until is not None) for right in held] == [(("GET /a",), True)]
+    assert "31.01.2040 23:59" in admin.get("/console/rights").text
+    assert decide(admin, id_, "revoke", version="2", reason="").status == 400
+    assert decide(admin, id_, "revoke", version="2", reason="No more.").status == 303
+    assert office.console.member.rights(SERVICE) == []
+
+
+def test_a_form_comes_back_as_it_was_filled_in(admin: Visitor) -> None:
+    """With what is wrong above it; nothing has to be typed again."""
+    csrf = admin.get("/console/services/new").csrf
+    fields = {"csrf": csrf, "subsystem": f"{MEMBER}/codes", "code": "x y", "url": "http://10.0.0.6/", "kind": "rest",
+              "names.kk": "Қызмет", "names.ru": "Служба", "names.en": "Service"}  # fmt: skip
+    back = admin.submit("/console/services/new?lang=ru", fields)
+    assert back.status == 400
+    assert "Код написан неверно." in back.text
+    assert all(f'value="{fields[name]}"' in back.text for name in ("code", "url", "names.kk", "names.en"))
+
+
+def test_a_passport_comes_back_with_every_problem(office: MemberOffice, admin: Visitor) -> None:
+    """Each beside its field; more rows may be asked for without losing any."""
+    path = "/console/services/codes/list/passport"
+    csrf = admin.get(path).csrf
+    fields = {"csrf": csrf, "names.kk": "Кодтар", "names.ru": "", "names.en": "Codes", "version": "1",
+              "environment": "test", "contact": "nobody", "data.0.field": "code", "data.0.names.kk": "Код"}  # fmt: skip
+    wrong = admin.submit(f"{path}?lang=en", fields)
+    assert wrong.status == 400
+    for name in ("names.ru", "contact", "data.0.names.ru"):
+        assert f'id="w-{name}"' in wrong.text, name
+    more = admin.submit(f"{path}?lang=en", {**fields, "more": "data"})
+    assert 'name="data.2.field"' in more.text
+    fields |= {"names.ru": "Коды", "contact": "", "data.0.field": "", "data.0.names.kk": ""}
+    assert admin.submit(path, fields).status == 303
+    assert office.console.services.service(SERVICE).shown is not None
+
+
+def test_the_language_goes_with_one(admin: Visitor) -> None:
+    """Every page in each language says so of itself."""
+    for language, word in (("kk", "Сервистер"), ("ru", "Сервисы"), ("en", "Services")):
+        page = admin.get(f"/console/services?lang={language}")
+        assert f'<html lang="{language}">' in page.text
+        assert word in page.text
+        assert page.headers["content-language"] == language
+
+
+def test_what_is_not_there_is_told_on_a_page(admin: Visitor) -> None:
+    """With a way back, and no trace of how it is made."""
+    for path in ("/console/services/codes/none", "/console/access/none", "/console/drafts/none",
+                 "/console/requests/none", "/console/rights/revoke?service=x"):  # fmt: skip
+        page = admin.get(path)
+        assert page.status in {400, 404}, path
+        assert 'href="/console/' in page.text
+        assert "Traceback" not in page.text
+
+
+def test_large_files_are_refused(admin: Visitor) -> None:
+    """Before they are looked at."""
+    csrf = admin.get("/console/services/new").csrf
+    part = f'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{csrf}\r\n--x\r\n'
+    head = 'Content-Disposition: form-data; name="openapi"; filename="a.json"\r\n\r\n'
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    for size, status in ((2 * 1024 * 1024 + 1, 429), (4 * 1024 * 1024, 429)):
+        body = (part + head).encode() + b" " * size + b"\r\n--x--\r\n"
+        assert admin.send("POST", "/console/services/new", body, kind).status == status
+
+
+def test_secrets_are_not_on_pages(office: MemberOffice, admin: Visitor, tmp_path: Path) -> None:
+    """Neither the member key nor the node's address of the console."""
+    del tmp_path
+    key = (office.folder / "desk" / "member.key").read_text()
+    for path in ("/console/", "/console/joining", "/console/key", "/console/nodes", "/console/log"):
+        text = admin.get(path).text
+        assert SECRET not in text
+        assert key.splitlines()[1] not in text
