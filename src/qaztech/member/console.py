@@ -112,8 +112,8 @@ class Console:
         if self._requests is None:
             file = self.work.file()
             granting = Granting(
-                directory=self.places.directory, submit=self.work.send, tell=self.node.reload, limits=self.places.limits,
-                clock=self.clock,
+                directory=self.places.directory, submit=self.work.send, tell=self.node.reload,
+                limits=self.places.limits, clock=self.clock,
             )  # fmt: skip
             store = AccessStore(self._engine, file.member, self.clock)
             self._requests = AccessRequests(store=store, granting=granting, edge=self._edge, clock=self.clock)
