@@ -235,6 +235,7 @@ class Side:
             replays=ReplayGuard(self.accepted.all()),
         )  # fmt: skip
         self.throttle = Throttle()
+        self.stranger = lambda _: False
         self.consumer = Consumer(
             place=self.place, make_link=self._link, tls=lambda: self._tls(client_context),
             answer_question=self._answer, incidents=self,
@@ -255,7 +256,7 @@ class Side:
         link = Link(
             dialled=dialled, node=str(self.id), configuration=lambda: self.pair.configuration, log=self.own,
             accepted=self.accepted, incidents=self, throttle=self.throttle, handler=handler,
-            loop=asyncio.get_running_loop(),
+            loop=asyncio.get_running_loop(), stranger=self.stranger,
         )  # fmt: skip
         self.links.append(link)
         return link

@@ -128,11 +128,13 @@ class NodeBuilder:
         )  # fmt: skip
 
         link_throttle = Throttle()
+        nodes: list[Node] = []
 
         def link(handler: LinkHandler, dialled: NodeEntry | None) -> Link:
             return Link(
                 dialled=dialled, node=settings.id, configuration=client.configuration, log=own, accepted=accepted,
                 incidents=incidents, throttle=link_throttle, handler=handler, loop=loop,
+                stranger=lambda member: bool(nodes) and nodes[0].want(member),
             )  # fmt: skip
 
         tls_files, link_tls, edge_tls = self._tls(client)
@@ -161,7 +163,6 @@ class NodeBuilder:
         ]
         receipts.append(ReceiptsOfAllLogs(makers, client.configuration))
         rules = [self._rules()]
-        nodes: list[Node] = []
         edge = Edge(
             place=place, consumer=consumer, rules=lambda: rules[0],
             reconcile=lambda message, subsystem, answer: _reconcile(loop, receipts[0], message, subsystem, answer),

@@ -8,6 +8,7 @@ checked again at each configuration change. Heads are proven here; what a record
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import ssl
@@ -16,6 +17,7 @@ from typing import Protocol, cast
 
 from qaztech.core.errors import Error, Limited, Malformed, Unavailable, Untrusted
 from qaztech.core.exchange import PROTOCOL_VERSION
+from qaztech.core.ids import MemberId
 from qaztech.evidence.note import ED25519
 from qaztech.node.frames import (
     Accepted,
@@ -35,12 +37,14 @@ from qaztech.node.peers import AcceptedHeads
 from qaztech.node.throttle import Throttle
 from qaztech.registry.configuration import Configuration, NodeEntry
 from qaztech.runtime.telemetry import log_error
-from qaztech.trust.certificates import spki_hash
+from qaztech.trust.certificates import node_of, spki_hash
 from qaztech.trust.keys import verify_ed25519
 
 logger = logging.getLogger("qaztech.link")
 
 HELLO_TIMEOUT = 10.0
+# How long a node of a member not known here yet waits for its member file to be fetched, looked at so often.
+MEETING, LOOK_AGAIN = 5.0, 0.1
 PING_INTERVAL = 15.0
 QUESTION_TIMEOUT = 10.0
 # Bytes a peer may have on their way on one stream before the receiver makes room again.
@@ -112,7 +116,10 @@ class Link(asyncio.Protocol):
         throttle: Throttle,
         handler: LinkHandler,
         loop: asyncio.AbstractEventLoop,
+        stranger: Callable[[MemberId], bool] = lambda _: False,
     ) -> None:
+        """`stranger` is told whose node has a key that nobody named; True where that may be known in a moment."""
+        self._stranger = stranger
         self._dialled = dialled
         self._node = node
         self._configuration = configuration
@@ -196,11 +203,51 @@ class Link(asyncio.Protocol):
             return
         try:
             self._peer_tls = spki_hash(certificate) if certificate else b""
+        except Error as exc:
+            self._refuse(exc, address)
+            return
+        self._meet(certificate or b"", address, self._loop.time() + MEETING, asked=False)
+
+    def _meet(self, certificate: bytes, address: str, until: float, *, asked: bool) -> None:
+        """Say hello to who is known. A node whose certificate names a member not known here waits while it is fetched.
+
+        Whoever asks for access comes so: no right names it yet, and who it is its member's file says.
+        """
+        if self._lost is not None or self._transport is None:
+            return
+        try:
             self.peer = self._identify()
         except Error as exc:
-            self._throttle.failed(address, self._loop.time())
-            self._incidents.report(exc, peer=self._peer_tls.hex())
-            self.close(exc)
+            late = self._loop.time() >= until
+            if late or not (asked or self._is_news(exc, certificate)):
+                self._refuse(exc, address)
+                return
+            if not asked:
+                self._transport.pause_reading()
+            again = functools.partial(self._meet, certificate, address, until, asked=True)
+            self._timer = self._loop.call_later(LOOK_AGAIN, again)
+            return
+        if asked:
+            self._transport.resume_reading()
+        self._greet()
+
+    def _is_news(self, exc: Error, certificate: bytes) -> bool:
+        """Whether a stranger dialled of whom more may be known in a moment. The registry issued its certificate."""
+        if self._dialled is not None or exc.code != "peer.unknown":
+            return False
+        try:
+            return self._stranger(node_of(certificate).member)
+        except Error:
+            return False
+
+    def _refuse(self, exc: Error, address: str) -> None:
+        self._throttle.failed(address, self._loop.time())
+        self._incidents.report(exc, peer=self._peer_tls.hex())
+        self.close(exc)
+
+    def _greet(self) -> None:
+        """Say hello."""
+        if self.peer is None:
             return
         self._timer = self._loop.call_later(HELLO_TIMEOUT, self._no_hello)
         known = self._accepted.of(self.peer.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,44 @@ async def silence(reader, writer):
     """Somebody who reads and says nothing."""
     await reader.read()
     writer.close()
+
+
+class TestStrangers:
+    """A member that nobody named yet may come: to ask for access, for one."""
+
+    @staticmethod
+    def forget_the_consumer(pair, monkeypatch):
+        """The provider's node has not fetched that member's file; gives what it will know."""
+        known = pair.configuration
+        keys = {key: node for key, node in known._by_tls.items() if node.id.member != CONSUMER.member}
+        pair.configuration = replace(known, _by_tls=keys)
+        monkeypatch.setattr(link, "LOOK_AGAIN", 0.01)
+        return known
+
+    async def test_it_waits_at_the_door_until_its_file_is_there(self, pair, monkeypatch):
+        """Its first call is answered; nothing is held against it."""
+        known = self.forget_the_consumer(pair, monkeypatch)
+        asked = []
+
+        def stranger(member):
+            asked.append(member)
+            asyncio.get_running_loop().call_later(0.05, setattr, pair, "configuration", known)
+            return True
+
+        pair.provider.stranger = stranger
+        assert (await pair.made(pair.call())).status == 200
+        assert (asked, pair.provider.incidents) == ([CONSUMER.member], [])
+
+    @pytest.mark.parametrize("news", [True, False])
+    async def test_who_stays_unknown_is_let_go(self, pair, monkeypatch, news):
+        """After a while where its file is looked for, at once where there is nothing new to look for."""
+        self.forget_the_consumer(pair, monkeypatch)
+        monkeypatch.setattr(link, "MEETING", 0.1)
+        pair.provider.stranger = lambda _: news
+        answer = await pair.made(pair.call())
+        assert answer.error.code == "peer.lost"
+        assert pair.provider.links[-1].reason.code == "peer.unknown"
+        assert {code for code, _ in pair.provider.incidents} == {"peer.unknown"}
 
 
 class TestHello:
