@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from axe import grave_findings
 from qaztech import testing
 from qaztech.testing.consoles import passwords
 from qaztech.testing.instance import Instance
@@ -155,7 +156,15 @@ def ask(asking: Desk) -> None:
     page = asking.page
     page.get_by_role("link", name="Біздің сұраулар").click()
     page.get_by_role("link", name="Қолжетімділік сұрау").click()
-    page.get_by_label("Сервис *").fill(SERVICE)
+    page.get_by_label("Сервисті каталогтан табу").fill("ел кодтары")
+    found = page.get_by_role("link", name="Ел кодтары")
+    for _ in range(100):  # the catalogue follows the registry
+        asking.press("Іздеу")
+        if found.count():
+            break
+        page.wait_for_timeout(200)
+    found.click()
+    expect(page.get_by_label("Сервис *")).to_have_value(SERVICE)
     page.get_by_label("Операциялар").fill("GET /countries/*")
     page.get_by_label("Қазақша").fill("Рұқсат беру кезінде ел кодын тексеру")
     page.get_by_label("Құқықтық негізі").fill("«Рұқсаттар мен хабарламалар туралы» заң, 12-бап")
@@ -163,3 +172,30 @@ def ask(asking: Desk) -> None:
     page.get_by_label("Тәулігіне шақыру").fill("5000")
     page.get_by_label("Байланыс").fill("it@ministry.example")
     asking.press("Сұрауды жіберу")
+
+
+def test_every_page_can_be_used_on_a_phone_and_by_ear(at: Callable[..., Desk]) -> None:
+    """After what the test before has left there: no page is wider than a phone, and axe finds nothing grave."""
+    owner = at("registers")
+    page = owner.page
+    page.set_viewport_size({"width": 360, "height": 740})
+    paths = [link.get_attribute("href") or "" for link in page.locator(".menu a").all()]
+    owner.go("/console/access")
+    paths += [page.locator("tbody a").first.get_attribute("href") or ""]
+    more = ("services/new", "services/codes/tizilim", "services/codes/tizilim/passport", "requests/new", "key")
+    for path in [*(one.partition("?")[0] for one in paths), *(f"/console/{one}" for one in more)]:
+        owner.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert grave_findings(page) == [], path
+
+
+def test_a_developer_sees_and_asks_and_no_more(at: Callable[..., Desk], live: Instance) -> None:
+    """What is not theirs is not offered; who types its address is told."""
+    developer = at("ministry", "developer")
+    page = developer.page
+    expect(page.locator(".menu")).not_to_contain_text("Пайдаланушылар")
+    developer.go("/console/services")
+    expect(page.locator("main a.button, main button")).to_have_count(0)
+    developer.go("/console/people")
+    expect(page.locator("main")).to_contain_text("Рөлдеріңіз бұған рұқсат бермейді.")
+    developer.complaints.clear()  # of the status 403
