@@ -194,10 +194,16 @@ class Publishing:
         check_passport(passport)
         if url is not None:
             check_service_url(url, self._reserved)
-        lines = self._tell_node(service, url, description)
         document = description.document if description is not None else None
+        lines: list[str | None] = []
 
         def work(desk: Desk) -> None:
+            # The node may serve other members too: it is told of the member's own services only, and once it is noted.
+            if str(service.subsystem) not in {f"{desk.member}/{system.code}" for system in desk.statement.subsystems}:
+                raise Malformed(
+                    "console.subsystem", "a service belongs to one of the member's own systems", at="caller"
+                )
+            lines.append(self._tell_node(service, url, description))
             known = next((line for line in desk.statement.services if line.id == str(service)), None)
             type_ = "OPENAPI" if document is not None else known.type if known is not None else "REST"
             disabled = known.disabled if known is not None else None
@@ -211,7 +217,7 @@ class Publishing:
         if url is not None:
             after["url"] = _hash(url.encode())
         outcome = self._work.change(by, work, act="service.publish", subject=str(service), after=after)
-        return Published(outcome=outcome, showcase=self._bring_showcase(), lines=lines)
+        return Published(outcome=outcome, showcase=self._bring_showcase(), lines=lines[0])
 
     def disable(self, service: ServiceId, notice: str, by: Actor) -> Outcome:
         """Switch a service off: who calls is told this notice. Raises `Malformed`, `NotFound`."""

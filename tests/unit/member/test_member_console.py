@@ -14,6 +14,7 @@ from qaztech.core.errors import Conflict, Malformed, NotFound, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.member.publishing import DraftForm
+from qaztech.people.tables import pending_act
 from qaztech.registry.desk import Desk
 from qaztech.registry.forms import Names
 from qaztech.registry.passport import Passport, new_passport
@@ -161,6 +162,29 @@ class TestServices:
         office.console.follow()
         assert not office.console.work.is_late
         assert office.console.work.brought == outcome.version
+
+    @pytest.mark.parametrize("stranger", [ServiceId(CLIENT, "list"), ServiceId(SubsystemId(MEMBER, "nowhere"), "list")])
+    def test_the_node_hears_of_no_service_that_is_not_the_members_own(
+        self, office: MemberOffice, stranger: ServiceId
+    ) -> None:
+        """A node may serve several members: nobody leads the calls of another somewhere else."""
+        before = office.settings.read_text()
+        with pytest.raises(Malformed):
+            office.console.services.put(stranger, passport(), ADMIN, url="http://10.6.6.6/thief")
+        assert office.settings.read_text() == before
+
+    def test_the_node_hears_of_nothing_that_is_not_on_record(self, office: MemberOffice) -> None:
+        """Where an act cannot be noted, nothing of it is done."""
+        publish(office)
+        before = office.settings.read_text()
+        engine = office.console.work.engine
+        with engine.begin() as db:
+            pending_act.drop(db)
+        with pytest.raises(Unavailable):
+            office.console.services.put(SERVICE, passport(), ADMIN, url="http://10.6.6.6/thief")
+        with engine.begin() as db:
+            pending_act.create(db)
+        assert office.settings.read_text() == before
 
 
 class TestMember:
