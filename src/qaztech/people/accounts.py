@@ -105,7 +105,7 @@ class Accounts:
 
     def verified(self, name: str, password: str) -> Account | None:
         """The account of that name if this is its password and it is not disabled; the same work either way."""
-        typed = name.strip().lower()
+        typed = typed_name(name)
         with self._engine.connect() as db:
             # Asked even where it cannot be a name, so that it takes as long; not with text a database may refuse.
             wanted = typed if _NAME.match(typed) else ""
@@ -227,6 +227,11 @@ class Accounts:
                 .where(account.c.id == row.id, account.c.password == row.password)
                 .values(password=self._passwords.hash(password))
             )
+
+
+def typed_name(text: str) -> str:
+    """The name of an account as somebody typed it: without the space around it, in small letters."""
+    return text.strip().lower()
 
 
 def _check_name(name: str, display: str) -> None:

@@ -1,7 +1,8 @@
 """Ceremonies: what has to be remembered between two requests of one browser while somebody signs in.
 
 A challenge for a passkey, the state and nonce of an OpenID sign-in. Each is bound to the token of the browser's visit
-or session, ends after some minutes, and is used once. How many are kept is bounded, for anybody can begin one.
+or session, ends after some minutes, and is used once. How many are kept is bounded, for anybody can begin one; beyond
+that the oldest is forgotten, so that who begins many keeps nobody else from signing in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, func, insert, select
 
-from qaztech.core.errors import Limited
 from qaztech.core.time import Clock
 from qaztech.people.parameters import Parameters
 from qaztech.people.sessions import token_hash
@@ -33,8 +33,10 @@ class Ceremonies:
         now, key = self._clock.now(), token_hash(f"{kind} {token}")
         with self._engine.begin() as db:
             db.execute(delete(ceremony).where((ceremony.c.expires <= now) | (ceremony.c.hash == key)))
-            if db.execute(select(func.count()).select_from(ceremony)).scalar_one() >= MOST:
-                raise Limited("sign-in.busy", "too many people sign in at this moment", at="caller", retry_after=60)
+            room = MOST - 1 - int(db.execute(select(func.count()).select_from(ceremony)).scalar_one())
+            if room < 0:
+                oldest = select(ceremony.c.hash).order_by(ceremony.c.expires, ceremony.c.hash).limit(-room)
+                db.execute(delete(ceremony).where(ceremony.c.hash.in_(oldest)))
             expires = now + self._parameters.ceremony
             db.execute(insert(ceremony).values(hash=key, kind=kind, state=json.dumps(state), expires=expires))
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from qaztech.core.errors import Unauthenticated
 from qaztech.core.time import Clock
-from qaztech.people.accounts import Account, Accounts
+from qaztech.people.accounts import Account, Accounts, typed_name
 from qaztech.people.actors import OWNER, Actor
 from qaztech.people.ceremonies import Ceremonies
 from qaztech.people.parameters import Parameters
@@ -89,6 +89,7 @@ class People:
 
     def verify(self, name: str, password: str, address: str) -> Account:
         """The account, if this is its password; for who is signed in already too. Raises as `sign_in` does."""
+        name = typed_name(name)  # one name, however it is spelt, is counted as one
         self.throttle.count(name, address)
         account = self.accounts.verified(name, password)
         if account is None:

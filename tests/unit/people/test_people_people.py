@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import func, select
 from starlette.requests import Request
 
 from people_console import CHEAP, ORIGIN, PASSWORD, ROLES
@@ -23,6 +24,7 @@ from qaztech.people.parameters import Parameters
 from qaztech.people.passwords import Passwords, made_password
 from qaztech.people.people import People
 from qaztech.people.roles import check_table
+from qaztech.people.tables import ceremony
 from qaztech.runtime.settings import read_settings
 
 NEW = "бес елі ауызға он елі қақпақ"
@@ -114,6 +116,15 @@ def test_passwords_are_the_same_however_they_are_typed() -> None:
     assert len(made_password()) >= 20
 
 
+def test_one_name_spelt_otherwise_is_slowed_down_as_one(people: People) -> None:
+    """From many networks too: what finds an account counts for that account, however it was typed."""
+    for number in range(people.parameters.free_by_account):
+        with pytest.raises(Unauthenticated):
+            people.sign_in(" " * number + "Dana" + "\u3000" * number, "wrong", f"203.0.113.{number}")
+    with pytest.raises(Limited):
+        people.sign_in("dana", "wrong", "198.51.100.1")
+
+
 def test_hashing_waits_its_turn() -> None:
     """Memory is bounded: who waits too long is told to come again."""
     passwords = Passwords(Parameters(argon2_memory_kib=8, hashing_at_once=1, hashing_wait_seconds=0.01))
@@ -122,15 +133,20 @@ def test_hashing_waits_its_turn() -> None:
 
 
 def test_what_anybody_can_begin_is_bounded(people: People, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ceremonies that were begun and left do not fill the disk, and go with time."""
+    """Ceremonies that were begun and left do not fill the disk, go with time, and keep nobody else out."""
     monkeypatch.setattr(ceremonies, "MOST", 3)
     for n in range(3):
         people.ceremonies.begin(f"visitor {n}", "oidc", {})
     people.ceremonies.begin("visitor 0", "oidc", {})
-    with pytest.raises(Limited):
-        people.ceremonies.begin("visitor 3", "oidc", {})
+    clock.advance(1)
+    people.ceremonies.begin("visitor 3", "oidc", {"state": "mine"})
+    with people.engine.connect() as db:
+        assert db.execute(select(func.count()).select_from(ceremony)).scalar_one() == 3
+    assert people.ceremonies.take("visitor 3", "oidc") == {"state": "mine"}
     clock.advance(people.parameters.ceremony)
-    people.ceremonies.begin("visitor 3", "oidc", {})
+    people.ceremonies.begin("visitor 4", "oidc", {})
+    with people.engine.connect() as db:
+        assert db.execute(select(func.count()).select_from(ceremony)).scalar_one() == 1
 
 
 def request(forwarded: str) -> Request:
