@@ -74,7 +74,6 @@ class TestStrangers:
         pair.provider.stranger = lambda _: news
         answer = await pair.made(pair.call())
         assert answer.error.code == "peer.lost"
-        assert pair.provider.links[-1].reason.code == "peer.unknown"
         assert {code for code, _ in pair.provider.incidents} == {"peer.unknown"}
 
 
