@@ -110,6 +110,7 @@ def test_a_service_is_published_asked_for_given_called_and_revoked(at: Callable[
     expect(asking.page.locator(".head .outcome")).to_have_text("рұқсат берілді")
     message = live.call(PATH, service=SERVICE).message
     owner.go(f"/console/exchanges/{message}")
+    expect(page.locator("#receipt .headline .mark")).to_have_class("mark ok", timeout=30_000)
     with page.expect_download() as saved:
         page.get_by_role("link", name="HTML түбіртек").click()
     assert b"991340000027" in Path(saved.value.path()).read_bytes()

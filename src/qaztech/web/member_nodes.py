@@ -13,9 +13,11 @@ from qaztech.core.errors import Error, Malformed, NotFound
 from qaztech.core.ids import NodeId
 from qaztech.member.access import ZONE
 from qaztech.people.people import Person
+from qaztech.web.blocks import json_block
 from qaztech.web.member_parts import PageRoute, Parts, late, off_loop
 from qaztech.web.member_site import one, read_values, redirect
 from qaztech.web.people_pages import page_language
+from qaztech.web.texts import catalogue
 
 NODES, EXCHANGES = "/console/nodes", "/console/exchanges"
 _LONGEST = 200
@@ -34,6 +36,7 @@ class NodePages:
             PageRoute("GET", NODES, "nodes:read", self._nodes),
             PageRoute("POST", f"{NODES}/grant", "nodes:write", self._grant),
             PageRoute("POST", f"{NODES}/accept", "nodes:write", self._accept),
+            PageRoute("GET", "/console/anchor.json", "exchanges:read", self._anchor),
             PageRoute("GET", EXCHANGES, "exchanges:read", self._exchanges),
             PageRoute("GET", f"{EXCHANGES}/{{message}}", "exchanges:read", self._exchange),
             PageRoute("GET", f"{EXCHANGES}/{{message}}/receipt.json", "exchanges:read", self._receipt),
@@ -82,12 +85,18 @@ class NodePages:
 
     async def _exchange(self, request: Request, person: Person) -> Response:
         message = request.path_params["message"][:_LONGEST]
+        language = page_language(request)
+        texts = catalogue(language)
         outcome = await off_loop(lambda: self._console.node.outcome(message))
         listed = await off_loop(lambda: _or_none(self._console.node.exchanges)) or []
         known = next((each for each in listed if each.get("message") == message), None)
         return self._parts.pages.render(
-            request, "exchange.html", person, message=message, outcome=outcome, known=known
+            request, "exchange.html", person, message=message, outcome=outcome, known=known,
+            data=json_block({"texts": {language: texts}}), waiting=texts["portal"]["waiting"],
         )  # fmt: skip
+
+    async def _anchor(self, _: Request, __: Person) -> Response:
+        return Response(self._parts.anchor, media_type="application/json", headers=_UNKEPT)
 
     async def _receipt(self, request: Request, _: Person) -> Response:
         message = request.path_params["message"]

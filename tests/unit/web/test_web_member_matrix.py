@@ -69,6 +69,7 @@ PAGES = {
     ("GET", "/console/nodes"): "nodes:read",
     ("POST", "/console/nodes/grant"): "nodes:write",
     ("POST", "/console/nodes/accept"): "nodes:write",
+    ("GET", "/console/anchor.json"): "exchanges:read",
     ("GET", "/console/exchanges"): "exchanges:read",
     ("GET", "/console/exchanges/{message}"): "exchanges:read",
     ("GET", "/console/exchanges/{message}/receipt.json"): "exchanges:read",
