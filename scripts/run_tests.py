@@ -66,7 +66,9 @@ def _run(part: str, tests: list[str], counts: dict[str, int]) -> bool:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "report.xml")
-        command = [*prefix, sys.executable, "-m", "pytest", "--quiet", f"--junit-xml={report}", *tests]
+        # Only unit tests: the others start countries, measure time, or use up both cores by themselves.
+        spread = ["-n", str(os.cpu_count() or 1)] if part == "unit" else []
+        command = [*prefix, sys.executable, "-m", "pytest", "--quiet", f"--junit-xml={report}", *spread, *tests]
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
         _count(report, counts)
     _say(f"   {part} took {time.monotonic() - begun:.1f} s")

@@ -134,6 +134,7 @@ def changed_request(old: bytes, new: bytes) -> bytes:
         (changed_request(bytes.fromhex("0609608648016503040201"), bytes.fromhex("0609608648016503040204")), 0),
         (changed_request(b"\x02\x01\x01\x30", b"\x02\x01\x02\x30"), 2),
     ],
+    ids=["nothing", "junk", "cut short", "another hash", "another version"],
 )
 def test_other_requests_are_refused_with_a_reason(
     authority: DevelopmentAuthority, trusted: Authorities, request_: bytes, bit: int

@@ -86,6 +86,7 @@ def test_a_bomb_does_not_go_off() -> None:
         ({"Content-Length": "100", "Connection": "close"}, b"short"),
         ({"Transfer-Encoding": "chunked", "Connection": "close", "Content-Length": ""}, b"zz\r\nx"),
     ],
+    ids=["cut", "noise", "empty", "short", "chunks"],
 )
 def test_what_breaks_off_is_unavailable(headers: dict[str, str], body: bytes) -> None:
     """Cut, garbled, or shorter than announced."""
