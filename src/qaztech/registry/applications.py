@@ -10,20 +10,25 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, MetaData, String, Table, Text, func, select
+from sqlalchemy import BigInteger, Column, Engine, Integer, LargeBinary, String, Table, Text, func, select
 
 from qaztech.core.errors import Conflict, Limited, Malformed, NotFound
 from qaztech.core.time import Clock
 from qaztech.registry.admission import Registry
-from qaztech.registry.application import Application, Listed, findings, verify_application
+from qaztech.registry.application import CLASSES, Application, Listed, findings, verify_application
 from qaztech.registry.forms import Names
+from qaztech.runtime.migration import tables_named
 from qaztech.trust.national import NationalVerifier
 
 State = Literal["submitted", "admitted", "refused", "withdrawn"]
 MAX_OPEN = 2000
+# Of one organisation (one BIN): open at once, and made in a day. One that may sign must not fill the list of all.
+MAX_OPEN_OF_ONE = 5
+MAX_OF_ONE_A_DAY = 20
+_DAY = 24 * 3600 * 1000
 MAX_REASON = 1000
 
-JOINING = MetaData()
+JOINING = tables_named("joining")
 _application = Table(
     "application",
     JOINING,
@@ -87,6 +92,7 @@ class Applications:
                     return _filed(row)
             if len(rows) - len(mine) >= MAX_OPEN:
                 raise Limited("application.too-many", "too many applications are open; try again later", at="registry")
+            _check_room_of_one(db, application, [row.member for row in rows if row not in mine], now)
             for row in mine:
                 db.execute(
                     _application.update()
@@ -205,6 +211,17 @@ class Applications:
         if row is None:
             raise NotFound("application.unknown", "there is no such application", at="registry")
         return _filed(row)
+
+
+def _check_room_of_one(db: Any, application: Application, open_: list[str], now: int) -> None:
+    """Raise `Limited` for who applies again and again, under whatever keys and classes."""
+    member = application.member
+    own = [f"{member.instance}/{member_class}/{member.code}" for member_class in CLASSES]
+    lately = (_application.c.member.in_(own), _application.c.received > now - _DAY)
+    made = db.execute(select(func.count()).select_from(_application).where(*lately)).scalar_one()
+    if made >= MAX_OF_ONE_A_DAY or sum(other in own for other in open_) >= MAX_OPEN_OF_ONE:
+        detail = f"one organisation makes {MAX_OF_ONE_A_DAY} applications a day, {MAX_OPEN_OF_ONE} of them open"
+        raise Limited("application.too-many", f"at most: {detail}", at="caller", retry_after=3600)
 
 
 def _check_reason(reason: str, *, admit: bool) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from databases import database_at
 from qaztech.core.bin import reserved_bin
-from qaztech.core.errors import Conflict, Error, Malformed, NotFound, Untrusted
+from qaztech.core.errors import Conflict, Error, Limited, Malformed, NotFound, Untrusted
 from qaztech.core.ids import MemberId
 from qaztech.registry.application import (
     MAX_AGE,
@@ -23,7 +23,7 @@ from qaztech.registry.application import (
     new_contact,
     verify_application,
 )
-from qaztech.registry.applications import JOINING, Applications
+from qaztech.registry.applications import JOINING, MAX_OF_ONE_A_DAY, Applications
 from qaztech.registry.forms import Names, base64, encode
 from qaztech.runtime.database import open_database
 from qaztech.trust.envelope import SignedEnvelope, key_id, seal
@@ -213,6 +213,25 @@ def test_a_withdrawn_application_stays_so(place: Place) -> None:
         place.applications.withdraw(filed.id)
     with pytest.raises(NotFound):
         place.applications.get("0" * 32)
+
+
+def test_one_organisation_does_not_fill_the_list_of_all(place: Place) -> None:
+    """Neither with other keys and classes, nor by applying anew over and over; another day it may go on."""
+    classes = ["COM", "QUASI", "EDU", "COM", "QUASI"]
+    for member_class in classes:
+        member = MemberId("KZ", member_class, BIN)
+        place.applications.submit(place.application(member=member, key=Ed25519Key.generate()))
+    with pytest.raises(Limited):
+        place.applications.submit(place.application())
+    for filed in place.applications.newest():
+        place.applications.withdraw(filed.id)
+    for number in range(MAX_OF_ONE_A_DAY - len(classes)):
+        place.applications.submit(place.application(names=Names(kk=f"a{number}", ru="b", en="c")))
+    with pytest.raises(Limited):
+        place.applications.submit(place.application(names=Names(kk="a", ru="b", en="c")))
+    place.country.clock.advance(24 * 3600 * 1000)
+    place.applications.submit(place.application(names=Names(kk="a", ru="b", en="c")))
+    assert place.applications.count("submitted") == 1
 
 
 def test_what_is_refused_leaves_nothing(place: Place) -> None:
