@@ -130,6 +130,7 @@ class _RegistryProcess:
                 publisher=self.publisher,
                 clock=clock,
                 most_refused=settings.refused_per_minute,
+                behind_proxy=settings.behind_proxy,
             ),
             store=self._store,
             published=directory / "tuf",

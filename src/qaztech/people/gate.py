@@ -106,10 +106,7 @@ class Gate:
 
     def address(self, request: Request) -> str:
         """The network address a request came from: as the socket says, or the proxy in front of us."""
-        forwarded = request.headers.getlist("x-forwarded-for") if self._behind_proxy else []
-        if forwarded:
-            return forwarded[-1].rpartition(",")[2].strip()
-        return request.client.host if request.client is not None else ""
+        return address_of(request, behind_proxy=self._behind_proxy)
 
     # Cookies
 
@@ -149,6 +146,14 @@ class Gate:
 
     def _drop(self, response: Response, name: str) -> None:
         response.delete_cookie(name, path="/", secure=self.secure, httponly=True, samesite="lax")
+
+
+def address_of(request: Request, *, behind_proxy: bool) -> str:
+    """The network address a request came from: of what a proxy of ours in front of us says, its own last word."""
+    forwarded = request.headers.getlist("x-forwarded-for") if behind_proxy else []
+    if forwarded:
+        return forwarded[-1].rpartition(",")[2].strip()
+    return request.client.host if request.client is not None else ""
 
 
 async def read_form(request: Request) -> dict[str, str]:

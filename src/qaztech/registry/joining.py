@@ -18,6 +18,8 @@ from starlette.routing import Route
 from qaztech.core.errors import Error, Limited, Malformed
 from qaztech.core.ids import MemberId
 from qaztech.core.time import Clock
+from qaztech.people.gate import address_of
+from qaztech.people.throttle import network
 from qaztech.registry.applications import Applications, Filed
 from qaztech.registry.enrolments import Enrolments, Granted
 from qaztech.registry.publisher import Publisher
@@ -50,7 +52,7 @@ class ShowcaseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Joining:
-    """The routes by which organisations join."""
+    """The routes by which organisations join. `behind_proxy` as in `people.gate`: else all who come by it are one."""
 
     def __init__(
         self,
@@ -60,11 +62,13 @@ class Joining:
         publisher: Publisher,
         clock: Clock,
         most_refused: int = MAX_REFUSED,
+        behind_proxy: bool = False,
     ) -> None:
         self._applications = applications
         self._enrolments = enrolments
         self._publisher = publisher
         self._refused = _Refused(clock, most_refused)
+        self._behind_proxy = behind_proxy
 
     def routes(self) -> list[Route]:
         """Open to anyone."""
@@ -131,7 +135,7 @@ class Joining:
 
     def _guarded(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
-            address = request.client.host if request.client is not None else ""
+            address = network(address_of(request, behind_proxy=self._behind_proxy))
             self._refused.check(address)
             try:
                 return await handle(request)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
+from sqlalchemy import Engine
+from starlette.routing import Route
 
 from asgi_caller import Caller
 from databases import database_at
@@ -33,20 +35,25 @@ def desk(country: Country) -> MemberDesk:
     return country.admit(country.new_member(0, "ministry"))
 
 
-@pytest.fixture
-def http(country: Country, desk: MemberDesk) -> Iterator[Caller]:
-    """The routes, called from one address."""
-    del desk
-    engine = open_database(database_at(country.directory / "joining.db"), JOINING)
-    joining = Joining(
+def routes(country: Country, engine: Engine, *, behind_proxy: bool = False) -> list[Route]:
+    """The routes of the country's registry."""
+    return Joining(
         applications=Applications(
             engine=engine, registry=country.registry, national=TestVerifier([]), clock=country.clock
         ),
         enrolments=Enrolments(engine=engine, registry=country.registry, authority=None, clock=country.clock),
         publisher=country.publisher,
         clock=country.clock,
-    )
-    yield Caller(application(joining.routes()))
+        behind_proxy=behind_proxy,
+    ).routes()
+
+
+@pytest.fixture
+def http(country: Country, desk: MemberDesk) -> Iterator[Caller]:
+    """The routes, called from one address."""
+    del desk
+    engine = open_database(database_at(country.directory / "joining.db"), JOINING)
+    yield Caller(application(routes(country, engine)))
     engine.dispose()
 
 
@@ -112,6 +119,19 @@ def test_who_is_refused_too_often_waits_a_minute(http: Caller, country: Country)
     assert (limited.status_code, limited.headers["retry-after"]) == (429, "60")
     country.clock.advance(60_000)
     assert http.get(f"/nodes/grants/{'0' * 64}").status_code == 404
+
+
+def test_behind_a_proxy_one_caller_does_not_make_all_others_wait(country: Country, desk: MemberDesk) -> None:
+    """Whoever the proxy names is counted, a network of IPv6 as one; what the caller says of itself is not believed."""
+    engine = open_database(database_at(country.directory / "joining.db"), JOINING)
+    http = Caller(application(routes(country, engine, behind_proxy=True)))
+    for number in range(MAX_REFUSED):
+        by = {"X-Forwarded-For": f"192.0.2.{number}, 2001:db8::{number:x}"}
+        assert http.get(f"/nodes/grants/{'0' * 64}", headers=by).status_code == 404
+    for address, status in [("192.0.2.9, 2001:db8::ffff", 429), ("2001:db8:0:1::1", 201), ("198.51.100.7", 201)]:
+        answer = http.post("/members/files", json=submission(desk, []), headers={"X-Forwarded-For": address})
+        assert answer.status_code == status
+    engine.dispose()
 
 
 def showcase(desk: MemberDesk, version: int, document: bytes | None = None) -> dict[str, object]:
