@@ -22,10 +22,10 @@ SECONDS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Values of a path's parameters that lead somewhere: half of the calls take one of them."""
+    """Values that lead somewhere, by place (`path.id`, `body.member`): many of the calls take one of them."""
 
     path: str
-    values: Mapping[str, Sequence[str]]
+    values: Mapping[str, Sequence[str | int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +34,17 @@ class ContractTester:
 
     program: Path
 
-    def ask(self, url: str, folder: Path, *, token: str = "", examples: int = 8, known: Sequence[Known] = ()) -> None:
-        """Test the server whose description stands at `url`; fails with what was found."""
+    def ask(
+        self, url: str, folder: Path, *, token: str = "", examples: int = 8, known: Sequence[Known] = (), only: str = ""
+    ) -> None:
+        """Test the server whose description stands at `url`; fails with what was found. `only`: paths that match."""
         config = folder / "schemathesis.toml"
         config.write_text(_config(known), encoding="utf-8")
         command = [self.program, "--config-file", config, "run", url, "--max-examples", str(examples),
                    "--generation-deterministic", "--no-color", "--suppress-health-check", "all",
                    "--warnings", "off"]  # fmt: skip
+        if only:
+            command += ["--include-path-regex", only]
         if token:
             command += ["--header", f"Authorization: Bearer {token}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=folder)
@@ -64,23 +68,20 @@ def install(cache: pytest.Cache) -> ContractTester:
 
 
 def _config(known: Sequence[Known]) -> str:
-    accepted = ["2xx", "3xx", "400", "401", "403", "404", "409", "429", "5xx"]
+    statuses = json.dumps(["2xx", "3xx", "400", "401", "403", "404", "409", "429", "5xx"])
+    lenient = f"checks.positive_data_acceptance.expected-statuses = {statuses}"
     dictionaries, operations = [], []
     for one in known:
         operations += ["[[operations]]", f"include-path = {json.dumps(one.path)}"]
-        for parameter, values in one.values.items():
+        if any(place.startswith("body.") for place in one.values):
+            operations.append(lenient)
+        for place, values in one.values.items():
             name = f"known{len(dictionaries)}"
             dictionaries.append(f"{name}.values = {json.dumps(values)}")
-            # Only "all of them" finds a thing that several parameters name.
+            # Only "all of them" finds a thing that several places name.
             probability = 0.5 if len(one.values) == 1 else 0.9
-            operations.append(
-                f'parameters."path.{parameter}" = {{ dictionary = "{name}", probability = {probability} }}'
-            )
-    lines = [
-        "[generation]", 'database = "none"',
-        "[dictionaries]", *dictionaries,
-        "[[operations]]", 'include-method = ["POST", "PUT"]',
-        f"checks.positive_data_acceptance.expected-statuses = {json.dumps(accepted)}",
-        *operations,
-    ]  # fmt: skip
+            operations.append(f'parameters."{place}" = {{ dictionary = "{name}", probability = {probability} }}')
+    # The first block that fits an operation is the one that counts.
+    lines = ["[generation]", 'database = "none"', "[dictionaries]", *dictionaries, *operations]
+    lines += ["[[operations]]", 'include-method = ["POST", "PUT"]', lenient]
     return "\n".join(lines) + "\n"

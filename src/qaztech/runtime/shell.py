@@ -83,7 +83,8 @@ def application(
         text = metrics.render({**process_gauges(), **(gauges() if gauges is not None else {})})
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    every = [*routes, Route("/metrics", show_metrics)]
+    # First: a server may have a route that takes whatever is left.
+    every = [Route("/metrics", show_metrics), *routes]
 
     async def render_http(request: Request, exc: HTTPException) -> Response:
         return _refusal(exc, _methods(every, request) if exc.status_code == 405 else [])

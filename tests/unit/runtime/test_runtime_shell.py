@@ -104,6 +104,17 @@ def test_the_frameworks_refusals_have_the_same_form(http: Caller, path: str, sta
     assert answer.headers.get("allow") == ("POST" if status == 405 else None)
 
 
+def test_numbers_are_told_also_where_a_route_takes_all_that_is_left() -> None:
+    """The portal has such a route."""
+
+    async def nothing(_: Request) -> Response:
+        return Response("all")
+
+    caller = Caller(application([Route("/{path:path}", nothing)]))
+    assert caller.get("/anything").text == "all"
+    assert 'http_requests_total{route="/{path:path}",status="2xx"} 1' in caller.get("/metrics").text
+
+
 def test_a_path_of_two_routes_says_all_its_methods() -> None:
     """RFC 9110 wants them all, and each route knows only its own."""
 
