@@ -27,7 +27,7 @@ from qaztech.registry.catalogue import Catalogue
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.registry.submitting import show, submit
 from qaztech.registry.survey import Surveyor
-from qaztech.runtime.database import database_url, open_database
+from qaztech.runtime.database import add_tables, database_url, open_database
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
 from qaztech.runtime.telemetry import log_error
@@ -111,8 +111,8 @@ class _ConsoleProcess:
             raise Malformed("console.secret", "the exchange secret has 32 characters at least")
         origin = settings.origin.rstrip("/") or f"http://{settings.host}:{settings.port}"
         self.engine = open_database(database_url(settings.database, directory / "console.db"), PEOPLE)
-        ACCESS.create_all(self.engine)
-        CONSOLE.create_all(self.engine)
+        add_tables(self.engine, ACCESS)
+        add_tables(self.engine, CONSOLE)
         self.log = _admin_log(directory / "admin-log", anchor.instance, clock)
         people = People(self.engine, roles=CONSOLE_ROLES, clock=clock)
         provider = settings.openid.provider(people, origin=origin, beside=base)

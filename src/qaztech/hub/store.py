@@ -18,7 +18,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -36,8 +35,9 @@ from qaztech.evidence.merkle import HASH_SIZE
 from qaztech.hub.crosscheck import Finding
 from qaztech.hub.delivery import HeldLog
 from qaztech.node.operational_manifest import Manifest
+from qaztech.runtime.migration import tables_named
 
-METADATA = MetaData()
+METADATA = tables_named("hub")
 _LOGS = Table(
     "operational_logs",
     METADATA,

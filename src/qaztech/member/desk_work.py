@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Engine, LargeBinary, MetaData, String, Table, Text, select
+from sqlalchemy import BigInteger, Column, Engine, LargeBinary, String, Table, Text, select
 
 from qaztech.core.errors import Conflict, Error, NotFound
 from qaztech.core.time import Clock
 from qaztech.people.actors import Actor, note_act
 from qaztech.registry.desk import Desk, Submission
 from qaztech.registry.member_file import MemberFile, verify_member_file
+from qaztech.runtime.migration import tables_named
 
-CONSOLE = MetaData()
+CONSOLE = tables_named("console")
 WAIT_SECONDS = 10.0
 _STEP = 0.05
 

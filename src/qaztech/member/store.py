@@ -21,7 +21,6 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     Integer,
-    MetaData,
     Row,
     String,
     Table,
@@ -39,8 +38,9 @@ from qaztech.core.time import Clock
 from qaztech.member.access import STANDING_TYPE as STANDING
 from qaztech.member.access import AccessRequest, Change, Granted, Standing, State, check_step, format_request
 from qaztech.people.actors import Actor, note_act
+from qaztech.runtime.migration import tables_named
 
-ACCESS = MetaData()
+ACCESS = tables_named("access")
 PAGE = 200
 # Requests of one client that are taken in 24 hours.
 A_DAY, DAY = 100, 24 * 3600 * 1000

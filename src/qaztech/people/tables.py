@@ -10,13 +10,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
 )
 
-PEOPLE = MetaData()
+from qaztech.runtime.migration import tables_named
+
+PEOPLE = tables_named("people")
 
 account = Table(
     "people_account",

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -32,11 +31,12 @@ from sqlalchemy import (
 
 from qaztech.registry.forms import Names
 from qaztech.runtime.database import open_database
+from qaztech.runtime.migration import tables_named
 
 # Hashes in one statement: fewer than any database's limit of parameters.
 _AT_ONCE = 500
 
-REGISTRY = MetaData()
+REGISTRY = tables_named("registry")
 _member = Table(
     "registry_member",
     REGISTRY,

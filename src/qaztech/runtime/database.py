@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
 
 from qaztech.core.errors import Malformed, Unavailable
+from qaztech.runtime.migration import bring_up
 
 BUSY_SECONDS = 10.0
 CONNECT_SECONDS = 5
@@ -50,11 +51,17 @@ def open_database(url: str, metadata: MetaData) -> Engine:
     """
     engine = _engine(url, _lock_number(metadata))
     try:
-        metadata.create_all(engine)
+        add_tables(engine, metadata)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def add_tables(engine: Engine, metadata: MetaData) -> None:
+    """Let these tables be in an open database too, as this release has them."""
+    with engine.begin() as db:
+        bring_up(db, metadata)
 
 
 def _engine(url: str, lock: int) -> Engine:
@@ -78,6 +85,8 @@ def _postgresql(url: str) -> Engine:
         return create_engine(url, pool_pre_ping=True, connect_args=arguments)
     except (ArgumentError, NoSuchModuleError) as exc:
         raise Malformed("database.url", "not the URL of a database", at="caller") from exc
+    except ModuleNotFoundError as exc:
+        raise Malformed("database.driver", "for PostgreSQL install qaztech[postgresql]", at="caller") from exc
 
 
 def _lock_number(metadata: MetaData) -> int:

@@ -1,0 +1,85 @@
+"""Bringing the tables in a database to what this release expects, when it is opened and before anything else.
+
+A set of tables that has scripts says so by its name (`tables_named`); the table `<name>_version` tells how far a
+database has come. It all happens in the one transaction, under the one lock, in which the database is opened: two
+processes that start at once do not meet in it, and a script that fails leaves the database as it was. An empty
+database gets the newest tables at once; tests prove that the scripts lead to the same. A database that a newer release
+has changed is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
+
+from qaztech.core.errors import Conflict
+
+FOLDER = Path(__file__).parent / "migrations"
+_NAME = "migrations"
+_SCRIPT = re.compile(r"r([0-9]{4})_[a-z0-9_]+\.py\Z")
+
+
+def tables_named(name: str) -> MetaData:
+    """A set of tables whose scripts are in the folder `migrations/<name>`."""
+    return MetaData(info={_NAME: name})
+
+
+def bring_up(db: Connection, metadata: MetaData, *, folder: Path = FOLDER, scripts_only: bool = False) -> None:
+    """Let the tables be there as this release has them. Run it in a transaction that keeps others out.
+
+    `scripts_only` makes an empty database by its scripts too. Raises `Conflict` for a database of a newer release.
+    """
+    name = metadata.info.get(_NAME)
+    if name is not None:
+        _follow(db, metadata, folder / name, f"{name}_version", scripts_only=scripts_only)
+    if not scripts_only:
+        metadata.create_all(db)
+
+
+def revisions(folder: Path) -> list[str]:
+    """The numbers of a folder's scripts, in their order."""
+    return sorted(match[1] for path in folder.iterdir() if (match := _SCRIPT.match(path.name)))
+
+
+def _follow(db: Connection, metadata: MetaData, scripts: Path, version_table: str, *, scripts_only: bool) -> None:
+    known = revisions(scripts)
+    noted = Table(version_table, MetaData(), Column("version_num", String(32), primary_key=True))  # alembic's form
+    present = set(inspect(db).get_table_names())
+    if version_table in present:
+        version = db.execute(select(noted)).scalar_one()
+    elif present & metadata.tables.keys():
+        version = known[0]  # made before versions were noted
+        _note(db, noted, version)
+    elif scripts_only:
+        version = ""
+    else:
+        _note(db, noted, known[-1])
+        return
+    if version == known[-1]:
+        return
+    if version and version not in known:
+        raise Conflict("database.newer", f"the database is of a newer release ({version_table} {version})", at="caller")
+    _upgrade(db, metadata, scripts, version_table)
+
+
+def _note(db: Connection, noted: Table, version: str) -> None:
+    noted.create(db)
+    db.execute(insert(noted).values(version_num=version))
+
+
+def _upgrade(db: Connection, metadata: MetaData, scripts: Path, version_table: str) -> None:
+    from alembic.config import Config  # noqa: PLC0415  # imports that only an old database pays for
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    directory = ScriptDirectory(str(scripts), version_locations=[str(scripts)])
+
+    def steps(version: Any, _: Any) -> Any:
+        return directory._upgrade_revs("head", version)  # noqa: SLF001  # as alembic's own command does
+
+    with EnvironmentContext(Config(), directory, fn=steps) as environment:
+        environment.configure(connection=db, target_metadata=metadata, version_table=version_table)
+        environment.run_migrations()

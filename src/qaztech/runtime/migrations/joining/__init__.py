@@ -1,0 +1,1 @@
+"""The changes of the tables of `joining`, in their order."""
