@@ -34,6 +34,7 @@ from qaztech.runtime.telemetry import log_error
 from qaztech.web.member_console import MemberConsole
 
 logger = logging.getLogger("qaztech.console")
+RECORD_AGAIN = 5.0
 
 
 class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -132,6 +133,7 @@ class _ConsoleProcess:
                 node_settings=at(settings.node_settings) if settings.node_settings else None,
                 limits=at(settings.limits) if settings.limits else None,
                 reserved=(here, origin, settings.node, settings.edge, settings.registry),
+                fingerprint=anchor.fingerprint,
             ),
             engine=self.engine,
             node=NodeClient(settings.node, secret(settings.node_token_file)),
@@ -156,9 +158,21 @@ class _ConsoleProcess:
                 log_error(logger, "what waits was not carried out", exc)
             await asyncio.sleep(self.settings.follow_seconds)
 
+    async def record(self, stop: asyncio.Event) -> None:
+        """Bring what is noted to the admin log, again after a failure; a log that is halted stays so."""
+        while not stop.is_set() and self.log.halted is None:
+            try:
+                await self.log.follow(self.engine, stop)
+            except Error as exc:
+                log_error(logger, "acts are not brought to the admin log", exc)
+                await asyncio.sleep(RECORD_AGAIN)
+
     async def close(self) -> None:
         """Bring what is noted to the admin log, and leave everything so that it opens again."""
-        await self.log.drain(self.engine)
+        try:
+            await self.log.drain(self.engine)
+        except Error as exc:  # it stands in the database, and is brought at the next start
+            log_error(logger, "acts are not brought to the admin log", exc)
         await self.log.close()
         self.engine.dispose()
 
@@ -175,7 +189,7 @@ async def run_console(path: Path, stop: asyncio.Event) -> None:
     settings = process.settings
     tasks = [
         asyncio.create_task(process.follow()),
-        asyncio.create_task(process.log.follow(process.engine, stop)),
+        asyncio.create_task(process.record(stop)),
     ]
     await serve(process.site.app, host=settings.host, port=settings.port, stop=stop)
     for task in tasks:

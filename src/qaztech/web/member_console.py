@@ -18,7 +18,7 @@ from qaztech.core.errors import Error
 from qaztech.member.console import Console
 from qaztech.member.exchanges import desk_exchange_routes
 from qaztech.people.acts import AdminLog
-from qaztech.people.gate import Gate
+from qaztech.people.gate import SAFE, Gate
 from qaztech.people.people import People, Person
 from qaztech.runtime.shell import ShellLimits, application
 from qaztech.web.files import StaticFiles
@@ -56,6 +56,7 @@ class MemberConsole:
         self, *, console: Console, people: People, gate: Gate, log: AdminLog, anchor: bytes, secret_hash: bytes
     ) -> None:
         self._gate = gate
+        self._log = log
         doors, self._people_pages = sign_in_routes(people, gate, site=SITE, home=HOME, admin_log=log)
         parts = Parts(
             console=console, people=people, log=log, anchor=anchor, pages=MemberPages(site=SITE, menu=MENU)
@@ -87,6 +88,7 @@ class MemberConsole:
 
         async def told(request: Request, person: Person) -> Response:
             try:
+                self._require_log(request)
                 return await route.handler(request, person)
             except Error as exc:
                 return self._pages.problem(request, exc, person)
@@ -103,9 +105,16 @@ class MemberConsole:
 
     def _guarded(self, route: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
-            return await route.handler(request, await self._gate.require(request, route.scope))
+            person = await self._gate.require(request, route.scope)
+            self._require_log(request)
+            return await route.handler(request, person)
 
         return guarded
+
+    def _require_log(self, request: Request) -> None:
+        """Nothing is changed while the admin log takes nothing. Raises the halt."""
+        if request.method not in SAFE and self._log.halted is not None:
+            raise self._log.halted
 
     def matrix(self) -> Sequence[tuple[str, str, str]]:
         """Method, path and scope of every route of pages and API."""

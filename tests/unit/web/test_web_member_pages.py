@@ -10,6 +10,7 @@ import pytest
 
 from member_office import ADMIN, CODES_NAMES, MEMBER, SECRET, MemberOffice
 from people_console import PASSWORD, Reply, Visitor
+from qaztech.core.errors import Halt
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.access import TYPE, AccessRequest, Purpose, format_request
 from qaztech.registry.passport import new_passport
@@ -162,6 +163,18 @@ def test_large_files_are_refused(admin: Visitor) -> None:
     for size, status in ((2 * 1024 * 1024 + 1, 429), (4 * 1024 * 1024, 429)):
         body = (part + head).encode() + b" " * size + b"\r\n--x--\r\n"
         assert admin.send("POST", "/console/services/new", body, kind).status == status
+
+
+def test_nothing_is_changed_while_the_admin_log_is_halted(
+    office: MemberOffice, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking is possible; whatever would be an act is refused."""
+    csrf = admin.get("/console/services").csrf
+    monkeypatch.setattr(type(office.log), "halted", Halt("log.full", "the disk is full"))
+    form = {"csrf": csrf, "code": "more", "names.kk": "x", "names.ru": "x", "names.en": "x"}
+    assert admin.submit("/console/systems", form).status == 503
+    assert [system.code for system in office.console.work.file().statement.subsystems] == ["codes"]
+    assert admin.get("/console/services").status == 200
 
 
 def test_secrets_are_not_on_pages(office: MemberOffice, admin: Visitor, tmp_path: Path) -> None:
