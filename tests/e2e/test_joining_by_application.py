@@ -10,10 +10,16 @@ import pytest
 
 from newcomer import Newcomer
 from qaztech.core.bin import reserved_bin
-from qaztech.core.errors import Conflict
+from qaztech.core.errors import Conflict, Untrusted
+from qaztech.core.time import SystemClock
+from qaztech.member.desk_work import DeskWork
+from qaztech.member.membership import Membership
+from qaztech.people.actors import COMMAND_LINE
+from qaztech.people.tables import PEOPLE
 from qaztech.registry.enrolment import Token
 from qaztech.registry.forms import base64
 from qaztech.registry.submitting import fetch, send
+from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.testing.instance import Instance
 
 RUNNING = ("registry", "witness-archive", "system-codes", "node-ministry", "node-registers")
@@ -117,6 +123,27 @@ def test_a_node_enrols_with_a_token_that_works_once(place: Newcomer) -> None:
     assert "enrolment.anchor" in wrong["error"]
     kept = (place.country.home / "registry" / "joining.db").read_bytes()
     assert token.seed.encode() not in kept
+
+
+def test_a_token_names_no_other_anchor_than_the_members(place: Newcomer) -> None:
+    """Who stands on the link to the registry cannot put another country into the token."""
+    engine = open_database(sqlite_url(place.folder / "console.db"), PEOPLE)
+    membership = Membership(
+        work=DeskWork(
+            directory=place.desk,
+            engine=engine,
+            submit=lambda _: None,
+            tell=lambda: None,
+            clock=SystemClock(),
+        ),
+        registry=place.registry,
+        instance="KZ",
+        fingerprint=" ".join(["0000"] * 16),
+    )
+    with pytest.raises(Untrusted, match=r"enrolment\.anchor"):
+        membership.grant_node("node9", COMMAND_LINE)
+    assert all(grant.node != f"{MEMBER}/node9" for grant in membership.grants())
+    engine.dispose()
 
 
 def test_a_token_that_nobody_granted_enrols_nothing(place: Newcomer) -> None:

@@ -177,9 +177,11 @@ def _grant(args: argparse.Namespace) -> int:
         write_private(file, token.format().encode())
     return tell(
         args,
-        {"node": str(node), "grant": token.format(), "file": str(file)},
+        {"node": str(node), "grant": token.format(), "anchor": token.anchor, "file": str(file)},
         [
             token.format(),
+            f"It names the country's anchor: {token.anchor}",
+            "Compare that with the one you know by another way: the link to the registry proves nothing.",
             "It is good for one node and seven days. On the node's machine:",
             "  qaztech node enrol DIR --grant TOKEN --address HOST:PORT",
         ],

@@ -58,7 +58,10 @@ class Country(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where things are. `reserved` are URLs that no service may be at; `limits` a file the member's node reads."""
+    """Where things are. `reserved` are URLs that no service may be at; `limits` a file the member's node reads.
+
+    `fingerprint` is that of the country's anchor.
+    """
 
     directory: Path
     registry: str
@@ -66,6 +69,7 @@ class Places:
     node_settings: Path | None
     limits: Path | None
     reserved: tuple[str, ...]
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,9 @@ class Console:
         self.services = Publishing(
             work=self.work, node_settings=places.node_settings, reserved=places.reserved, send=send_showcase
         )
-        self.member = Membership(work=self.work, registry=places.registry, instance=places.instance)
+        self.member = Membership(
+            work=self.work, registry=places.registry, instance=places.instance, fingerprint=places.fingerprint
+        )
         self._engine = engine
         self._edge = edge
         self._requests: AccessRequests | None = None

@@ -75,8 +75,9 @@ class HeldRight:
 class Membership:
     """One organisation's way into the country and its standing there. Methods block: call from a thread."""
 
-    def __init__(self, *, work: DeskWork, registry: str, instance: str) -> None:
+    def __init__(self, *, work: DeskWork, registry: str, instance: str, fingerprint: str = "") -> None:
         self._work = work
+        self._fingerprint = fingerprint
         self._registry = registry
         self._instance = instance
 
@@ -174,7 +175,8 @@ class Membership:
             check_code(code)
             node = NodeId.parse(f"{desk.member}/{code}")
             self._work.note(by, "node.grant", str(node))
-            token = enrolling.grant(desk, node, registry=self._registry, now=self._work.clock.now())
+            now, known = self._work.clock.now(), self._fingerprint
+            token = enrolling.grant(desk, node, registry=self._registry, now=now, fingerprint=known)
             file = self._token_file(node)
             file.parent.mkdir(exist_ok=True, mode=0o700)
             file.unlink(missing_ok=True)

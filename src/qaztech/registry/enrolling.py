@@ -35,11 +35,19 @@ class Enrolled:
     certificate: Path
 
 
-def grant(desk: Desk, node: NodeId, *, registry: str, now: int) -> Token:
-    """Let one node of this name enrol; the token is for whoever sets it up. Raises what the registry says."""
+def grant(desk: Desk, node: NodeId, *, registry: str, now: int, fingerprint: str = "") -> Token:
+    """Let one node of this name enrol; the token is for whoever sets it up. Raises what the registry says.
+
+    `fingerprint` is that of the anchor the member knows. The link to the registry proves nothing: without it the token
+    names whatever anchor the address gives, and the new node would take that country for its own.
+    """
     if node.member != desk.member:
         raise Conflict("member.other", f"this is the desk of {desk.member}, and {node} is another member's")
     anchor = parse_anchor(fetch_bytes(registry, "/anchor"))
+    if fingerprint and anchor.fingerprint != fingerprint:
+        raise Untrusted(
+            "enrolment.anchor", "the registry at that address has another anchor than the member", at="registry"
+        )
     token = new_token(registry=registry, anchor=anchor.fingerprint, node=node, lineage=desk.lineage)
     send(
         registry,
