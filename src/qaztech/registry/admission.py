@@ -15,6 +15,7 @@ from qaztech.core.exchange import CLOCK_SKEW
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
 from qaztech.evidence.note import VerifierKey
+from qaztech.registry.application import looks_of
 from qaztech.registry.directory import (
     DIRECTORY,
     INSTANCE,
@@ -100,6 +101,7 @@ class Registry:
             raise Conflict("member-file.time", "the file is not valid at this time", at="registry")
         if known.file is not None:
             _check_follows(known.file, file)
+        self._check_names(file, known)
         self._check_unique(file)
         self._check_pages(file)
         self._unsure.add(id_)
@@ -339,6 +341,19 @@ class Registry:
         self._unsure.add(str(member))
         self._store.set_suspended(str(member), suspended)
         self._remember(str(member))
+
+    def _check_names(self, file: MemberFile, known: _Known) -> None:
+        """A member may change its names, but not to what another is called: that is for the operator to admit."""
+        names = file.statement.names
+        if names == known.names or (known.file is not None and names == known.file.statement.names):
+            return
+        looks = looks_of(names)
+        for id_, other in self._known.items():
+            theirs = looks_of(other.names)
+            if other.file is not None:
+                theirs |= looks_of(other.file.statement.names)
+            if id_ != str(file.member) and looks & theirs:
+                raise Conflict("registry.name", f"the member's new name looks like that of {id_}", at="registry")
 
     def _check_unique(self, file: MemberFile) -> None:
         """TLS keys and logs belong to one node; another's may be named only as its owner names it."""

@@ -134,14 +134,14 @@ def verify_application(envelope: bytes, *, instance: str, national: NationalVeri
 def findings(application: Application, others: Iterable[Listed]) -> list[str]:
     """What the operator must look at before deciding, as codes with what they point at."""
     found = []
-    looks = {_skeleton(name) for name in _each(application.names)}
+    looks = looks_of(application.names)
     for other in others:
         if other.id == str(application.member):
             if other.lineage != application.lineage:
                 found.append(f"lineage-differs {other.id}")
         elif other.id.split("/")[2] == application.member.code:
             found.append(f"code-taken {other.id}")
-        elif looks & {_skeleton(name) for name in _each(other.names)}:
+        elif looks & looks_of(other.names):
             found.append(f"name-alike {other.id}")
     return found
 
@@ -176,6 +176,11 @@ def check_contact(contact: Contact) -> None:
 
 def _each(names: Names) -> tuple[str, str, str]:
     return names.kk, names.ru, names.en
+
+
+def looks_of(names: Names) -> frozenset[str]:
+    """What a name looks like in each language: two organisations with one in common are taken for each other."""
+    return frozenset(filter(None, map(_skeleton, _each(names))))
 
 
 def _skeleton(name: str) -> str:

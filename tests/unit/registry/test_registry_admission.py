@@ -12,6 +12,7 @@ from qaztech.core.ids import MemberId
 from qaztech.evidence.note import ED25519, VerifierKey
 from qaztech.registry.admission import Registry
 from qaztech.registry.authoring import close_log, revise, rotate_key, with_log, with_node, with_service
+from qaztech.registry.forms import Names
 from qaztech.registry.member_file import Closed, MemberStatement, PageReference, log_origin, sign_statement
 from qaztech.trust.keys import Ed25519Key
 from registry_country import Country, MemberDesk, names, seed
@@ -49,6 +50,19 @@ def test_admission_is_by_lineage(country: Country, provider: MemberDesk) -> None
     error = refused(country, provider, revise(provider.statement, country.clock.now()))
     assert error.code == "member-file.lineage"
     country.registry.accept_member_file(again.file())
+
+
+def test_a_member_takes_no_name_that_looks_like_anothers(country: Country, provider: MemberDesk) -> None:
+    """The operator saw the names that were admitted; later ones may be new, but nobody else's."""
+    other = country.admit(country.new_member(2, "kota"))
+    revised = revise(provider.statement, country.clock.now())
+    for name in ("Кота", "K.OTA", "кotа"):
+        alike = replace(revised, names=Names(kk=name, ru="другое", en="other"))
+        assert refused(country, provider, alike).code == "registry.name"
+    provider.statement = replace(revised, names=names("Каратал"))
+    country.registry.accept_member_file(provider.file())
+    other.statement = replace(revise(other.statement, country.clock.now()), names=names("Каратал"))
+    assert refused(country, other, other.statement).code == "registry.name"
 
 
 def test_a_stranger_is_refused(country: Country) -> None:
