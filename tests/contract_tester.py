@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
+from locked_environment import locked_python
 
 LOCK = Path(__file__).parent / "interop" / "contracts" / "tester.lock"
 SECONDS = 120
@@ -52,19 +52,9 @@ class ContractTester:
             pytest.fail((done.stdout + done.stderr).partition("= FAILURES =")[2] or done.stdout + done.stderr)
 
 
-def install(cache: pytest.Cache) -> ContractTester:
-    """The tester from its lock, kept from run to run until the lock changes; a skip where it cannot be installed."""
-    place = cache.mkdir("contract-tester") / sha256(LOCK.read_bytes()).hexdigest()[:16]
-    ready = place / "ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True, timeout=120)
-        install = [place / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q",
-                   "--require-hashes", "--only-binary", ":all:", "-r", LOCK]  # fmt: skip
-        done = subprocess.run(install, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            pytest.skip(f"the tester's packages cannot be installed here: {done.stderr[-300:]}")
-        ready.touch()
-    return ContractTester(program=place / "bin" / "st")
+def install(cache: pytest.Cache | None) -> ContractTester:
+    """The tester from its lock."""
+    return ContractTester(program=locked_python(cache, "contract-tester", LOCK).with_name("st"))
 
 
 def _config(known: Sequence[Known]) -> str:

@@ -34,7 +34,6 @@ DAY = 86_400_000
 @pytest.fixture(scope="module")
 def tester(pytestconfig: pytest.Config) -> ContractTester:
     """Schemathesis."""
-    assert pytestconfig.cache is not None
     return install(pytestconfig.cache)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from locked_environment import locked_python
 from qaztech.people.oidc import CALLBACK, ProviderSettings
 from running_console import ARGUMENTS, Console, free_port
 
@@ -23,19 +22,8 @@ SECRET = "correct horse battery staple"
 
 @pytest.fixture(scope="module")
 def provider_python(pytestconfig: pytest.Config) -> Path:
-    """The Python of an environment with what the lock pins, kept from run to run until the lock changes."""
-    assert pytestconfig.cache is not None
-    place = pytestconfig.cache.mkdir("openid-provider") / sha256(LOCK.read_bytes()).hexdigest()[:16]
-    python, ready = place / "bin" / "python", place / "ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True, timeout=120)
-        install = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--require-hashes",
-                   "--only-binary", ":all:", "-r", LOCK]  # fmt: skip
-        done = subprocess.run(install, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            pytest.skip(f"the provider's packages cannot be installed here: {done.stderr[-300:]}")
-        ready.touch()
-    return python
+    """The Python of an environment with the provider."""
+    return locked_python(pytestconfig.cache, "openid-provider", LOCK)
 
 
 @pytest.fixture(scope="module")
