@@ -8,7 +8,7 @@ or quoted, and nothing that cannot be quoted is let in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -46,7 +46,7 @@ def example_call(rendered: RenderedOperation, *, edge: str, client: SubsystemId,
     """
     operation = rendered.operation
     headers = [("X-Road-Client", str(client))]
-    headers += [(p.name, _header_value(p)) for p in operation.parameters if _is_plain_header(p)]
+    headers += [(p.name, _header_value(p)) for p in operation.parameters if p.required and is_plain_header(p)]
     body = None
     for given in rendered.request[:1] if operation.method not in {"GET", "HEAD", "TRACE"} else ():
         chosen = next((b for b in rendered.request if _is_json(b.media)), given)
@@ -56,7 +56,7 @@ def example_call(rendered: RenderedOperation, *, edge: str, client: SubsystemId,
             headers.append(("Content-Type", chosen.media))
     return Call(
         method=operation.method,
-        url=f"{edge.rstrip('/')}/r1/{_target(service)}{_path(rendered)}{_query(operation.parameters)}",
+        url=f"{edge.rstrip('/')}/r1/{service_target(service)}{_path(rendered)}{_query(operation.parameters)}",
         headers=tuple(headers),
         body=body,
     )
@@ -68,7 +68,7 @@ def endpoint_call(endpoint: Endpoint, *, edge: str, client: SubsystemId, service
     path = quote("/".join(segments) or "/", safe=_LITERAL)
     return Call(
         method="GET" if endpoint.method == "*" else endpoint.method,
-        url=f"{edge.rstrip('/')}/r1/{_target(service)}{path}",
+        url=f"{edge.rstrip('/')}/r1/{service_target(service)}{path}",
         headers=(("X-Road-Client", str(client)),),
         body=None,
     )
@@ -88,19 +88,21 @@ def samples(call: Call) -> dict[str, str]:
 # The request ----------------------------------------------------------------------------------------------------------
 
 
-def _target(service: ServiceId) -> str:
+def service_target(service: ServiceId) -> str:
+    """A service in the target of a request to an edge, behind `/r1/`."""
     # In a target a question mark would begin the query.
     return str(service).replace("?", "%3F")
 
 
 def _path(rendered: RenderedOperation) -> str:
     values = {p.name: _stand_in(p) for p in rendered.operation.parameters if p.place == "path"}
-    filled = _filled(rendered.operation.path, values)
+    filled = filled_path(rendered.operation.path, values)
     # An example of dots would lead a client that tidies paths up to another service.
-    return _filled(rendered.operation.path, {}) if climbs(filled) else filled
+    return filled_path(rendered.operation.path, {}) if climbs(filled) else filled
 
 
-def _filled(path: str, values: dict[str, str]) -> str:
+def filled_path(path: str, values: Mapping[str, str]) -> str:
+    """A path template with its values, percent-encoded; a name in capitals stands where there is none."""
     parts = _TEMPLATE.split(path)
     whole = [quote(parts[0], safe=_LITERAL)]
     for name, rest in zip(parts[1::2], parts[2::2], strict=True):
@@ -117,10 +119,11 @@ def _query(parameters: tuple[Parameter, ...]) -> str:
     return f"?{'&'.join(pairs)}" if pairs else ""
 
 
-def _is_plain_header(parameter: Parameter) -> bool:
+def is_plain_header(parameter: Parameter) -> bool:
+    """Whether this is a header of the service's own, not one of the connection, the backbone or who calls."""
     name = parameter.name.lower()
     plain = bool(_TOKEN.match(parameter.name)) and name not in _NOT_OURS and not name.startswith("x-road-")
-    return parameter.place == "header" and parameter.required and plain
+    return parameter.place == "header" and plain
 
 
 def _header_value(parameter: Parameter) -> str:

@@ -31,6 +31,7 @@ from qaztech.web.portal_api import PortalApi
 from qaztech.web.portal_pages import PortalPages, named, page_language, portal_texts
 from qaztech.web.sample_calls import sample_calls
 from qaztech.web.texts import catalogue as texts_of
+from qaztech.web.try_page import TryPage
 
 PAGE = 20
 LAST_PAGE = 10_000
@@ -53,6 +54,7 @@ class CataloguePages:
         self._clock = clock
         self._read: dict[str, Rendered] = {}
         self._logs = LogStates(country=country, anchor=anchor)
+        self._try = TryPage(country=country, pages=pages)
         self._api = PortalApi(country=country, catalogues=catalogues, logs=self._logs, clock=clock)
 
     def routes(self) -> list[BaseRoute]:
@@ -70,6 +72,7 @@ class CataloguePages:
         return [
             *self._api.routes(),
             *(Route(path, self._pages.guarded(handler)) for path, handler in pages),
+            Route(f"{service}/try", self._pages.guarded(self._tried), methods=["POST"]),
             Route("/{path:path}", self._pages.guarded(_nothing)),
         ]
 
@@ -168,7 +171,15 @@ class CataloguePages:
             rendered=rendered,
             lost=lost,
             samples=sample_calls(service, rendered, self._country, [caller.client for caller in callers]),
+            offer=self._try.offer(service, rendered, callers),
         )
+
+    async def _tried(self, request: Request) -> Response:
+        view = self._catalogues.view()
+        service = find_service(view, request)
+        callers = list(islice(view.catalogue.callers(service, self._clock.now()), CALLERS_COUNTED))
+        rendered, _ = await self._description(service)
+        return await self._try.answer(request, service, rendered, callers)
 
     async def _document(self, request: Request) -> Response:
         service = find_service(self._catalogues.view(), request)

@@ -2,7 +2,8 @@
 
 The catalogue and what belongs to it are pages of their own (`catalogue_pages`).
 
-It reads, and does one thing: make the harmless call that is shown on it. It believes nodes no more than any visitor
+It reads, and does one thing: make the harmless call that is shown on it, or one that a visitor fills in to try a test
+environment (`try_page`). It believes nodes no more than any visitor
 would: receipts are checked in the visitor's browser. Whatever comes from outside stands in it as text.
 """
 
@@ -21,7 +22,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qaztech.core.errors import Forbidden, Limited, NotFound, Unavailable
+from qaztech.core.errors import Limited, NotFound, Unavailable
 from qaztech.core.time import Clock
 from qaztech.runtime.shell import ShellLimits, application
 from qaztech.web.asking import ask
@@ -32,7 +33,7 @@ from qaztech.web.files import StaticFiles
 from qaztech.web.headers import HEADERS
 from qaztech.web.hub import Hub, headers_for
 from qaztech.web.picture import pictures
-from qaztech.web.portal_pages import PortalPages, page_language
+from qaztech.web.portal_pages import PortalPages, page_language, require_own_page
 from qaztech.web.texts import STATIC, catalogue
 
 MESSAGE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -160,9 +161,7 @@ class Portal:
         """Make the call that the page shows, and tell how it went."""
         if self._call is None:
             raise NotFound("call.none", "this page has no call to make", at="caller")
-        origin = request.headers.get("origin")
-        if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
-            raise Forbidden("call.foreign", "the call is made from this page only", at="caller")
+        require_own_page(request)
         now = time.monotonic()
         if now < self._called + CALL_EVERY:
             raise Limited("call.too-often", "a call was made just now", at="caller", retry_after=1)

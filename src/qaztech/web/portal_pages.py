@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qaztech.core.errors import Error
+from qaztech.core.errors import Error, Forbidden
 from qaztech.registry.forms import Names
 from qaztech.web.blocks import json_block
 from qaztech.web.country import Country
@@ -50,6 +50,13 @@ def page_language(request: Request) -> str:
 def page_path(kind: str, identifier: object) -> str:
     """Where the page of a member (`members`) or a service (`services`) stands: its identifier without the instance."""
     return f"/{kind}/{quote(str(identifier).partition('/')[2], safe='/%')}"
+
+
+def require_own_page(request: Request) -> None:
+    """Raise `Forbidden` unless a page of this site sent the form: another site's has another origin."""
+    origin = request.headers.get("origin")
+    if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
+        raise Forbidden("call.foreign", "the call is made from this page only", at="caller")
 
 
 def named(names: Names, language: str) -> str:
