@@ -200,3 +200,17 @@ def test_a_developer_sees_and_asks_and_no_more(at: Callable[..., Desk], live: In
     developer.go("/console/people")
     expect(page.locator("main")).to_contain_text("Рөлдеріңіз бұған рұқсат бермейді.")
     developer.complaints.clear()  # of the status 403
+
+
+def test_a_service_is_switched_off_with_a_notice_and_on_again(at: Callable[..., Desk], live: Instance) -> None:
+    """Callers are told at once; the rights are there when it comes back."""
+    owner = at("registers", "owner")
+    owner.go("/console/services/codes/codes")
+    owner.page.get_by_label("Шақырушыларға хабарлама").fill("18:00-ге дейін жұмыс жүріп жатыр")
+    owner.press("Өшіру")
+    expect(owner.page.locator(".said")).to_have_text("Сервис өшірілді.")
+    refused = live.call()
+    assert refused.headers["x-road-error"] == "server.serverproxy.service_disabled"
+    assert "18:00-ге дейін" in refused.body.decode()
+    owner.press("Қосу")
+    live.until(lambda: live.call().status == 200)
