@@ -64,6 +64,7 @@ class Registry:
         self._logs: dict[str, tuple[VerifierKey, ...]] = {}
         # Members of whom it is not known whether the last change was stored.
         self._unsure: set[str] = set()
+        self._revision = 0
         showcases = store.showcases()
         for member in store.members():
             self._take(member, showcases.get(member.id))
@@ -199,6 +200,7 @@ class Registry:
         """Take a TLS key (SHA-256 of SPKI) off the wire for good."""
         _check_spki(spki)
         self._store.revoke_tls(base64(spki), self._clock.now())
+        self._revision += 1
 
     def is_revoked(self, spki: bytes) -> bool:
         """Whether a TLS key (SHA-256 of SPKI) has been revoked. Raises `Malformed`."""
@@ -215,6 +217,7 @@ class Registry:
     def add_authority(self, certificate_pem: str) -> None:
         """Let nodes accept certificates of this authority."""
         self._store.add_authority(certificate_pem)
+        self._revision += 1
 
     def may_have_certificate(self, node: NodeId) -> None:
         """Raise unless the node's member is admitted and not suspended."""
@@ -231,6 +234,11 @@ class Registry:
             raise Forbidden("certificate.revoked", "this TLS key is revoked", at="registry")
 
     # What follows from them --------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Rises with every decision that changes what is to be published."""
+        return self._revision
 
     def targets(self) -> dict[str, Entry]:
         """Everything to publish, by target path."""
@@ -307,6 +315,7 @@ class Registry:
     def _remember(self, id_: str) -> None:
         self._take(self._of_store(id_), self._store.showcase(id_))
         self._unsure.discard(id_)
+        self._revision += 1
 
     def _take(self, member: Admitted, shown_as: bytes | None) -> None:
         id_ = member.id

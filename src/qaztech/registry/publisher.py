@@ -33,6 +33,8 @@ class Publisher:
         self._store = store
         self._append = append
         self._lock = asyncio.Lock()
+        # The registry's revision that is published.
+        self._shown: int | None = None
 
     async def decide(
         self,
@@ -44,7 +46,8 @@ class Publisher:
         """Let the registry decide, in a thread, and publish what follows. One decision at a time.
 
         A decision stands once it is made: if publishing fails, the next publication shows it. `first` is what has to
-        be done before it, with no other decision in between; where that fails nothing is decided.
+        be done before it, with no other decision in between; where that fails nothing is decided. A decision that
+        changes nothing is not published: anyone may send once more what a member has signed.
         """
         async with self._lock:
             with _storage_errors():
@@ -52,7 +55,7 @@ class Publisher:
                 if first is not None:
                     await first()
                 decided = await asyncio.to_thread(decision)
-            if publish:
+            if publish and self.registry.revision != self._shown:
                 await self._publish()
             return decided
 
@@ -63,18 +66,20 @@ class Publisher:
 
     async def _publish(self) -> None:
         with _storage_errors():
-            pending = await asyncio.to_thread(self._prepare)
+            pending, revision = await asyncio.to_thread(self._prepare)
             if pending is not None:
                 index = await self._append(pending.leaf)
                 await asyncio.to_thread(self._store.logged, pending.version, pending.sha256, index)
             await asyncio.to_thread(self.publication.commit, pending)
+            self._shown = revision
 
-    def _prepare(self) -> Pending | None:
+    def _prepare(self) -> tuple[Pending | None, int]:
         self.registry.refresh()
+        revision = self.registry.revision
         published = self.publication.published
         # Shown but not in the log: made while the registry was lost (`rescue`).
         unlogged = published is not None and self._store.snapshot(published[0]) is None
-        return self.publication.prepare(self.registry.targets(), self.registry.content, renew=unlogged)
+        return self.publication.prepare(self.registry.targets(), self.registry.content, renew=unlogged), revision
 
 
 @contextmanager

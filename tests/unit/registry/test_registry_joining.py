@@ -83,6 +83,16 @@ def test_a_file_with_its_pages_is_accepted_from_anyone(http: Caller, country: Co
     assert country.registry.members()[str(desk.id)][2] == desk.statement.version
 
 
+def test_what_is_sent_again_is_not_published_again(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """Member files are public: who sends one over and over has nothing signed anew, and holds nobody up."""
+    assert http.post("/members/files", json=submission(desk, with_right(country, desk))).status_code == 201
+    timestamp = next(country.directory.rglob("timestamp.json"))
+    before = timestamp.read_bytes()
+    country.clock.advance(1000)
+    assert http.post("/members/files", json=submission(desk, [])).status_code == 201
+    assert timestamp.read_bytes() == before
+
+
 def test_pages_may_come_before_their_file(http: Caller, country: Country, desk: MemberDesk) -> None:
     """A partial submission keeps pages; the file counts with the last of them."""
     pages = with_right(country, desk)
