@@ -81,8 +81,9 @@ NEWCOMERS = (
 def act(country: Instance, folder: Path) -> dict[str, str]:
     """Let it all happen; gives what the pages' addresses are made of."""
     facts = _calls(country)
-    _publish(country)
-    facts |= _request(country)
+    tokens = {name: console_token(country, name) for name in country.country["consoles"]}
+    _publish(country, tokens["ministry"])
+    facts |= _request(country, tokens)
     facts |= _applications(country, folder)
     return facts
 
@@ -121,8 +122,8 @@ def _calls(country: Instance) -> dict[str, str]:
     return {"message": answers[0].message, "refused": refused.message}
 
 
-def _publish(country: Instance) -> None:
-    url, token = country.country["consoles"]["ministry"], console_token(country, "ministry")
+def _publish(country: Instance, token: str) -> None:
+    url = country.country["consoles"]["ministry"]
     system = country.node("ministry")["system"]
     for service in SERVICES:
         body = {"service": f"{system}/{service['code']}", "passport": _passport(service), "url": "http://127.0.0.1:9/"}
@@ -150,10 +151,9 @@ def _passport(service: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _request(country: Instance) -> dict[str, str]:
+def _request(country: Instance, tokens: dict[str, str]) -> dict[str, str]:
     """The centre of registers asks the ministry twice, and the ministry asks it; one request is left to decide."""
     consoles = country.country["consoles"]
-    tokens = {name: console_token(country, name) for name in consoles}
     systems = {name: country.node(name)["system"] for name in consoles}
     form = {
         "type": "qaztech-access-request 1",

@@ -46,6 +46,16 @@ def test_a_lock_pins_every_package_by_hash_and_names_no_index(root: Path, lock: 
     assert loose == []
 
 
+def test_the_locks_of_tests_pin_by_hash_and_name_no_index_either(root: Path) -> None:
+    """Programs that only tests run come as everything else does."""
+    for lock in root.glob("tests/**/*.lock"):
+        text = lock.read_text(encoding="utf-8")
+        parts = [part for part in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE) if "==" in part]
+        assert parts, lock
+        assert [part.split()[0] for part in parts if "--hash=sha256:" not in part] == [], lock
+        assert re.findall(r"https?://|--(?:extra-)?index-url|--find-links|--trusted-host", text) == [], lock
+
+
 def test_the_locks_hold_what_the_project_asks_for(root: Path) -> None:
     """A dependency added without `make lock` is noticed."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
