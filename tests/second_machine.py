@@ -79,8 +79,8 @@ class SecondMachine:
             pytest.fail(f"{script}\n{ran.stdout}{ran.stderr}")
         return ran.stdout
 
-    def start(self, command: str, log: Path) -> None:
-        """Leave something running there until the end."""
+    def start(self, command: str, log: Path) -> subprocess.Popen[bytes]:
+        """Leave something running there until the end, or until the test ends it."""
         with log.open("ab") as file:
             self._running.append(
                 subprocess.Popen(
@@ -88,6 +88,7 @@ class SecondMachine:
                     stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                 )
             )  # fmt: skip
+        return self._running[-1]
 
     def close(self) -> None:
         """End what runs there, and take the machine away."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ class Place:
     def __init__(self, country: Instance, machine: SecondMachine) -> None:
         self.country, self.machine, self.home = country, machine, machine.home
         self.known: dict[str, str] = {}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
         port = country.country["ports"]["registry"]
         self.registry = f"http://{machine.here}:{port}"
 
@@ -59,7 +61,7 @@ class Place:
             path.write_text((path.read_text() if path.suffix == ".toml" else "") + text, encoding="utf-8")
             return ""
         if who == "you running":
-            self.machine.start(text.strip(), self.home / "running.log")
+            self.running[text.strip()] = self.machine.start(text.strip(), self.home / "running.log")
             return ""
         if who == "operator":
             return self.operate(text)
@@ -188,6 +190,24 @@ def test_the_key_is_changed_and_calls_go_on(place: Place) -> None:
     place.country.until(lambda: calls(place) == 200)
 
 
+def test_the_node_is_lost_and_comes_back_from_its_backup(place: Place) -> None:
+    """Step 10: killed with a call on record after the backup; its new log continues the old one, and it is called."""
+    place.follow("10", 0)
+    assert calls(place) == 200
+    process = next(process for command, process in place.running.items() if "qaztech node run" in command)
+    process.kill()
+    process.wait()
+    identity = (place.home / "node" / "node.json").read_text()
+    shutil.rmtree(place.home / "node")
+    place.country.until(lambda: calls(place) == 500)
+    closed = re.search(r"closed +(\S+) at", place.follow("10", 1))
+    assert closed is not None
+    assert closed[1] in identity
+    place.follow("10", 2)
+    place.country.until(lambda: calls(place) == 200, 40.0)
+    place.machine.type(place.localised(steps()["8"][0][1]), **place.known)
+
+
 def test_nothing_of_the_guide_was_left_out() -> None:
     """Whoever adds a step adds it here."""
-    assert list(steps()) == [str(number) for number in range(1, 10)]
+    assert list(steps()) == [str(number) for number in range(1, 11)]
