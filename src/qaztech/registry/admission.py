@@ -65,6 +65,9 @@ class Registry:
         # Members of whom it is not known whether the last change was stored.
         self._unsure: set[str] = set()
         self._revision = 0
+        # By member, what it sent before the file or showcase that names it: pages and documents, by hash.
+        self._pages_before: dict[str, set[str]] = {}
+        self._documents_before: dict[str, set[str]] = {}
         showcases = store.showcases()
         for member in store.members():
             self._take(member, showcases.get(member.id))
@@ -116,21 +119,32 @@ class Registry:
         """Accept a member file with the pages it names; whoever sends them: the signature says whose they are.
 
         Pages that the file does not name are not kept, nor those of a file that is refused. Of a `partial` submission
-        the pages are kept, and the file waits for the rest.
+        the pages are kept, and the file waits for the rest: one at a time, and none that is older than what there is.
         """
         file = verify_member_file(envelope)
-        if file.lineage != self._of(str(file.member)).lineage:
+        id_ = str(file.member)
+        known = self._of(id_)
+        if file.lineage != known.lineage:
             raise Untrusted("member-file.lineage", "the file's lineage is not the one admitted", at="registry")
+        if partial and known.file is not None and file.version <= known.file.version:
+            return file
         wanted, kept = _pages(file), []
+        before = self._pages_before.pop(id_, set())
+        if left := before - wanted:
+            self._store.drop_pages(left - self._named_pages())
         for content in pages:
             digest = sha256(content).hexdigest()
             if digest in wanted and self._store.page(digest) is None:
                 self.accept_rights_page(content)
                 kept.append(digest)
+        if partial:
+            self._pages_before[id_] = (before & wanted) | set(kept)
+            return file
         try:
-            return file if partial else self.accept_member_file(envelope)
+            return self.accept_member_file(envelope)
         except BaseException:
             self._store.drop_pages(kept)
+            self._pages_before[id_] = before & wanted
             raise
 
     def accept_showcase(
@@ -138,7 +152,7 @@ class Registry:
     ) -> Showcase:
         """Accept what a member shows of its services, signed with its present key, and the documents it names.
 
-        Of a `partial` one the documents are kept, and the showcase waits for the rest.
+        Of a `partial` one the documents are kept, and the showcase waits for the rest: one at a time.
         """
         id_ = str(member)
         known = self._of(id_)
@@ -149,11 +163,15 @@ class Registry:
         if before is not None and not check_follows(showcase, before.version, before.digest):
             return before
         wanted, kept = _described(showcase), []
+        waiting = self._documents_before.get(id_, set())
+        if left := waiting - wanted:
+            self._store.drop_descriptions(left - self._named_documents())
         for content in descriptions:
             digest = sha256(content).hexdigest()
             if digest in wanted and self._store.description(digest) is None:
                 self._store.put_description(digest, content)
                 kept.append(digest)
+        self._documents_before[id_] = (waiting & wanted) | set(kept)
         if partial:
             return showcase
         missing = [digest for digest in sorted(wanted) if self._store.description(digest) is None]
@@ -163,9 +181,9 @@ class Registry:
         self._unsure.add(id_)
         self._store.put_showcase(id_, envelope)
         self._remember(id_)
+        self._documents_before.pop(id_)
         if before is not None:
-            named = {d for k in self._known.values() if k.showcase is not None for d in _described(k.showcase)}
-            self._store.drop_descriptions(_described(before) - named)
+            self._store.drop_descriptions(_described(before) - self._named_documents())
         return showcase
 
     def description(self, digest: str) -> bytes:
@@ -402,6 +420,9 @@ class Registry:
 
     def _named_pages(self) -> set[str]:
         return {sha for known in self._known.values() if known.file is not None for sha in _pages(known.file)}
+
+    def _named_documents(self) -> set[str]:
+        return {d for k in self._known.values() if k.showcase is not None for d in _described(k.showcase)}
 
     def _directory(self) -> bytes:
         listed = []

@@ -114,6 +114,38 @@ def test_pages_that_the_file_does_not_name_are_not_kept(http: Caller, country: C
     assert country.store.pages() == []
 
 
+def test_what_was_begun_and_left_gives_way_to_what_is_begun_next(
+    http: Caller, country: Country, desk: MemberDesk
+) -> None:
+    """A member cannot fill the registry's disk with pages and documents that nothing names in the end."""
+    for number in range(4):
+        country.add_service(desk, f"s{number}")
+        pages = with_right(country, desk)
+        assert http.post("/members/files", json=submission(desk, pages, partial=True)).status_code == 201
+        assert country.store.pages() == [sha256(page).hexdigest() for page in pages]
+    assert http.post("/members/files", json=submission(desk, [])).status_code == 201
+    old = country.registry.file_of(desk.id)
+    assert old is not None
+    documents = [f'{{"openapi":"3.1.{number}"}}'.encode() for number in range(4)]
+    for document in documents:
+        part = showcase(desk, 1, document) | {"descriptions": [b64encode(document).decode()], "partial": True}
+        assert http.post("/members/showcases", json=part).status_code == 201
+    kept = [document for document in documents if country.store.description(sha256(document).hexdigest()) is not None]
+    assert kept == documents[-1:]
+    assert http.post("/members/showcases", json=showcase(desk, 1, documents[-1])).status_code == 201
+
+
+def test_an_old_file_brings_no_old_pages_back(http: Caller, country: Country, desk: MemberDesk) -> None:
+    """Anyone has it and may send it; what it names is not kept, and takes nothing from what is on its way."""
+    pages, old = with_right(country, desk), desk.statement
+    assert http.post("/members/files", json=submission(desk, pages)).status_code == 201
+    desk.statement = with_rights(revise(desk.statement, country.clock.now()), desk.service("main", "list"), [])
+    assert http.post("/members/files", json=submission(desk, [])).status_code == 201
+    desk.statement = old
+    assert http.post("/members/files", json=submission(desk, pages, partial=True)).status_code == 201
+    assert country.store.pages() == []
+
+
 def test_a_stranger_sends_nothing(http: Caller, country: Country) -> None:
     """A file of somebody who was never admitted is refused before anything of it is kept."""
     stranger = country.new_member(9, "stranger")
