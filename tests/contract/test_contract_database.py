@@ -160,3 +160,13 @@ def test_a_setting_that_is_no_postgresql_is_refused(wrong: str, tmp_path: Path) 
     with pytest.raises(Malformed, match=r"postgresql\+psycopg://"):
         database_url(wrong, tmp_path / "x.db")
     assert database_url("", tmp_path / "x.db") == sqlite_url(tmp_path / "x.db")
+
+
+@pytest.mark.parametrize("value", ["\x00", "zero\x00byte", "longer than it may be"])
+def test_a_value_that_cannot_be_kept_is_refused_in_our_words(server: PostgresServer, value: str) -> None:
+    """Whoever sent it: neither a server's fault nor a look into its words."""
+    engine = open_database(server.schema("values"), OTHERS)
+    with pytest.raises(Malformed) as caught, engine.begin() as db:
+        db.execute(insert(other).values(id=value))
+    assert (caught.value.code, caught.value.context) == ("database.value", "")
+    engine.dispose()

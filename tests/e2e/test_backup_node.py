@@ -158,6 +158,10 @@ def test_with_a_new_log_it_goes_on_and_all_receipts_verify(lost: Lost, capsys: p
     desk = lost.country.home / "members" / "registers"
     settings = lost.restored / "node.toml"
     reason = ("--reason", "restored from a backup", "--yes")
+    bare = lost.folder / "bare"
+    assert lost.run("restore", lost.bare, "--into", bare, "--keys", lost.restored) == 0
+    assert (bare / "tls.key").read_bytes() == (lost.restored / "tls.key").read_bytes()
+    assert not (bare / "log.key").exists()
     assert lost.run("node", "renew-log", "--settings", settings, "--desk", desk, *reason) == 0
     capsys.readouterr()
     lost.start()

@@ -6,7 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -30,7 +35,8 @@ class Lost:
     def __init__(self, folder: Path, country: Instance, database: str) -> None:
         self.folder, self.country, self.database = folder, country, database
         self.registry = country.home / "registry"
-        self.backup, self.second_disk = folder / "registry.tar", folder / "second disk"
+        self.backup, self.bare = folder / "registry.tar", folder / "bare.tar"
+        self.second_disk, self.keys = folder / "second disk", folder / "safe"
         self.restored = folder / "another machine" / "registry"
         self.process: subprocess.Popen[bytes] | None = None
         self.receipts: list[Path] = []
@@ -97,6 +103,24 @@ class Lost:
             self.process.wait(30)
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """Any static web server."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[str]:
+    """The URL of a web server that shows a folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory))) as web:
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{web.server_port}"
+        web.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     server = PostgresServer()
@@ -132,6 +156,15 @@ def test_it_is_backed_up_while_it_runs(lost: Lost) -> None:
     lost.receipt("early.json")
     made = lost.run("backup", "registry", "--settings", lost.registry / "registry.toml", "--out", lost.backup)
     assert (made["kind"], made["postgresql"], made["left_out"]) == ("registry", bool(lost.database), [])
+    made = lost.run("backup", "registry", "--settings", lost.registry / "registry.toml", "--out", lost.bare,
+                    "--without-keys")  # fmt: skip
+    assert {"ca.key", "log.key", "keys/online/snapshot.pem", "management.token", "people.txt"} <= set(made["left_out"])
+    with tarfile.open(lost.bare) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            assert file is not None
+            content = file.read()
+            assert not any(secret in content for secret in (b"PRIVATE KEY-----", b"postgresql+psycopg://")), member.name
     assert lost.run("backup", "check", lost.backup)["whole"]
 
 
@@ -143,7 +176,8 @@ def test_lost_with_all_that_came_after_it_is_restored_from_what_was_published(lo
     lost.country.until(lambda: lost.called("/currencies.json"))
     lost.receipt("late.json")
     lost.country.kill("registry")
-    shutil.copytree(lost.registry / "tuf", lost.second_disk)
+    shutil.copytree(lost.registry / "tuf", lost.second_disk / "registry")
+    shutil.copytree(lost.registry, lost.keys)
     shutil.rmtree(lost.registry)
     lost.restored.parent.mkdir()
     lost.before = lost.snapshot()  # type: ignore[attr-defined]
@@ -153,7 +187,12 @@ def test_lost_with_all_that_came_after_it_is_restored_from_what_was_published(lo
     if not where:  # a second database would be needed
         told = lost.run("restore", lost.backup, "--into", behind)
         assert "witnesses have seen" in told["log"]["ended"], "without that copy the log cannot go on, and it is said"
-    told = lost.run("restore", lost.backup, "--into", lost.restored, "--published", lost.second_disk, *where)
+    with served(lost.second_disk) as url:
+        published = url if lost.database else lost.second_disk / "registry"
+        told = lost.run(
+            "restore", lost.bare, "--into", lost.restored, "--published", published, "--keys", lost.keys, *where
+        )
+    assert told["left_out"] == []
     assert (told["log"]["ended"], told["not_taken"]) == ("", [])
     assert told["log"]["added"] >= 3
     assert told["published"] >= lost.before  # type: ignore[attr-defined]

@@ -6,6 +6,8 @@ admin log are copied as one, by looking whether an act came in between.
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ def back_up_node(settings_file: Path, out: Path, clock: Clock, *, without_keys: 
     directory = (base / settings.directory).resolve()
     with tempfile.TemporaryDirectory(dir=out.resolve().parent, prefix=".backup-") as scratch:
         folder = Folder(directory, Path(scratch), lambda _: True, without_keys)
-        pieces = [*_named(settings_file, base / settings.anchor), *folder.pieces()]
+        pieces = [*_named(folder, settings_file, base / settings.anchor), *folder.pieces()]
         facts = _facts(NODE, settings.id, clock, folder)
         outside = _outside(directory, base, _files_of(settings))
         facts["left_out"] += outside
@@ -65,7 +67,8 @@ def back_up_registry(settings_file: Path, out: Path, clock: Clock, *, without_ke
         with tempfile.TemporaryDirectory(dir=out.resolve().parent, prefix=".backup-") as scratch:
             # The registry's own log can go on, for its origin is in the anchor; an admin log never does.
             folder = Folder(directory, Path(scratch), lambda log: log == f"{ADMIN_LOG}/log", without_keys)
-            named = _named(settings_file, base / settings.anchor)
+            # The URL of a database holds its password.
+            named = _named(folder, settings_file, base / settings.anchor, *(["database"] if without_keys else []))
             before = _size(directory / ADMIN_LOG / "log")
             pieces = [*named, *_registry_pieces(folder, settings.database, Path(scratch) / TABLES)]
             if _size(directory / ADMIN_LOG / "log") != before:
@@ -92,9 +95,13 @@ def _registry_pieces(folder: Folder, database: str, dump: Path) -> Iterator[Piec
     yield from folder.pieces()
 
 
-def _named(settings: Path, anchor: Path) -> list[Piece]:
+def _named(folder: Folder, settings: Path, anchor: Path, *emptied: str) -> list[Piece]:
+    folder.leave(settings)
+    text = settings.read_text()
+    for key in emptied:
+        text = set_key(text, key, "")
     return [
-        Piece(name=SETTINGS, data=settings.read_bytes(), private=True),
+        Piece(name=SETTINGS, data=text.encode(), private=True),
         Piece(name=ANCHOR, data=anchor.read_bytes()),
     ]
 
@@ -129,3 +136,14 @@ def _files_of(settings: NodeSettings) -> list[str]:
 def _outside(directory: Path, base: Path, names: list[str]) -> list[str]:
     """Those that stand outside the node's folder: whoever restores it brings them."""
     return [name for name in names if directory not in (base / name).resolve().parents]
+
+
+def set_key(text: str, key: str, value: str) -> str:
+    """One key before the first table, put where it stands or at the very beginning."""
+    head, table, rest = text.partition("\n[")
+    line, pattern = f"{key} = {json.dumps(value)}", rf"(?m)^{key}\s*=.*$"
+    if re.search(pattern, head):
+        head = re.sub(pattern, lambda _: line, head, count=1)
+    else:
+        head = f"{line}\n{head}"
+    return head + table + rest

@@ -40,6 +40,11 @@ class Folder:
     left_out: list[str] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
 
+    def leave(self, path: Path) -> None:
+        """Give no piece for this file: it is in the backup under another name."""
+        if self.directory in path.resolve().parents:
+            self._done.add(str(path.resolve().relative_to(self.directory)))
+
     def pieces(self, under: str = "") -> Iterator[Piece]:
         """Everything below a part of the folder that was not given before."""
         top = self.directory / under

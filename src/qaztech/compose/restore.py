@@ -7,15 +7,13 @@ registry is brought up to what was published since (`registry.resuming`).
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qaztech.compose.backup import ANCHOR, NODE, REGISTRY_KIND, SETTINGS, TABLES
+from qaztech.compose.backup import ANCHOR, NODE, REGISTRY_KIND, SETTINGS, TABLES, set_key
 from qaztech.compose.registry import RegistrySettings
 from qaztech.core.errors import Conflict, Malformed
 from qaztech.node.settings import NodeSettings
@@ -100,25 +98,14 @@ def _settings(archive: Path, folder: Path, kind: str, database: str) -> Path:
     (folder / ANCHOR).unlink(missing_ok=True)
     write_file(folder / ANCHOR, read_piece(archive, ANCHOR))
     text = read_piece(archive, SETTINGS).decode(errors="replace")
-    text = _set(_set(text, "directory", "."), "anchor", ANCHOR)
+    text = set_key(set_key(text, "directory", "."), "anchor", ANCHOR)
     if database:
-        text = _set(text, "database", database)
+        text = set_key(text, "database", database)
     path = folder / FILES[kind]
     path.unlink(missing_ok=True)
     write_private(path, text.encode())
     read_settings(path, NodeSettings if kind == NODE else RegistrySettings)
     return path
-
-
-def _set(text: str, key: str, value: str) -> str:
-    """One key before the first table, put where it stands or at the very beginning."""
-    head, table, rest = text.partition("\n[")
-    line, pattern = f"{key} = {json.dumps(value)}", rf"(?m)^{key}\s*=.*$"
-    if re.search(pattern, head):
-        head = re.sub(pattern, lambda _: line, head, count=1)
-    else:
-        head = f"{line}\n{head}"
-    return head + table + rest
 
 
 def _tables(archive: Path, folder: Path, manifest: Manifest, settings: Path, database: str) -> None:

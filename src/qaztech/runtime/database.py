@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine, ExceptionContext, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, OperationalError
 
 from qaztech.core.errors import Malformed, Unavailable
 from qaztech.runtime.migration import bring_up
@@ -106,10 +106,13 @@ def _sqlite_began(connection: Any) -> None:
 
 
 def _unavailable(context: ExceptionContext) -> None:
-    """A server that is away, a full disk, a lock that does not become free: said in our words.
+    """A server that is away, a full disk, a lock that does not become free, a value it cannot hold: in our words.
 
     What the database says may hold rows, so of it only its kind and code are kept.
     """
+    if isinstance(context.sqlalchemy_exception, DataError):
+        # PostgreSQL keeps no text with a zero byte in it, nor more characters than a column has.
+        raise Malformed("database.value", "a value is not one that can be kept", at="caller") from None
     if context.is_pre_ping or not isinstance(context.sqlalchemy_exception, (OperationalError, InterfaceError)):
         return
     original = context.original_exception
