@@ -1,7 +1,8 @@
 """The consumer side of a node: finds a link for each call, keeps it in view until it ends, retries what may be retried.
 
-Dialled links belong here. A call waits for its link while that is being made, within limits; a call that left and got
-no answer is sent again only if its method is idempotent, once, as a new record.
+Dialled links belong here. A call waits for its link while that is being made, within limits. A call is made again at
+most once, as a new message: where its link was lost and its method is idempotent, or where it is certain that no system
+was called: it had not left, or the provider's node dropped it and the member has another (which one: `choosing`).
 """
 
 from __future__ import annotations
@@ -12,34 +13,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
-from qaztech.core.ids import NodeId
+from qaztech.core.ids import MemberId, NodeId
+from qaztech.node.choosing import REDIAL_AFTER, Peer, Team
 from qaztech.node.exchange import IDEMPOTENT, Outgoing
 from qaztech.node.frames import Answer, Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
 from qaztech.node.link import IncidentReporter, Link
 from qaztech.node.place import Allowed, Call, Caller, Place, Sink, new_message_id
-from qaztech.registry.configuration import NodeEntry
+from qaztech.registry.configuration import Configuration, NodeEntry
 
-# Seconds to wait for a link to come up, and between attempts to dial a peer that does not answer.
+# Seconds to wait for a link to come up.
 DIAL_TIMEOUT = 5.0
-REDIAL_AFTER = 1.0
 # Seconds between two looks at the deadlines of all exchanges: a timer for each would cost more than the look.
 SWEEP_EVERY = 0.5
 
 MakeLink = Callable[["Consumer", NodeEntry], Link]
 _OF_AN_EXCHANGE = (Response, Refused, Dropped, Data, Tail, Window, Cancel)
-_RETRIED = frozenset({"peer.lost"})
-
-
-class Peer:
-    """One node of a counterparty, and the link to it."""
-
-    def __init__(self, entry: NodeEntry) -> None:
-        self.entry = entry
-        self.link: Link | None = None
-        self.dialling: asyncio.Task[None] | None = None
-        self.waiting: list[Callable[[Link | Error], None]] = []
-        self.failed_at = -1e9
-        self.failure: Error | None = None
+_LOST = "peer.lost"
+# No system was called: the request did not leave, or the provider's node dropped it. Another node may take it.
+_ELSEWHERE = frozenset({_LOST, "node.draining", "log.halted"})
 
 
 class Consumer:
@@ -60,6 +51,8 @@ class Consumer:
         self._answer_question = answer_question
         self._incidents = incidents
         self._peers: dict[NodeId, Peer] = {}
+        # The nodes of each member called since the configuration changed.
+        self._teams: dict[MemberId, Team] = {}
         # Every dialled link that is up, also one whose peer has moved or drains and has another by now.
         self._links: set[Link] = set()
         self.exchanges: set[Outgoing] = set()
@@ -79,7 +72,16 @@ class Consumer:
         current = {peer.link for peer in self._peers.values()}
         for link in [each for each in self._links - current if not each.streams]:
             link.close(Unavailable("peer.moved", "another link has taken this one's place"))
+        self._look_after_teams(now)
         self._sweeper = self._place.loop.call_later(SWEEP_EVERY, self._sweep)
+
+    def _look_after_teams(self, now: float) -> None:
+        if self._draining:
+            return
+        time = self._place.clock.now()
+        for team in self._teams.values():
+            for peer in team.look(now, time):
+                peer.dialling = self._place.loop.create_task(self._dial(peer))
 
     def call(self, call: Call, caller: Caller) -> Outgoing:
         """Make a call; the caller is told the outcome. Raises what is known to be wrong at once."""
@@ -87,11 +89,10 @@ class Consumer:
             raise Unavailable("node.draining", "this node is shutting down", at="consumer-node", retry_after=1)
         if len(self.exchanges) >= self._place.limits.exchanges:
             raise Limited("limit.exchanges", "too many exchanges in progress", at="consumer-node", retry_after=1)
-        waiting = _Retrying(self, call, caller) if call.method in IDEMPOTENT and call.body is not None else caller
+        waiting = _Retrying(self, call, caller)
         outgoing = Outgoing(place=self._place, call=call, caller=waiting, on_end=self.exchanges.discard)
         allowed = outgoing.authorise()
-        if isinstance(waiting, _Retrying):
-            waiting.allowed = allowed
+        waiting.first = outgoing
         self._dispatch(outgoing, allowed, waiting)
         return outgoing
 
@@ -100,33 +101,57 @@ class Consumer:
         outgoing = Outgoing(place=self._place, call=call, caller=caller, on_end=self.exchanges.discard)
         self._dispatch(outgoing, outgoing.authorise(), caller)
 
+    def takes_elsewhere(self, dropped: Outgoing, code: str) -> bool:
+        """A request has reached no system, for a reason of one node's own: whether its member has another node.
+
+        One whose log is halted still has its link, so it is left alone for a while.
+        """
+        team = self._teams.get(dropped.call.service.subsystem.member)
+        if team is None or len(team.peers) < 2:
+            return False
+        for peer in team.peers:
+            if peer.link is dropped.link and code == "log.halted":
+                peer.rest(self._place.loop.time())
+        return True
+
     def now(self) -> int:
         """The node's time."""
         return self._place.clock.now()
 
     def _dispatch(self, outgoing: Outgoing, allowed: Allowed, caller: Caller) -> None:
         peer = self._choose(outgoing.call, allowed)
-        if peer.link is not None and peer.link.open:
+        if peer is not None and peer.link is not None:
             self.exchanges.add(outgoing)
             self._send(outgoing, allowed, peer.link)
             return
         halted = self._place.journal.halted
         if halted is not None:  # nobody is dialled for a call that cannot be recorded
             raise halted.with_traceback(None)
+        peers = self._to_dial(outgoing.call, allowed)
         self.exchanges.add(outgoing)
+        self._when_any_is_ready(peers, outgoing, allowed, caller)
+
+    def _when_any_is_ready(self, peers: list[Peer], outgoing: Outgoing, allowed: Allowed, caller: Caller) -> None:
+        """Send over the first link that comes up; all are dialled at once, so that one that is deaf delays nobody."""
+        failing, sent = len(peers), False
 
         def ready(link: Link | Error) -> None:
+            nonlocal failing, sent
+            if sent:
+                return
+            failing -= 1
             if isinstance(link, Link):
+                sent = True
                 try:
                     self._send(outgoing, allowed, link)
                 except Error as exc:
-                    self.exchanges.discard(outgoing)
                     caller.fail(exc)
-            else:
+            elif not failing:
                 self.exchanges.discard(outgoing)
                 caller.fail(link)
 
-        self._when_ready(peer, ready)
+        for peer in peers:
+            self._when_ready(peer, ready)
 
     def _send(self, outgoing: Outgoing, allowed: Allowed, link: Link) -> None:
         try:
@@ -135,27 +160,28 @@ class Consumer:
             self.exchanges.discard(outgoing)
             raise
 
-    def _choose(self, call: Call, allowed: Allowed) -> Peer:
-        """The peer to call: a node of the provider's member that has an open link, else any that may be dialled.
+    def _choose(self, call: Call, allowed: Allowed) -> Peer | None:
+        """The peer that takes a call now; None where one has to be dialled first."""
+        member = call.service.subsystem.member
+        team = self._teams.get(member)
+        if team is None or team.configuration is not allowed.configuration:
+            team = self._team(allowed.configuration, member)
+        return team.choose(self._place.clock.now())
 
-        Only one whose log speaks for that member: a node that has left it, or not come yet, would refuse.
-        """
-        configuration, member, now = allowed.configuration, call.service.subsystem.member, self._place.clock.now()
-
-        def speaks(origin: str) -> bool:
-            log = configuration.log(origin)
-            return log is not None and log.speaks_for(member, now)
-
+    def _team(self, configuration: Configuration, member: MemberId) -> Team:
         peers = [self._peer(entry) for entry in configuration.nodes_of(member)]
-        for peer in peers:
-            if peer.link is not None and peer.link.open and speaks(peer.link.origin):
-                return peer
-        serving = [peer for peer in peers if any(map(speaks, peer.entry.origins))]
+        team = self._teams[member] = Team(configuration, member, peers)
+        return team
+
+    def _to_dial(self, call: Call, allowed: Allowed) -> list[Peer]:
+        """The peers to dial for a call that none takes; raises `Unavailable` where there are none."""
+        team = self._team(allowed.configuration, call.service.subsystem.member)
+        serving = team.to_dial(self._place.clock.now())
         if not serving:
             raise Unavailable(
                 "member.unknown", f'Could not find addresses for service provider "{call.service}"', at="consumer-node"
             )
-        return min(serving, key=lambda peer: peer.failed_at)
+        return serving
 
     def _peer(self, entry: NodeEntry) -> Peer:
         peer = self._peers.get(entry.id)
@@ -197,15 +223,15 @@ class Consumer:
                 ),
             )
         else:
-            peer.link = link
             self._links.add(link)
             self._dialled(peer, link)
 
     def _dialled(self, peer: Peer, outcome: Link | Error) -> None:
         peer.dialling = None
-        peer.failure = outcome if isinstance(outcome, Error) else None
-        if peer.failure is not None:
-            peer.failed_at = self._place.loop.time()
+        if isinstance(outcome, Error):
+            peer.failed(outcome, self._place.loop.time(), REDIAL_AFTER)
+        else:
+            peer.succeeded(outcome)
         waiting, peer.waiting = peer.waiting, []
         for callback in waiting:
             callback(outcome)
@@ -292,6 +318,7 @@ class Consumer:
 
     def recheck(self) -> None:
         """The configuration changed."""
+        self._teams.clear()
         for link in self.links():
             link.recheck()
 
@@ -317,13 +344,17 @@ class Consumer:
 
 
 class _Retrying:
-    """A caller of an idempotent method: a call lost with its link is made once more, as a new message."""
+    """A caller whose call may be made once more, as a new message.
+
+    A call that left and was lost ends as `peer.lost` only where its method is idempotent, otherwise as
+    `outcome.unknown`: so what is made again here is idempotent, or has reached no system.
+    """
 
     def __init__(self, consumer: Consumer, call: Call, caller: Caller) -> None:
         self._consumer = consumer
         self._call = call
         self._caller = caller
-        self.allowed: Allowed | None = None
+        self.first: Outgoing | None = None
 
     def answer(self, status: int, headers: bytes, body: bytes) -> None:
         """The whole answer."""
@@ -335,7 +366,7 @@ class _Retrying:
 
     def fail(self, error: Error) -> None:
         """Once more, if that is allowed; else tell the caller."""
-        if error.code not in _RETRIED or self.allowed is None:
+        if self.first is None or not self._may_repeat(self.first, error):
             self._caller.fail(error)
             return
         message = new_message_id(self._consumer.now())
@@ -345,3 +376,12 @@ class _Retrying:
             self._consumer.retry(again, self._caller)
         except Error as exc:
             self._caller.fail(exc)
+
+    def _may_repeat(self, first: Outgoing, error: Error) -> bool:
+        if first.call.body is None and first.has_left:
+            return False  # the body has been read
+        if error.code == _LOST and first.call.method in IDEMPOTENT:
+            return True
+        # A dropped request comes as `Unavailable` at this node; this node's own halt, and a recorded refusal, do not.
+        untouched = isinstance(error, Unavailable) and error.at == "consumer-node" and error.code in _ELSEWHERE
+        return untouched and self._consumer.takes_elsewhere(first, error.code)

@@ -112,9 +112,9 @@ class Outgoing(Streaming):
         assert link is not None and record is not None  # noqa: S101, PT018  # set in `send`
         self._index = index
         self._leaf = commit_.leaves[index - commit_.start]
-        if not link.alive:
+        if not link.open:
             # Nothing has left: the record stands as a request that was never sent.
-            self._no_answer("peer.lost", sent=False)
+            self._no_answer("node.draining" if link.alive else "peer.lost", sent=False)
             return
         # step 6: send record, proof and body
         self._stream = link.next_stream()
@@ -134,6 +134,11 @@ class Outgoing(Streaming):
             secret=self._secret, source=call.source, ended=lambda _: self._wait(),
         )  # fmt: skip
         call.source.attach(self._sender)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the request was sent."""
+        return self._sent
 
     def _wait(self) -> None:
         if not self._answered:

@@ -140,6 +140,8 @@ class Link(asyncio.Protocol):
         self._lost: Error | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = False
+        # Pings that the peer has not answered.
+        self._pings = 0
         self._questions: dict[int, tuple[Callable[[Answer | None], None], asyncio.TimerHandle]] = {}
         self._numbers = itertools.count(1)
         self._heads_out: HeadSender | None = None
@@ -325,6 +327,16 @@ class Link(asyncio.Protocol):
         self.open = False
         if self._lost is None and self._ready:
             self.send(Goaway(code))
+            self._ping()  # its answer comes behind whatever the peer sent before it knew
+
+    @property
+    def is_quiet(self) -> bool:
+        """After `drain`: whether the peer has heard it, so that no request is on its way any more."""
+        return self._lost is not None or not self._ready or self._pings == 0
+
+    def _ping(self) -> None:
+        self._pings += 1
+        self.send(Ping(answer=False))
 
     def close(self, reason: Error) -> None:
         """End the link now."""
@@ -373,7 +385,9 @@ class Link(asyncio.Protocol):
             self._on_hello(cast("Hello", frame))
         elif kind is Ping:
             # Who does not read needs no answer: it would only pile up. Who reads hears what is on its way already.
-            if not cast("Ping", frame).answer and self.writable:
+            if cast("Ping", frame).answer:
+                self._pings = max(0, self._pings - 1)
+            elif self.writable:
                 self.send(Ping(answer=True))
         elif kind is Goaway:
             self.open = False
@@ -470,7 +484,7 @@ class Link(asyncio.Protocol):
             self.close(Unavailable("peer.silent", "nothing came from the peer, not even to a ping"))
             return
         self._heard = False
-        self.send(Ping(answer=False))
+        self._ping()
         self._timer = self._loop.call_later(PING_INTERVAL, self._keep_alive)
 
     def _end(self, reason: Error) -> None:

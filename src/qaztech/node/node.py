@@ -41,6 +41,8 @@ from qaztech.runtime.telemetry import Metrics, log_error
 
 SAVE_PEERS = 5.0
 DRAIN_GRACE = 20.0
+# Seconds for which peers are waited for that have not answered that they know of the end.
+GOAWAY_GRACE = 3.0
 # Who connects and does not show a certificate in so many seconds is not heard; it need not be anyone we know.
 HANDSHAKE_TIMEOUT = 10.0
 EAGER_REFRESH = 1.0
@@ -370,11 +372,7 @@ class Node:
         parts.consumer.drain()
         parts.provider.drain()
         await parts.edge_server.drain(DRAIN_GRACE)
-        deadline = asyncio.get_running_loop().time() + DRAIN_GRACE
-        while (  # noqa: ASYNC110  # the hot path raises no events for a moment that comes once
-            parts.consumer.exchanges or parts.provider.exchanges
-        ) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        await self._in_progress_ends()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -388,6 +386,18 @@ class Node:
         await parts.sequencer.close()
         parts.accepted.save()
         parts.log.log.close()
+
+    async def _in_progress_ends(self) -> None:
+        """Wait for what is under way, and until no peer can have a request on its way: within limits."""
+        consumer, provider = self._parts.consumer, self._parts.provider
+        now = asyncio.get_running_loop().time
+        began = now()
+        while now() - began < DRAIN_GRACE:
+            # A peer that does not answer is not waited for as long as an exchange.
+            heard = provider.is_quiet or (not provider.exchanges and now() - began > GOAWAY_GRACE)
+            if heard and not consumer.exchanges:
+                return
+            await asyncio.sleep(0.02)
 
     def _configuration(self) -> Configuration | None:
         try:

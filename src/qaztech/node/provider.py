@@ -152,6 +152,11 @@ class Provider:
         for link in self.links():
             link.drain("node.draining")
 
+    @property
+    def is_quiet(self) -> bool:
+        """After `drain`: whether nothing is in progress, and every peer knows that nothing more is taken."""
+        return not self.exchanges and all(link.is_quiet for link in self._links)
+
     def close(self) -> None:
         """End all links."""
         if self._sweeper is not None:
