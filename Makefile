@@ -15,7 +15,7 @@ export PIP_NO_COLOR := 1
 export PIP_PROGRESS_BAR := off
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test check fix bench soak lock clean
+.PHONY: help setup run stop test check fix bench soak screenshots bundle lock clean
 
 help:  ## list these targets
 	@echo "QazTech: make TARGET"
@@ -57,6 +57,12 @@ bench: $(READY_TO_DEVELOP)  ## measure against a pair of nginx and write the tab
 soak: $(READY_TO_DEVELOP)  ## the tests too long for make test
 	@sh scripts/install_packages.sh
 	@$(BIN)/python -m pytest -m slow
+
+screenshots: $(READY_TO_DEVELOP)  ## make the pictures of docs/screenshots anew, from a running country
+	@$(BIN)/python scripts/screenshots.py
+
+bundle: $(READY_TO_DEVELOP)  ## make one archive in dist/ that installs without a network
+	@$(BIN)/python scripts/bundle.py
 
 lock: $(READY_TO_DEVELOP)  ## make the locks anew from pyproject.toml (asks the package index)
 	@$(LOCK) --extra demo --extra traffic --extra tracing --extra postgresql --group dev pyproject.toml -o requirements/dev.lock
