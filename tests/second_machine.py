@@ -90,6 +90,13 @@ class SecondMachine:
             )  # fmt: skip
         return self._running[-1]
 
+    def wrapped(self, program: str) -> Path:
+        """A program of this machine that runs there, as a file to be started."""
+        path = self.home / f"{Path(program).name}-there"
+        path.write_text(f'#!/bin/sh\nexec {" ".join(self._inside())} {program} "$@"\n')
+        path.chmod(0o700)
+        return path
+
     def close(self) -> None:
         """End what runs there, and take the machine away."""
         for process in reversed(self._running):
