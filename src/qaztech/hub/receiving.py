@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +41,8 @@ MOST_LEAVES: Final = 2_000_000
 MOST_BYTES_A_LEAF: Final = 20 * 1024
 # Deliveries being received at one time.
 AT_ONCE: Final = 4
+# Of them those of one member at most: whoever sends slowly must not keep all others out.
+AT_ONCE_OF_ONE: Final = 2
 # Where deliveries are received, beside the days.
 INCOMING: Final = "incoming"
 _DAY: Final = 86_400_000
@@ -89,15 +92,16 @@ class Deliveries:
         self._metrics = Metrics()
         self._judging = asyncio.Lock()
         self._receiving = asyncio.Semaphore(AT_ONCE)
+        self._sending: Counter[MemberId] = Counter()
         # What was recorded since then (milliseconds) has not been compared with the counterparties' rows yet.
         # A process that was killed may have left two days of it.
         self._unchecked: int | None = clock.now() - 2 * _DAY
 
     async def receive(self, sender: SubsystemId, stream: AsyncIterator[bytes]) -> HeldLog:
         """Take a delivery; gives what is held of its log then. Raises why nothing was taken."""
-        if self._receiving.locked():
+        if self._receiving.locked() or self._sending[sender.member] >= AT_ONCE_OF_ONE:
             raise Limited("operational.busy", "too many deliveries at once", at="service", retry_after=5)
-        async with self._receiving:
+        async with self._receiving, self._sent_by(sender.member):
             reader = _Reader(stream)
             try:
                 return await self._receive(sender, reader)
@@ -155,6 +159,15 @@ class Deliveries:
         return self._metrics.render(gauges)
 
     # Steps -----------------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _sent_by(self, member: MemberId) -> AsyncIterator[None]:
+        self._sending[member] += 1
+        try:
+            yield
+        finally:
+            self._sending[member] -= 1
+            self._sending += Counter()  # forgets who sends nothing now
 
     def _check_sender(self, sender: SubsystemId, origin: str) -> LogOwner:
         owner = self._owner(origin)

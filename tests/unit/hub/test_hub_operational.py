@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,10 +13,13 @@ import msgspec
 import pytest
 
 from operational_logs import CLIENT, PROVIDER, SERVICE, START, Hub, Pair, WrittenLog
+from qaztech.core.errors import Error, Malformed
+from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.evidence.note import ED25519
 from qaztech.hub.compaction import compact
 from qaztech.hub.crosscheck import Finding
 from qaztech.hub.delivery import Contradicted, HeldLog, Judgement
+from qaztech.hub.receiving import AT_ONCE
 from qaztech.hub.traffic import CENTRE
 from qaztech.node.operational_manifest import MAX_MANIFEST, Manifest, format_manifest
 from qaztech.node.operational_parquet import file_facts, write_part
@@ -152,6 +155,35 @@ class TestWhoMay:
         """The header is believed because it comes from the centre's own node."""
         hub._caller._address = "192.0.2.1"
         assert hub.post(b"", pair.consumer.origin).json()["code"] == "operational.remote"
+
+    def test_one_member_that_sends_slowly_keeps_no_other_out(self, hub: Hub, pair: Pair, tmp_path: Path) -> None:
+        """Of those heard at one time some are always somebody else's; who has ended may come again."""
+        data = body(tmp_path, pair.provider, 0, 4)
+        slow, other = SubsystemId.parse(CLIENT), ServiceId.parse(SERVICE).subsystem
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield data
+
+        async def run() -> None:
+            ended = asyncio.Event()
+
+            async def stalled() -> AsyncIterator[bytes]:
+                yield b"{"
+                await ended.wait()
+
+            tasks = [asyncio.create_task(hub.deliveries.receive(slow, stalled())) for _ in range(AT_ONCE)]
+            await asyncio.sleep(0.01)
+            assert [task.done() for task in tasks] == [False, False, True, True]
+            assert (await hub.deliveries.receive(other, whole())).size == 4
+            ended.set()
+            errors = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [error.code for error in errors if isinstance(error, Error)] == [
+                *["operational.file"] * 2, *["operational.busy"] * 2
+            ]  # fmt: skip
+            with pytest.raises(Malformed):
+                await hub.deliveries.receive(slow, stalled())
+
+        asyncio.run(run())
 
 
 class TestForged:
