@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import screenshot_scene
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from small_png import small_png
 
 from qaztech.testing.consoles import passwords
@@ -42,6 +42,8 @@ class Shot:
     language: str = "kk"
     width: int = WIDE
     dark: bool = False
+    # What is done on the page first: `open` one operation and show it alone, or `send` its form.
+    step: str = ""
 
 
 def _shots() -> list[Shot]:
@@ -101,6 +103,10 @@ def _shots() -> list[Shot]:
         ("log", "/console/log", "the console's admin log"),
     )
     more = [
+        Shot(name="portal-try", site="portal", path="/services/{service}", step="open",
+             shows="one operation: parameters, calls to copy, a form to try it"),
+        Shot(name="portal-tried", site="portal", path="/services/{service}", step="send",
+             shows="what the test environment answered"),
         Shot(name="portal-live-ru", site="portal", path="/", shows="the same in Russian", language="ru"),
         Shot(name="portal-service-en", site="portal", path="/services/{service}", shows="a service in English",
              language="en"),
@@ -148,11 +154,23 @@ class Photographer:
         page.goto(f"{self._site(shot.site)}{path}{'&' if '?' in path else '?'}lang={shot.language}")
         page.wait_for_load_state()
         page.wait_for_timeout(1200 if shot.name.startswith("portal-live") else 150)
+        if shot.step:
+            operation = page.locator("details.operation").filter(has_text="/countries/{alpha_2}.json")
+            operation.locator("summary").click()
+            if shot.step == "open":
+                return self._small(operation.screenshot(), context)
+            operation.get_by_label("alpha_2").fill("KZ")
+            operation.get_by_label("_shape").fill("object")
+            operation.locator("form button").click()
+            page.wait_for_load_state()
         height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
         wide = int(page.evaluate("document.documentElement.scrollWidth"))
         if wide > shot.width:
             print(f"{shot.name}: {wide} px wide, {shot.width} are there", file=sys.stderr)
         png = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": shot.width, "height": height})
+        return self._small(png, context)
+
+    def _small(self, png: bytes, context: BrowserContext) -> bytes:
         context.close()
         return small_png(self._plain, png)
 
