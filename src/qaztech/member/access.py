@@ -6,6 +6,7 @@ is kept stands in `exchanges` and `store`. Format: docs/formats/access-request.m
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from typing import Literal, NoReturn, get_args
 
@@ -14,7 +15,7 @@ from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.people.roles import MEMBER_ROLES
 from qaztech.registry.call_limits import MAX_CALLS
-from qaztech.registry.forms import Form, decode, encode
+from qaztech.registry.forms import Form, check_time, decode, encode
 from qaztech.registry.rights_page import MAX_ENDPOINTS
 
 TYPE = "qaztech-access-request 1"
@@ -22,6 +23,7 @@ STANDING_TYPE = "qaztech-access-standing 1"
 MAX_REQUEST = 64 * 1024
 MAX_STANDING = 1024 * 1024
 MAX_TEXT, MAX_LINE = 2000, 300
+_ID = re.compile(r"[0-9a-f]{32}\Z")
 # Days end where the country is.
 ZONE = timezone(timedelta(hours=5))
 
@@ -113,11 +115,18 @@ def parse_standing(data: bytes) -> Standing:
     standing = decode(Standing, data, code="access.malformed", limit=MAX_STANDING)
     if standing.type != STANDING_TYPE or not standing.changes or standing.changes[-1].state != standing.state:
         _wrong("this is not how a request stands")
+    if not _ID.match(standing.id):  # it becomes part of the address that is asked next
+        _wrong("a request has an id of 32 hex digits")
     for change in standing.changes:
+        check_time(change.time, "access.malformed")
+        if not 1 <= len(change.role) <= MAX_LINE or not change.role.isprintable():
+            _wrong(f"a role is 1 to {MAX_LINE} printable characters")
         if change.reason is not None:
             check_reason(change.reason)
         if change.granted is not None:
             _check_endpoints(change.granted.endpoints)
+            if change.granted.until is not None:
+                end_of_day(change.granted.until)
     return standing
 
 

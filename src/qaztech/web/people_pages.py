@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from qaztech.core.errors import Error, Unauthenticated
 from qaztech.people.gate import SAFE, Gate
 from qaztech.people.parameters import Parameters
 from qaztech.people.people import Person
-from qaztech.web.texts import LANGUAGES, STATIC, Catalogue, chosen_language
+from qaztech.web.texts import LANGUAGES, STATIC, Catalogue, chosen_language, local_moment
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOCAL = timezone(timedelta(hours=5))  # every clock in Kazakhstan since March 2024
 _LONGEST_NEXT = 500
 
 PageHandler = Callable[[Request, Person], Awaitable[Response]]
@@ -135,5 +133,4 @@ def moment_text(milliseconds: int | None) -> str:
     """A time for people, on the clocks of Kazakhstan."""
     if milliseconds is None:
         return ""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(LOCAL)
-    return moment.strftime("%d.%m.%Y %H:%M")
+    return local_moment(milliseconds).strftime("%d.%m.%Y %H:%M")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from qaztech.core.errors import Error, Forbidden
 from qaztech.registry.forms import Names
 from qaztech.web.blocks import json_block
 from qaztech.web.country import Country
-from qaztech.web.texts import LANGUAGES, STATIC, Catalogue, catalogue, chosen_language
+from qaztech.web.texts import LANGUAGES, STATIC, Catalogue, catalogue, chosen_language, local_moment
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOCAL = timezone(timedelta(hours=5))  # every clock in Kazakhstan since March 2024
 OUTCOMES = ("answered", "refused", "no answer", "aborted", "outcome unknown")
 
 _KINDS = {404: "missing", 503: "later"}
@@ -118,16 +116,12 @@ class PortalPages:
 
 def clock_text(milliseconds: int) -> str:
     """The time of day on Kazakhstan's clocks."""
-    return _local(milliseconds).strftime("%H:%M:%S")
+    return local_moment(milliseconds).strftime("%H:%M:%S")
 
 
 def moment_text(milliseconds: int, form: str = "%d.%m.%Y %H:%M:%S") -> str:
     """Date and time on Kazakhstan's clocks."""
-    return _local(milliseconds).strftime(form)
-
-
-def _local(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(LOCAL)
+    return local_moment(milliseconds).strftime(form)
 
 
 def _service_text(identifier: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.json import encode
+from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from qaztech.core.errors import Conflict, Malformed
@@ -45,6 +45,25 @@ def test_the_page_shows_what_is_read():
     request = parse_request(shown.encode())
     assert format_request(request) == shown.encode()
     assert parse_standing(standing.encode()).state == "submitted"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s | {"id": "../../../KZ/GOV/1/x"},
+        lambda s: s | {"id": ""},
+        lambda s: s | {"changes": [s["changes"][0] | {"time": 2**62}]},
+        lambda s: s | {"changes": [s["changes"][0] | {"time": -1}]},
+        lambda s: s | {"changes": [s["changes"][0] | {"role": "x" * 1000}]},
+        lambda s: s | {"changes": [s["changes"][0] | {"granted": {
+            "endpoints": ["GET /a"], "until": "9999-12-31", "calls_a_minute": None, "calls_a_day": None}}]},
+    ],
+)  # fmt: skip
+def test_what_a_hostile_provider_says_of_a_request_is_not_kept(change):
+    """Its id leads the next question somewhere, its times are shown: neither is taken as it comes."""
+    standing = re.findall(r"^(\{\"type\":\"qaztech-access-.*\})$", PAGE, re.MULTILINE)[1]
+    with pytest.raises(Malformed):
+        parse_standing(encode(change(decode(standing))))
 
 
 def test_the_page_tells_what_may_follow_what():

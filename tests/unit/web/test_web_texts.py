@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qaztech.web.portal_pages import TEMPLATES
-from qaztech.web.texts import LANGUAGES, STATIC, catalogue, chosen_language
+from qaztech.web.texts import LANGUAGES, STATIC, catalogue, chosen_language, local_moment
 
 SCRIPTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js")))
 PAGES = "\n".join(path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.html")))
@@ -73,6 +73,12 @@ def test_the_language_is_the_first_that_there_is() -> None:
     """Of what the browser asks for; else English."""
     assert chosen_language(["de-DE", "kk-KZ;q=0.8", "ru"]) == "kk"
     assert chosen_language(["", "*"]) == "en"
+
+
+@pytest.mark.parametrize("time", [-(2**62), -1, 0, 1_790_000_000_000, 253_402_300_799_000, 2**62])
+def test_any_time_can_be_shown(time: int) -> None:
+    """Members, nodes and witnesses say times; none of them keeps a page from being shown."""
+    assert 1970 <= local_moment(time).year <= 9999
 
 
 def test_vendored_files_are_those_that_are_named() -> None:
