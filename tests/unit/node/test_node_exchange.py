@@ -243,6 +243,16 @@ class TestLinkLost:
         assert heard.error.code == "peer.lost"
         assert both(pair, call) == [["request", "no-answer"], []]
 
+    async def test_a_request_that_becomes_durable_after_the_peer_began_to_end_does_not_leave(self, pair):
+        """Nobody would answer it for certain: its caller knows that no system was called."""
+        await pair.made(pair.call())
+        call, heard = pair.call("POST", body=b"x"), Heard()
+        pair.consumer.consumer.call(call, heard)
+        pair.consumer.links[0].open = False  # as a Goaway has it
+        await asyncio.wait_for(heard.done, 5)
+        assert heard.error.code == "node.draining"
+        assert both(pair, call) == [["request", "no-answer"], []]
+
 
 class TestStreamedAnswers:
     """Head, body, tail; and an end for everyone, however it ends."""

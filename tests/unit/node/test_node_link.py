@@ -48,7 +48,8 @@ class TestStrangers:
         """The provider's node has not fetched that member's file; gives what it will know."""
         known = pair.configuration
         keys = {key: node for key, node in known._by_tls.items() if node.id.member != CONSUMER.member}
-        pair.configuration = replace(known, _by_tls=keys)
+        members = {id_: member for id_, member in known._members.items() if id_ != CONSUMER.member}
+        pair.configuration = replace(known, _by_tls=keys, _members=members)
         monkeypatch.setattr(link, "LOOK_AGAIN", 0.01)
         return known
 
@@ -65,6 +66,16 @@ class TestStrangers:
         pair.provider.stranger = stranger
         assert (await pair.made(pair.call())).status == 200
         assert (asked, pair.provider.incidents) == ([CONSUMER.member], [])
+
+    async def test_another_key_of_a_known_member_is_no_stranger(self, pair, monkeypatch):
+        """Its file is here and does not name that key: refused at once, nothing is fetched."""
+        known = pair.configuration
+        self.forget_the_consumer(pair, monkeypatch)
+        pair.configuration = replace(pair.configuration, _members=known._members)
+        asked = []
+        pair.provider.stranger = asked.append
+        assert (await pair.made(pair.call())).error.code == "peer.lost"
+        assert asked == []
 
     @pytest.mark.parametrize("news", [True, False])
     async def test_who_stays_unknown_is_let_go(self, pair, monkeypatch, news):
@@ -311,6 +322,30 @@ class TestLife:
         Scripted.echo(pair.provider.systems.calls[0])
         await asyncio.wait_for(heard.done, 5)
         assert bytes(heard.body) == b"x"
+
+    async def test_a_node_that_drains_waits_until_its_peers_have_heard_it(self, pair):
+        """Only then can no request be on its way; a peer that is gone is not waited for."""
+        await pair.made(pair.call())
+        provider, link = pair.provider.provider, pair.consumer.links[-1]
+        assert provider.is_quiet
+        link.writable = False  # it does not answer pings
+        provider.drain()
+        await until(lambda: not link.open)
+        assert not provider.is_quiet
+        link.writable = True
+        provider.drain()
+        await asyncio.sleep(0.05)
+        assert not provider.is_quiet  # one of two
+        link.close(Unavailable("peer.lost", "gone"))
+        await until(lambda: provider.is_quiet)
+
+    async def test_a_peer_that_has_heard_of_the_end_is_quiet(self, pair):
+        """Its answer comes behind what it sent before."""
+        await pair.made(pair.call())
+        pair.provider.provider.drain()
+        assert not pair.provider.provider.is_quiet
+        await until(lambda: pair.provider.provider.is_quiet)
+        assert not pair.consumer.links[-1].open
 
     async def test_a_node_that_drains_makes_no_calls(self, pair):
         """It says so at once."""
