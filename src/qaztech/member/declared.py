@@ -136,19 +136,23 @@ def _service(id_: ServiceId, form: ServiceForm, line: ServiceLine | None) -> lis
 
 def _rights(id_: ServiceId, wanted: list[RightForm], held: ServiceRights, lineages: Lineages) -> list[Step]:
     steps: list[Step] = []
-    now: Mapping[str, Right] = {right.client: right for right in held.rights if right.client is not None}
+    # A client may hold several rights, as it asked for them: the one that is listed is then put in place of all.
+    now: dict[str, list[Right]] = {}
+    for each in held.rights:
+        if each.client is not None:
+            now.setdefault(each.client, []).append(each)
     for form in wanted:
         client = SubsystemId.parse(form.client)
         lineage = form.lineage or lineages(client.member)
         endpoints, until = [Endpoint.parse(e) for e in form.endpoints], _until(form.until)
-        right = now.get(str(client))
+        holds = now.get(str(client), [])
         texts = tuple(map(str, endpoints))
-        if right is not None and (right.lineage, right.endpoints, right.until) == (lineage, texts, until):
+        if [(right.lineage, right.endpoints, right.until) for right in holds] == [(lineage, texts, until)]:
             continue
         ends = f", until {form.until}" if form.until else ""
         steps.append(
             Step(
-                sign="~" if right is not None else "+",
+                sign="~" if holds else "+",
                 what=f"right {client} -> {id_}: {', '.join(texts)}{ends} (lineage {lineage[:16]}…)",
                 do=_grant(id_, client, lineage, endpoints, until),
             )
@@ -178,7 +182,7 @@ def _until(day: str | None) -> int | None:
         return None
     try:
         end = datetime.combine(date.fromisoformat(day) + timedelta(days=1), datetime.min.time(), HERE)
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise Malformed("declared.malformed", f"not a day such as 2027-12-31: {day[:20]!r}", at="caller") from exc
     return int(end.timestamp() * 1000)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from qaztech.core.errors import Conflict, Malformed, NotFound
@@ -65,6 +67,18 @@ def test_a_right_that_is_no_longer_listed_is_taken_away(desk: Desk) -> None:
     without = FILE[: FILE.index("        rights:")]
     assert apply(without, desk) == []
     assert apply(f"{without}        rights: []\n", desk) == [f"- right {CLIENT} -> {MEMBER}/library/books"]
+
+
+def test_a_client_keeps_no_right_beside_the_one_that_is_listed(desk: Desk) -> None:
+    """Also where the listed one was the last of several it was given."""
+    apply(FILE, desk)
+    service = ServiceId.parse(f"{MEMBER}/library/books")
+    (listed,) = desk.rights(service).rights
+    wider = msgspec.structs.replace(listed, endpoints=("GET /**",), until=None)
+    desk.change_rights(service, lambda before: replace(before, rights=(wider, listed)))
+    assert [line[0] for line in apply(FILE, desk)] == ["~"]
+    assert desk.rights(service).rights == (listed,)
+    assert apply(FILE, desk) == []
 
 
 def test_changes_are_shown_as_changes(desk: Desk) -> None:
