@@ -134,7 +134,7 @@ class NodeBuilder:
             return Link(
                 dialled=dialled, node=settings.id, configuration=client.configuration, log=own, accepted=accepted,
                 incidents=incidents, throttle=link_throttle, handler=handler, loop=loop,
-                stranger=lambda member: bool(nodes) and nodes[0].want(member),
+                stranger=lambda member: bool(nodes) and nodes[0].meet(member),
             )  # fmt: skip
 
         tls_files, link_tls, edge_tls = self._tls(client)

@@ -238,7 +238,8 @@ class Link(asyncio.Protocol):
         if self._dialled is not None or exc.code != "peer.unknown":
             return False
         try:
-            return self._stranger(node_of(certificate).member)
+            member = node_of(certificate).member
+            return self._configuration().member(member) is None and self._stranger(member)
         except Error:
             return False
 

@@ -361,6 +361,14 @@ class Node:
             return True
         return False
 
+    def meet(self, member: MemberId) -> bool:
+        """A node of a member not known here has come: fetch that member's file now, if the directory lists it.
+
+        Who stole the registry's authority could make up members without end.
+        """
+        listed = any(one.id == member for one in self._parts.client.configuration().members())
+        return listed and self.want(member)
+
     # Stop ----------------------------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
