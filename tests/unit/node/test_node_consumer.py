@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from node_pair import CLOCK, Heard, Scripted, node_pair, until
-from qaztech.core.errors import Error, Forbidden, Unavailable
+from qaztech.core.errors import Error, Forbidden, Halt, Unavailable
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.node import consumer
+from qaztech.node.choosing import Peer
 from qaztech.registry import authoring
 from qaztech.trust.certificates import key_spki_hash
 
@@ -152,3 +153,36 @@ async def test_a_member_that_left_this_node_does_not_call_from_it(pair):
     with pytest.raises(Forbidden) as caught:
         side.consumer.call(pair.call(), Heard())
     assert (caught.value.code, side.log.size) == ("client.not-served", size)
+
+
+def halt_once(pair):
+    """The provider's log takes nothing, one time."""
+    append = pair.provider.own.append
+
+    def halted(*_):
+        pair.provider.own.append = append
+        raise Halt("log.halted", "the disk is full", at="log")
+
+    pair.provider.own.append = halted
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_a_node_with_a_halted_log_drops_is_made_again_where_there_is_another(pair, method):
+    """No system was called, so any method may; and that node is left alone for a while."""
+    assert (await pair.made(pair.call())).status == 200
+    team = pair.consumer.consumer._teams[pair.provider.id.member]
+    team.peers.append(Peer(team.peers[0].entry))  # one that has no link
+    halt_once(pair)
+    heard = await pair.made(pair.call(method, body=b"once"))
+    assert (heard.status, bytes(heard.body)) == (200, b"once")
+    assert [bytes(work.body) for work in pair.provider.systems.calls] == [b"", b"once"]
+    assert b"\nattempt 2\n" in pair.provider.systems.calls[-1].frame.record
+    assert team.peers[0].rests
+
+
+async def test_what_the_only_node_drops_is_told(pair):
+    """There is nobody else to ask."""
+    assert (await pair.made(pair.call())).status == 200
+    halt_once(pair)
+    assert (await pair.made(pair.call())).error.code == "log.halted"
+    assert len(pair.provider.systems.calls) == 1
