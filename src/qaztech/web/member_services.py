@@ -22,6 +22,8 @@ LIST, DRAFTS = "/console/services", "/console/drafts"
 ONE = "/console/services/{subsystem}/{code}"
 # Empty rows offered below those of a list that are filled in.
 MORE_ROWS = 2
+# Of the number of a row, as in what `passport_from_form` reads.
+MOST_DIGITS = 5
 
 
 class ServicePages:
@@ -226,7 +228,10 @@ def _rows(values: Form, name: str) -> list[int]:
     numbers = {
         int(part)
         for key, given in values.items()
-        if key.startswith(f"{name}.") and any(given) and (part := key.split(".")[len(name.split("."))]).isdecimal()
+        if key.startswith(f"{name}.")
+        and any(given)
+        and (part := key.split(".")[len(name.split("."))]).isdecimal()
+        and len(part) <= MOST_DIGITS
     }
     first = max(numbers, default=-1) + 1
     return [*sorted(numbers), *range(first, first + MORE_ROWS)]

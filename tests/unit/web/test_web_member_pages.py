@@ -130,6 +130,7 @@ def test_a_passport_comes_back_with_every_problem(office: MemberOffice, admin: V
         assert f'id="w-{name}"' in wrong.text, name
     more = admin.submit(f"{path}?lang=en", {**fields, "more": "data"})
     assert 'name="data.2.field"' in more.text
+    assert admin.submit(path, {**fields, f"data.{'9' * 5000}.field": "x"}).status == 400
     fields |= {"names.ru": "Коды", "contact": "", "data.0.field": "", "data.0.names.kk": ""}
     assert admin.submit(path, fields).status == 303
     assert office.console.services.service(SERVICE).shown is not None
