@@ -25,6 +25,8 @@ from qaztech.people.tables import account, identity
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}[a-z0-9]\Z", re.ASCII)
 _LONGEST_DISPLAY = 200
+# Who stands in the admin log under these names is no person.
+NOT_PEOPLE = frozenset({"command-line", "operator-token", "registry"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +241,8 @@ def _check_name(name: str, display: str) -> None:
         raise Malformed(
             "account.malformed", "a name has 2 to 64 characters: a-z, 0-9, and . _ @ - between them", at="caller"
         )
+    if name in NOT_PEOPLE:
+        raise Malformed("account.malformed", "in the admin log that name is not a person's", at="caller")
     if not 1 <= len(display.strip()) <= _LONGEST_DISPLAY or not display.isprintable():
         raise Malformed(
             "account.malformed", f"a display name has 1 to {_LONGEST_DISPLAY} printable characters", at="caller"

@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from qaztech.core.errors import Conflict, Error, Forbidden, Malformed, Unauthenticated, Unavailable, Untrusted
-from qaztech.people.accounts import Account
+from qaztech.people.accounts import NOT_PEOPLE, Account
 from qaztech.people.actors import Actor
 from qaztech.people.id_token import ALGORITHMS, ProviderKeys, verify_id_token
 from qaztech.people.people import People
@@ -273,7 +273,7 @@ def account_name(wanted: object) -> str:
     """A name for a new account, from what the provider calls the person."""
     text = _NOT_IN_NAMES.sub("-", wanted.lower()) if isinstance(wanted, str) else ""
     text = text.strip("-._")[:48].strip("-._")
-    return text if len(text) >= 2 else f"person-{secrets.token_hex(4)}"
+    return text if len(text) >= 2 and text not in NOT_PEOPLE else f"person-{secrets.token_hex(4)}"
 
 
 def _decoded(data: bytes, kind: type[StructT]) -> StructT:

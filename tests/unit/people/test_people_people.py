@@ -19,12 +19,14 @@ from qaztech.core.time import ManualClock
 from qaztech.people import ceremonies
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.gate import Gate
+from qaztech.people.oidc import account_name
 from qaztech.people.openid_settings import OpenIdSettings
 from qaztech.people.parameters import Parameters
 from qaztech.people.passwords import Passwords, made_password
 from qaztech.people.people import People
 from qaztech.people.roles import check_table
 from qaztech.people.tables import ceremony
+from qaztech.registry.office import OPERATOR_TOKEN, REGISTRY
 from qaztech.runtime.settings import read_settings
 
 NEW = "бес елі ауызға он елі қақпақ"
@@ -123,6 +125,14 @@ def test_one_name_spelt_otherwise_is_slowed_down_as_one(people: People) -> None:
             people.sign_in(" " * number + "Dana" + "\u3000" * number, "wrong", f"203.0.113.{number}")
     with pytest.raises(Limited):
         people.sign_in("dana", "wrong", "198.51.100.1")
+
+
+@pytest.mark.parametrize("name", [COMMAND_LINE.name, OPERATOR_TOKEN.name, REGISTRY.name])
+def test_nobody_is_called_what_is_no_person(people: People, name: str) -> None:
+    """In the admin log their acts would look like the machine's; a provider's people get another name."""
+    with pytest.raises(Malformed):
+        people.accounts.add(name, "Somebody", [], None, by=COMMAND_LINE)
+    assert account_name(name).startswith("person-")
 
 
 def test_hashing_waits_its_turn() -> None:
