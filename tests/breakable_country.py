@@ -223,7 +223,7 @@ def breakable_country(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     toml = country.settings("registers")
-    toml.write_text(toml.read_text().replace(f"[link]\nport = {address}\n", f"[link]\nport = {port}\n"))
+    toml.write_text(toml.read_text().replace(f"port = {address}\n", f"port = {port}\n"))
     with country.settings("ministry").open("a") as settings:
         settings.write(f"\n[exchange]\nanswer_timeout_seconds = {answer_timeout}\n")
     with country:
