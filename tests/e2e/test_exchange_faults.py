@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from urllib.parse import urlsplit
@@ -358,8 +359,8 @@ class TestInGoodOrder:
 
 def own_link_port(country: BreakableCountry) -> int:
     """Where the provider's node itself takes links, behind the cable."""
-    settings = country.settings("registers").read_text()
-    return int(settings.partition("[link]\nport = ")[2].partition("\n")[0])
+    settings = tomllib.loads(country.settings("registers").read_text())
+    return int(settings["link"]["port"])
 
 
 def connects(port: int) -> bool:
