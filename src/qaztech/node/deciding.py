@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qaztech.core.errors import Error, Forbidden, NotFound, Untrusted
+from qaztech.core.errors import Error, Forbidden, NotFound, Unavailable, Untrusted
 from qaztech.core.exchange import needs_no_right
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.record import NO_ENDPOINT, Record
@@ -31,8 +31,13 @@ def reason_to_refuse(
     endpoint = Endpoint.parse(record["endpoint"])
     if not endpoint.covers(method, frame.path or "/"):
         raise Untrusted("request.untrusted", "the endpoint recorded does not cover the call", at="caller")
-    if configuration.service(service) is None or not systems.has(service):
+    shown = configuration.service(service)
+    if shown is None or not systems.has(service):
         return NotFound("service.unknown", f"Unknown service: SERVICE:{service}")
+    if shown.disabled is not None:  # the caller's node may not have heard of it yet
+        return Unavailable(
+            "service.disabled", f"Service SERVICE:{service} is disabled: {shown.disabled}", at="provider-node"
+        )
     if not configuration.gives(client, service, endpoint, now):
         return Forbidden("access-right.missing", f"Request is not allowed: SERVICE:{service}")
     return systems.refusal(service, client, record["endpoint"])
