@@ -42,9 +42,7 @@ def add_parsers(verbs: Verbs) -> None:
     restore.add_argument(
         "--database", default="", metavar="URL", help="a new PostgreSQL database, for a registry's rows"
     )
-    restore.add_argument(
-        "--keys", type=Path, metavar="DIR", help="folder with what was left out of the backup"
-    )
+    restore.add_argument("--keys", type=Path, metavar="DIR", help="folder with what was left out of the backup")
     restore.add_argument(
         "--published", default="", metavar="DIR|URL",
         help="the newest copy of a registry's tuf/, or a server that still shows it: nothing published is lost then",
@@ -130,9 +128,7 @@ def _resumed(resumed: Resumed) -> dict[str, Any]:
 def _of_registry(resumed: Resumed, settings: Path) -> list[str]:
     log = resumed.log
     if resumed.published is None:
-        lines = [
-            "versions jump ahead of all that may have been published since; members bring their files again"
-        ]
+        lines = ["versions jump ahead of all that may have been published since; members bring their files again"]
     else:
         lines = [f"published version {resumed.published} was taken up"]
     lines += [f"not taken up: {what}; that member brings it again" for what in resumed.not_taken]
