@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -82,3 +83,13 @@ def test_the_provider_edge_has_the_last_word(country):
     assert decide(country, systems, service=access, method="POST", endpoint="-") is closed
     client = str(country.consumer.subsystem("main"))
     assert systems.asked == [(str(country.service), client, "GET /countries/*"), (access, client, "-")]
+
+
+def test_a_service_switched_off_says_so_also_to_who_has_not_heard(country, monkeypatch):
+    """The caller's node may follow the registry a moment later; the reason told is the owner's notice."""
+    configuration = country.client.configuration()
+    off = dataclasses.replace(configuration.service(ServiceId.parse(country.fields()["service"])), disabled="back soon")
+    monkeypatch.setattr(type(configuration), "service", lambda *_: off)
+    refused = decide(country)
+    assert refused.code == "service.disabled"
+    assert "back soon" in refused.detail
