@@ -25,7 +25,7 @@ from qaztech.evidence.wal import ENTRY, MESSAGE_SIZE, NOTE, parse_entry, parse_n
 FIND_BEFORE: Final = 2 * 60_000
 FIND_AFTER: Final = 15 * 60_000
 # How often, and how many seconds apart, a log that looks broken is looked at by who only reads it.
-LOOKS: Final = 3
+LOOKS: Final = 8
 LOOK_AGAIN: Final = 0.05
 _KEY_ID_SIZE: Final = 4
 
