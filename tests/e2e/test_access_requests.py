@@ -23,8 +23,8 @@ from qaztech.core.errors import Conflict, Malformed, NotFound
 from qaztech.core.time import SystemClock
 from qaztech.member.access import AccessRequest, Granted, Purpose
 from qaztech.member.exchanges import EdgeCaller, desk_exchange_app
+from qaztech.member.node_client import NodeClient
 from qaztech.member.store import ACCESS
-from qaztech.member.telling import node_teller
 from qaztech.people.actors import Act, Actor
 from qaztech.people.tables import PEOPLE, pending_act
 from qaztech.registry.verification import verify_receipt
@@ -62,7 +62,7 @@ class Country(Instance):
         node = self.node(name)
         return build_access(
             self.engine, self.home / "members" / name, registry=self.country["registry"],
-            edge=EdgeCaller(node["edge"]), tell=node_teller(node["management"]),
+            edge=EdgeCaller(node["edge"]), tell=NodeClient(node["management"]).reload,
             limits=self.home / "nodes" / name / "limits.json", clock=SystemClock(),
         )  # fmt: skip
 

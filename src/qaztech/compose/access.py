@@ -30,7 +30,7 @@ def build_access(
     """The requests of the member whose desk is in that folder.
 
     The database holds the tables `member.store.ACCESS` and `people.tables.PEOPLE`; `limits` is the file the member's
-    node is told of by `[[members]] limits`; `tell` is `member.telling.node_teller`.
+    node is told of by `[[members]] limits`; `tell` has that node look at once (`NodeClient.reload`).
     """
     member = verify_member_file((desk / "member-file.json").read_bytes()).member
     granting = Granting(

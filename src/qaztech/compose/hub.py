@@ -8,8 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from qaztech.compose.witness import want_everyone
-from qaztech.core.errors import Error
+from qaztech.compose.witness import follow_everyone
 from qaztech.core.time import SystemClock
 from qaztech.hub.judging import JudgeApart
 from qaztech.hub.operational import hub_app, keep_checking, keep_compacting
@@ -21,7 +20,6 @@ from qaztech.registry.fetch import HttpFetcher
 from qaztech.runtime.database import database_url, open_database
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import serve
-from qaztech.runtime.telemetry import log_error
 
 logger = logging.getLogger("qaztech.hub")
 COMPACT_SECONDS = 3600.0
@@ -74,7 +72,7 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     )
     deliveries.clean()
     tasks = [
-        asyncio.create_task(_follow(client, settings.refresh_seconds)),
+        asyncio.create_task(follow_everyone(client, settings.refresh_seconds)),
         asyncio.create_task(keep_checking(deliveries, settings.check_seconds)),
         asyncio.create_task(keep_compacting(deliveries, COMPACT_SECONDS)),
     ]
@@ -85,16 +83,3 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     judge.close()
     fetcher.close()
     store.close()
-
-
-async def _follow(client: ConfigurationClient, interval: float) -> None:
-    while True:
-        pause = interval
-        try:
-            await asyncio.to_thread(client.refresh)
-            if want_everyone(client):
-                continue
-        except Error as exc:
-            log_error(logger, "the configuration was not refreshed", exc)
-            pause = 1.0
-        await asyncio.sleep(pause)

@@ -84,7 +84,7 @@ async def run_witness(path: Path, stop: asyncio.Event) -> None:
     authority = DevelopmentAuthority.load(directory, clock) if settings.timestamping else None
     server = HttpServer(on_request=lambda request: _answer(witness, authority, request))
     await server.listen(settings.host, settings.port)
-    following = asyncio.create_task(_follow(client, settings.refresh_seconds))
+    following = asyncio.create_task(follow_everyone(client, settings.refresh_seconds))
     await stop.wait()
     following.cancel()
     await server.drain(2.0)
@@ -106,7 +106,8 @@ def _answer(witness: Witness, authority: DevelopmentAuthority | None, request: R
         request.respond(404, [(b"Content-Type", b"text/plain")], b"this witness answers POST /add-checkpoint\n")
 
 
-async def _follow(client: ConfigurationClient, interval: float) -> None:
+async def follow_everyone(client: ConfigurationClient, interval: float) -> None:
+    """Keep the files of all members at hand, for a process that serves all: a witness, the centre."""
     while True:
         pause = interval
         try:

@@ -22,13 +22,14 @@ from qaztech.people.gate import SAFE, Gate
 from qaztech.people.people import People, Person
 from qaztech.runtime.shell import ShellLimits, application
 from qaztech.web.files import StaticFiles
+from qaztech.web.headers import Guard
 from qaztech.web.member_access import AccessPages
 from qaztech.web.member_api import MemberApi
 from qaztech.web.member_desk import DeskPages
 from qaztech.web.member_nodes import NodePages
 from qaztech.web.member_parts import PageRoute, Parts
 from qaztech.web.member_services import ServicePages
-from qaztech.web.member_site import HOME, Guard, MemberPages
+from qaztech.web.member_site import HOME, MemberPages
 from qaztech.web.people_pages import Pages
 from qaztech.web.sign_in import sign_in_routes
 from qaztech.web.texts import STATIC

@@ -10,19 +10,17 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qaztech.core.errors import Error, Limited, Malformed
 from qaztech.people.gate import FORM, MAX_FIELDS, MULTIPART, read_form_lists
 from qaztech.people.people import Person
 from qaztech.registry.forms import Names
-from qaztech.web.headers import HEADERS
 from qaztech.web.people_pages import moment_text, page_language, people_texts
 from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
 
@@ -158,30 +156,6 @@ def whole(values: Form, name: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or len(text) > 12:
         raise Malformed("form.malformed", f"{name} is a whole number", at="caller")
     return int(text)
-
-
-class Guard:
-    """Security headers on every answer; requests that name another host (DNS rebinding) are not answered."""
-
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] != "http":
-            return
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS]
-            await send(message)
-
-        named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if len(named) != 1 or urlsplit(f"//{named[0]}").hostname not in self._hosts:
-            await Response("misdirected", status_code=421, media_type="text/plain")(scope, receive, sending)
-            return
-        await self._app(scope, receive, sending)
 
 
 def _in_fours(text: str) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from qaztech.core.errors import Limited, NotFound, Unavailable
 from qaztech.core.time import Clock
@@ -30,7 +30,7 @@ from qaztech.web.catalogue_pages import CataloguePages
 from qaztech.web.catalogue_view import Catalogues, NoCatalogue
 from qaztech.web.country import Country, call_of
 from qaztech.web.files import StaticFiles
-from qaztech.web.headers import HEADERS
+from qaztech.web.headers import Guard
 from qaztech.web.hub import Hub, headers_for
 from qaztech.web.picture import pictures
 from qaztech.web.portal_pages import PortalPages, page_language, require_own_page
@@ -70,7 +70,7 @@ class Portal:
             Route("/static/{path:path}", files.answer),
             *pages.routes(),
         ]
-        self.app: ASGIApp = _Guard(application(self.routes, ShellLimits(body=4096)), _hosts(country))
+        self.app: ASGIApp = Guard(application(self.routes, ShellLimits(body=4096)), _hosts(country))
 
     def close(self) -> None:
         """End the streams of open pages."""
@@ -181,30 +181,6 @@ class Portal:
 def portal_app(country: Country, *, clock: Clock, catalogues: Catalogues | None = None) -> Portal:
     """The page of an instance, ready to be served; without `catalogues` its catalogue is never ready."""
     return Portal(country=country, clock=clock, catalogues=catalogues)
-
-
-class _Guard:
-    """Security headers on every answer; requests that name another host (DNS rebinding) are not answered."""
-
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] != "http":
-            return
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS]
-            await send(message)
-
-        named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if len(named) != 1 or urlsplit(f"//{named[0]}").hostname not in self._hosts:
-            await Response("misdirected", status_code=421, media_type="text/plain")(scope, receive, sending)
-            return
-        await self._app(scope, receive, sending)
 
 
 def _hosts(country: Country) -> frozenset[str]:
