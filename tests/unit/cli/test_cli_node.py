@@ -82,6 +82,8 @@ def test_a_new_registry_is_whole(registry: Path, run: Run) -> None:
     assert anchor.policy.witnesses["registry"].hybrid is not None
     for secret in ("ca.key", "log.key", "witness.key", "management.token", "keys/offline/root-1.pem"):
         assert (registry / secret).stat().st_mode & 0o077 == 0, secret
+    # enough bins that one changed right stays small in a country of ten thousand members
+    assert len(list((registry / "tuf/metadata").glob("1.b-*.json"))) == 512
     again = run("registry", "init", registry, "--instance", "KZ", "--url", "http://127.0.0.1:8401")
     assert "registry.exists" in again.said
 
