@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -36,6 +37,10 @@ CONTRACT = (
     "member/test_member_store.py",
 )
 NO_TESTS_COLLECTED = 5
+# A test that hangs is a failure with a name, not a run without an end. Far above what any takes on a busy machine.
+TEST_LIMIT = {"unit": 60}
+OTHER_TEST_LIMIT = 300
+PART_LIMIT = 1500
 _SIOCSIFFLAGS = 0x8914
 _UP_AND_RUNNING = 0x41
 
@@ -76,13 +81,31 @@ def _run(part: str, tests: list[str], counts: dict[str, int]) -> bool:
         report = Path(scratch, "report.xml")
         # Only unit tests: the others start countries, measure time, or use up both cores by themselves.
         spread = ["-n", str(os.cpu_count() or 1)] if part == "unit" else []
-        command = [*prefix, sys.executable, "-m", "pytest", "--quiet", f"--junit-xml={report}", *spread, *tests]
-        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        # With workers, the one that hangs is ended from a thread, whatever it waits for, and another goes on.
+        limit = [
+            f"--timeout={TEST_LIMIT.get(part, OTHER_TEST_LIMIT)}",
+            *(["--timeout-method=thread"] if spread else []),
+        ]
+        options = ["--quiet", f"--junit-xml={report}", *spread, *limit]
+        status = _run_within(PART_LIMIT, [*prefix, sys.executable, "-m", "pytest", *options, *tests])
         _count(report, counts)
     _say(f"   {part} took {time.monotonic() - begun:.1f} s")
     if status not in {0, 1, NO_TESTS_COLLECTED}:
         counts["failed"] += 1  # an interrupted or broken run counts even if no test did
     return status in {0, NO_TESTS_COLLECTED}
+
+
+def _run_within(seconds: int, command: list[str]) -> int:
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        _say(f"   not done after {seconds} s: ended")
+        return 124
+    finally:
+        if process.poll() is None:  # too slow, or interrupted by hand
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _count(report: Path, counts: dict[str, int]) -> None:
