@@ -12,19 +12,24 @@ from email.message import Message
 
 # Licences that ask for no more than notices, or for changes to their own files (MPL).
 ALLOWED = frozenset({
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "LicenseRef-BSD", "LicenseRef-Public-Domain", "MIT",
-    "MIT-0", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LicenseRef-BSD",
+    "LicenseRef-Public-Domain", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib",
 })  # fmt: skip
 # Packages with another licence, each with the reason why it may be carried.
 EXCEPTIONS = {
     # A library of names and codes, unchanged and replaceable, for the embedded country's provider only (extra `demo`).
     "pycountry": "LGPL-2.1-only",
+    # Hyphenation for WeasyPrint, which asks for it (extra `analysis`); its three licences are a choice, and MPL is taken.
+    "pyphen": "GPL-2.0-or-later AND LGPL-2.0-or-later AND MPL-1.1",
 }
 _CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "LicenseRef-BSD",
+    "GNU General Public License v2 or later (GPLv2+)": "GPL-2.0-or-later",
+    "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.0-or-later",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
+    "Mozilla Public License 1.1 (MPL 1.1)": "MPL-1.1",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Public Domain": "LicenseRef-Public-Domain",
     "Python Software Foundation License": "PSF-2.0",

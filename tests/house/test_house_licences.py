@@ -22,7 +22,12 @@ def script(name: str):
 
 
 LICENCES = script("licences")
-LOCKED = re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements/run.lock").read_text(encoding="utf-8"), re.MULTILINE)
+# Without what another interpreter would need.
+LOCKED = re.findall(
+    r"^([a-z0-9._-]+)==(?!.*implementation != 'CPython')",
+    (ROOT / "requirements/run.lock").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
 
 
 def said(**fields: str | list[str]) -> Message:
