@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
         description="Organisations call each other, and every call can be proven offline, years later.",
         epilog="Begin with `qaztech up`. Every verb has --help.",
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="show which release this is, and exit")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     country.add_parsers(verbs)
     receipt.add_parser(verbs)
@@ -48,6 +49,16 @@ def parser() -> argparse.ArgumentParser:
     console.add_parser(verbs)
     backup.add_parsers(verbs)
     return top
+
+
+class _Version(argparse.Action):
+    """Shows the release; what finds it out is imported only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from qaztech.runtime.release import release  # noqa: PLC0415  # imports that verbs need not pay
+
+        sys.stdout.write(f"qaztech {release()}\n")
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

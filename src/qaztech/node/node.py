@@ -37,6 +37,7 @@ from qaztech.node.timestamping import Timestamping
 from qaztech.node.upkeep import Upkeep
 from qaztech.registry.client import Alarm, ConfigurationClient
 from qaztech.registry.configuration import Configuration
+from qaztech.runtime.release import release
 from qaztech.runtime.telemetry import Metrics, log_error
 
 SAVE_PEERS = 5.0
@@ -228,6 +229,7 @@ class Node:
         links = [(link, "out") for link in parts.consumer.links()] + [(link, "in") for link in parts.provider.links()]
         return {
             "node": str(parts.id),
+            "release": release(),
             "members": [str(member) for member in parts.members],
             "ready": not reasons,
             "reasons": reasons,
@@ -316,6 +318,7 @@ class Node:
         """Numbers for the metrics."""
         parts = self._parts
         return {
+            f'build_info{{version="{release()}"}}': 1,
             "log_size": parts.log.size,
             "log_halted": float(parts.log.halted is not None),
             "ready": float(not self._reasons()),

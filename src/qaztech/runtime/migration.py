@@ -61,7 +61,12 @@ def _follow(db: Connection, metadata: MetaData, scripts: Path, version_table: st
     if version == known[-1]:
         return
     if version and version not in known:
-        raise Conflict("database.newer", f"the database is of a newer release ({version_table} {version})", at="caller")
+        raise Conflict(
+            "database.newer",
+            f"a newer release has changed the database ({version_table} {version}, this one knows {known[-1]}): "
+            "go on with that release, or restore the backup made before it",
+            at="caller",
+        )
     _upgrade(db, metadata, scripts, version_table)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from qaztech.core.errors import Error
+from qaztech.runtime.release import release
 
 
 class JsonFormatter(logging.Formatter):
@@ -78,11 +79,12 @@ def _samples(values: Mapping[str, float], kind: str) -> Iterator[str]:
 
 
 def process_gauges() -> dict[str, float]:
-    """Memory (bytes), processor time (seconds) and open files of this process."""
+    """Memory (bytes), processor time (seconds) and open files of this process, and the release that it runs."""
     times = os.times()
     with Path("/proc/self/statm").open() as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return {
+        f'build_info{{version="{release()}"}}': 1,
         "process_resident_memory_bytes": resident,
         "process_cpu_seconds": round(times.user + times.system, 2),
         "process_open_files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
