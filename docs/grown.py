@@ -2,8 +2,8 @@
 """Compare a log that is served with a checkpoint that was kept: whether the log has only grown.
 
 `python3 grown.py URL KEPT [TOKEN]`: where the log is, the file with the checkpoint, a file with an API token. It
-fetches every entry and computes both roots again, by RFC 6962 and C2SP tlog-tiles. It shares no code with the rest, needs the
-standard library only, and looks at no signature: what was kept is trusted because it was kept.
+fetches every entry and computes both roots again, by RFC 6962 and C2SP tlog-tiles. It shares no code with the rest,
+needs the standard library only, and looks at no signature: what was kept is trusted because it was kept.
 """
 
 import hashlib
