@@ -57,6 +57,9 @@ class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     limits: str = ""
     # File with the unguessable part of the address by which the node brings requests for access.
     exchange_secret_file: str
+    # Hosts from which an OpenAPI document may be fetched by its URL, such as "codes.example" or "10.0.0.5:8099". The
+    # hosts of the member's own systems count without being named; from all others a document is uploaded as a file.
+    openapi_hosts: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8420
     # The address people type; empty: http://HOST:PORT.
@@ -134,6 +137,7 @@ class _ConsoleProcess:
                 limits=at(settings.limits) if settings.limits else None,
                 reserved=(here, origin, settings.node, settings.edge, settings.registry),
                 fingerprint=anchor.fingerprint,
+                openapi_hosts=settings.openapi_hosts,
             ),
             engine=self.engine,
             node=NodeClient(settings.node, secret(settings.node_token_file)),

@@ -60,7 +60,7 @@ class Country(Protocol):
 class Places:
     """Where things are. `reserved` are URLs that no service may be at; `limits` a file the member's node reads.
 
-    `fingerprint` is that of the country's anchor.
+    `fingerprint` is that of the country's anchor; `openapi_hosts` are those that OpenAPI documents may come from.
     """
 
     directory: Path
@@ -70,6 +70,7 @@ class Places:
     limits: Path | None
     reserved: tuple[str, ...]
     fingerprint: str = ""
+    openapi_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,9 @@ class Console:
         self.clock = clock
         self.work = DeskWork(directory=places.directory, engine=engine, submit=submit, tell=node.reload, clock=clock)
         self.services = Publishing(
-            work=self.work, node_settings=places.node_settings, reserved=places.reserved, send=send_showcase
-        )
+            work=self.work, node_settings=places.node_settings, reserved=places.reserved, send=send_showcase,
+            openapi_hosts=places.openapi_hosts,
+        )  # fmt: skip
         self.member = Membership(
             work=self.work, registry=places.registry, instance=places.instance, fingerprint=places.fingerprint
         )

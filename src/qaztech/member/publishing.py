@@ -23,6 +23,7 @@ from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.desk_work import DeskWork, Outcome, draft
 from qaztech.member.node_settings import lines_to_add, services_in, set_service
 from qaztech.member.openapi import Description, read_description
+from qaztech.member.openapi_fetch import DescriptionFetcher
 from qaztech.member.passport import completeness
 from qaztech.member.service_url import check_service_url
 from qaztech.member.window import SendShowcase, Window
@@ -93,17 +94,19 @@ class Publishing:
     """The services of one member. Methods block: call from a thread.
 
     `reserved` are URLs that no service may be at; `node_settings` is the `node.toml` beside the console, or None;
-    `send` brings a showcase with its descriptions to the registry.
+    `send` brings a showcase with its descriptions to the registry; `openapi_hosts` are those documents come from.
     """
 
-    def __init__(
-        self, *, work: DeskWork, node_settings: Path | None, reserved: Sequence[str], send: SendShowcase
-    ) -> None:
+    def __init__(  # each is a place
+        self, *, work: DeskWork, node_settings: Path | None, reserved: Sequence[str], send: SendShowcase,
+        openapi_hosts: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._work = work
         self._window = Window(work.directory, work.clock)
         self._node_settings = node_settings
         self._reserved = tuple(reserved)
         self._send = send
+        self._fetcher = DescriptionFetcher(openapi_hosts, systems=self._system_urls, reserved=self._reserved)
 
     # What there is ------------------------------------------------------------------------------------------------
 
@@ -125,6 +128,11 @@ class Publishing:
     def description(self, reference: DescriptionReference) -> bytes | None:
         """An OpenAPI document that the showcase names."""
         return self._window.description(reference)
+
+    def fetched(self, url: str, by: Actor) -> bytes:
+        """The OpenAPI document at a URL; that it is asked for is noted. Raises as `DescriptionFetcher.fetch` does."""
+        self._work.note(by, "openapi.fetch", str(self._work.file().member), None, {"url": _hash(url.strip().encode())})
+        return self._fetcher.fetch(url)
 
     # Drafts ---------------------------------------------------------------------------------------------------------
 
@@ -281,6 +289,11 @@ class Publishing:
             return services_in(self._node_settings) if self._node_settings is not None else {}
         except Conflict:
             return {}
+
+    def _system_urls(self) -> list[str]:
+        """Where the member's own systems are, as the node is told."""
+        mine = f"{self._work.file().member}/"
+        return [str(each["url"]) for id_, each in self._told().items() if id_.startswith(mine) and "url" in each]
 
     def _tell_node(self, service: ServiceId, url: str | None, description: Description | None) -> str | None:
         """Put the service into the node's settings; gives the lines for a node that is elsewhere."""

@@ -39,8 +39,8 @@ def check_service_url(url: str, reserved: Iterable[str]) -> str:
         _wrong("the address has no query and no fragment: callers add what they ask")
     if parts.username is not None or parts.password is not None:
         _wrong("the address holds no name and no password")
-    place = _place(parts)
-    if place in {_place(_split(one)) for one in reserved}:
+    place = place_of(parts)
+    if place in {place_of(_split(one)) for one in reserved}:
         _wrong("this is the console, the node or the registry itself, not a system behind them")
     return url
 
@@ -56,29 +56,29 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _place(parts: SplitResult) -> Place:
-    """Host and port; every name of this machine is one."""
+def place_of(parts: SplitResult, code: str = "console.service-url") -> Place:
+    """Host and port; every name of this machine is one. Raises `Malformed` of that code for what is no place."""
     host = (parts.hostname or "").lower()
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return _named(host), port
+        return _named(host, code), port
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
     if address.is_link_local or address in _METADATA_ADDRESSES or address.is_multicast or address.is_unspecified:
-        _wrong("link-local, metadata, multicast and unspecified addresses are no systems")
+        _wrong("link-local, metadata, multicast and unspecified addresses are no systems", code)
     return (_HERE if address.is_loopback else str(address)), port
 
 
-def _named(host: str) -> str:
+def _named(host: str, code: str) -> str:
     bare = host.rstrip(".")
     if not _NAME.match(host) or _NUMBER.match(bare.rpartition(".")[2]):
-        _wrong("the host is neither a name nor an IP address in its usual spelling")
+        _wrong("the host is neither a name nor an IP address in its usual spelling", code)
     if bare in _METADATA:
-        _wrong("this is a name of a cloud's metadata service")
+        _wrong("this is a name of a cloud's metadata service", code)
     return _HERE if bare == "localhost" or bare.endswith(".localhost") else bare
 
 
-def _wrong(detail: str) -> NoReturn:
-    raise Malformed("console.service-url", detail, at="caller")
+def _wrong(detail: str, code: str = "console.service-url") -> NoReturn:
+    raise Malformed(code, detail, at="caller")

@@ -48,12 +48,13 @@ class _Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class PutService(_Input, frozen=True, kw_only=True):
-    """A service as it shall be: passport, address, OpenAPI document as text; what is left out stays."""
+    """A service as it shall be: passport, address, OpenAPI document as text or by URL; what is left out stays."""
 
     service: str
     passport: Passport
     url: str | None = None
     openapi: str | None = None
+    openapi_url: str | None = None
 
 
 class Notice(_Input, frozen=True, kw_only=True):
@@ -218,8 +219,13 @@ class MemberApi:
 
     def _put(self, person: Person, _: dict[str, str], body: PutService) -> Any:
         description = None
-        if body.openapi is not None:
-            description = read_description(body.openapi.encode())
+        if body.openapi is not None and body.openapi_url is not None:
+            raise Malformed("request.malformed", "one of openapi and openapi_url", at="caller")
+        document = None if body.openapi is None else body.openapi.encode()
+        if body.openapi_url is not None:
+            document = self._console.services.fetched(body.openapi_url, person.actor)
+        if document is not None:
+            description = read_description(document)
             description.require_sound()
         published = self._console.services.put(
             ServiceId.parse(body.service), body.passport, person.actor, url=body.url, description=description

@@ -71,7 +71,7 @@ class ServicePages:
     async def _begin(self, request: Request, person: Person) -> Response:
         values = await read_values(request)
         try:
-            document = await read_upload(request, "openapi")
+            document = await self._document(request, values, person)
             if document is None and one(values, "kind") == "openapi":
                 raise Malformed("console.no-file", "choose an OpenAPI file, or say that there is none", at="caller")
             form = DraftForm(
@@ -82,6 +82,14 @@ class ServicePages:
         except Error as exc:
             return self._form(request, person, values, exc)
         return redirect(request, f"{DRAFTS}/{made.id}")
+
+    async def _document(self, request: Request, values: Form, person: Person) -> bytes | None:
+        """The OpenAPI document that was chosen as a file, or else is at the URL that was typed; None for neither."""
+        document = await read_upload(request, "openapi")
+        url = one(values, "openapi-url")
+        if document is None and url and one(values, "kind") != "rest":
+            return await off_loop(lambda: self._services.fetched(url, person.actor))
+        return document
 
     async def _draft(self, request: Request, person: Person) -> Response:
         made = await off_loop(lambda: self._services.draft(person.id, request.path_params["id"]))
@@ -149,7 +157,8 @@ class ServicePages:
     async def _put_description(self, request: Request, person: Person) -> Response:
         """Another address, another OpenAPI file, or both."""
         service = self._service_of(request)
-        values, document = await read_values(request), await read_upload(request, "openapi")
+        values = await read_values(request)
+        document = await self._document(request, values, person)
         description = None
         if document is not None:
             description = await off_loop(lambda: read_description(document))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from document_host import Host, saying
 from member_office import ADMIN, CODES_NAMES, MEMBER, SECRET, MemberOffice
 from people_console import PASSWORD, Reply, Visitor
 from qaztech.core.errors import Halt
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.access import TYPE, AccessRequest, Purpose, format_request
-from qaztech.registry.passport import new_passport
+from qaztech.registry.passport import format_passport, new_passport
 from registry_country import Country, quick_folder
 
 SERVICE = ServiceId(SubsystemId(MEMBER, "codes"), "list")
@@ -186,3 +188,39 @@ def test_secrets_are_not_on_pages(office: MemberOffice, admin: Visitor, tmp_path
         text = admin.get(path).text
         assert SECRET not in text
         assert key.splitlines()[1] not in text
+
+
+def test_a_service_is_made_from_the_address_of_its_openapi_file(office: MemberOffice, admin: Visitor) -> None:
+    """Where one of the member's own systems is; from elsewhere nothing is fetched, and what was typed stays."""
+    document = (Path(__file__).parents[1] / "member/permits.openapi.yaml").read_bytes()
+    fields = {"subsystem": f"{MEMBER}/codes", "code": "permits", "url": "http://10.0.0.6/", "kind": "openapi"} | {
+        f"names.{language}": "Permits" for language in ("kk", "ru", "en")
+    }
+    with Host(saying(f"200 OK\r\nContent-Length: {len(document)}", document)) as host:
+        csrf = admin.get("/console/services/new?lang=en").csrf
+        typed = {"csrf": csrf, "openapi-url": host.url(path="/o.yaml"), **fields}
+        reply = admin.submit("/console/services/new?lang=en", typed)
+        assert (reply.status, "fetches nothing from this address" in reply.text) == (403, True)
+        assert (host.url(path="/o.yaml") in reply.text, host.requests) == (True, [])
+        office.console.services.put(SERVICE, new_passport(CODES_NAMES), ADMIN, url=host.url(path="/api"))
+        reply = admin.submit("/console/services/new?lang=en", typed)
+        assert reply.status == 303
+        assert "GET /permits" in admin.get(reply.headers["location"]).text
+        here = "/console/services/codes/list/description?lang=en"
+        assert admin.submit(here, {"csrf": csrf, "openapi-url": host.url(path="/o.yaml")}).status == 303
+        assert "GET /permits" in admin.get("/console/services/codes/list?lang=en").text
+        assert len(host.requests) == 2
+    office.console.services.put(SERVICE, new_passport(CODES_NAMES), ADMIN, url="http://10.0.0.5/")
+
+
+def test_the_api_takes_the_address_of_an_openapi_file(office: MemberOffice) -> None:
+    """In place of its text; both at once are none."""
+    account, until = office.people.accounts.named("olzhas").id, office.clock.now() + 3_600_000
+    token, _ = office.people.tokens.create(account, "t", ["services:write"], until, by=ADMIN)
+    caller, headers = Visitor(office.site.app), {"authorization": f"Bearer {token}"}
+    passport = json.loads(format_passport(new_passport(CODES_NAMES)))
+    wanted = {"service": str(SERVICE), "passport": passport, "openapi_url": "http://127.0.0.1:9/o.yaml"}
+    reply = caller.send_json("PUT", "/api/v1/services", wanted, headers)
+    assert (reply.status, reply.json()["code"]) == (403, "openapi.host")
+    reply = caller.send_json("PUT", "/api/v1/services", wanted | {"openapi": "{}"}, headers)
+    assert (reply.status, reply.json()["code"]) == (400, "request.malformed")
