@@ -6,9 +6,10 @@ The consumer's callers and the provider's systems are the test's (`Heard`, `Scri
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -368,12 +369,30 @@ class NodePair:
             headers=rest.header_lines(headers), body=body, message=message, source=source,
         )  # fmt: skip
 
+    def hurry(self) -> None:
+        """From now on no wait of an exchange is long: those in progress are over at once.
+
+        A short time for answers from the start would be over on a busy machine before a test comes to what it tests.
+        """
+        for side in self.sides:
+            object.__setattr__(side.place, "limits", replace(side.place.limits, answer_timeout=0.0))
+            for exchange in side.consumer.exchanges:
+                if exchange.deadline < math.inf:
+                    exchange.deadline = 0.0
+
     async def made(self, call: Call, *, heard: Heard | None = None) -> Heard:
         """Make a call and wait for its end."""
         heard = heard or Heard()
         self.consumer.consumer.call(call, heard)
-        await asyncio.wait_for(heard.done, 10)
+        await told(heard)
         return heard
+
+
+async def told(*heard: Heard, seconds: float = 10.0) -> None:
+    """Wait until callers have been told how their calls ended."""
+    async with asyncio.timeout(seconds):
+        for each in heard:
+            await asyncio.shield(each.done)
 
 
 @asynccontextmanager
@@ -388,7 +407,7 @@ async def node_pair(directory: Path, **limits) -> AsyncIterator[NodePair]:
             await side.close()
 
 
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(true: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not true():

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from node_pair import CLOCK, Heard, Scripted, node_pair, until
+from node_pair import CLOCK, Heard, Scripted, node_pair, told, until
 from qaztech.core.errors import Error, Forbidden, Halt, Unavailable
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.node import consumer
@@ -41,7 +41,7 @@ async def test_calls_wait_for_the_link_that_is_being_made(pair):
     heard = [Heard() for _ in range(5)]
     for each in heard:
         pair.consumer.consumer.call(pair.call(), each)
-    await asyncio.gather(*(h.done for h in heard))
+    await told(*heard)
     assert [h.status for h in heard] == [200] * 5
     assert len(pair.consumer.links) == 1
 
