@@ -47,6 +47,14 @@ def source_of(published: str) -> Fetcher | None:
     return FolderFetcher(Path(published))
 
 
+def _end_admin_log(folder: Path) -> None:
+    """Set it beside those that ended when the registry was restored before: `admin.ended`, `admin.ended.2`, …"""
+    if not (folder / ADMIN_LOG).exists():
+        return
+    names = (ENDED_ADMIN_LOG, *(f"{ENDED_ADMIN_LOG}.{number}" for number in range(2, 1000)))
+    (folder / ADMIN_LOG).rename(next(folder / name for name in names if not (folder / name).exists()))
+
+
 def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
     """Bring the restored folder up to what was published, before anything is signed in it.
 
@@ -56,8 +64,7 @@ def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
     settings = read_settings(restored.settings, RegistrySettings)
     anchor = parse_anchor((folder / settings.anchor).read_bytes())
     keys = load_log_keys(folder, settings.instance)
-    if (folder / ADMIN_LOG).exists():
-        (folder / ADMIN_LOG).rename(folder / ENDED_ADMIN_LOG)
+    _end_admin_log(folder)
     store = RegistryStore.open(database_url(settings.database, folder / REGISTRY_FILE))
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".resuming-") as scratch:
