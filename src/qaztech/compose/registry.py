@@ -25,6 +25,7 @@ from qaztech.people.gate import Gate
 from qaztech.people.openid_settings import OpenIdSettings
 from qaztech.people.people import People
 from qaztech.people.tables import PEOPLE
+from qaztech.registry.act_service import ActService
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.applications import JOINING, Applications
@@ -115,6 +116,12 @@ class _RegistryProcess:
         self._engine = open_database(database_url(settings.database, directory / "joining.db"), JOINING)
         self.people_engine = open_database(database_url(settings.database, directory / PEOPLE_FILE), PEOPLE)
         self.admin_log = _admin_log(directory / ADMIN_LOG, settings.instance, clock)
+        admin_key = VerifierKey.parse(self.admin_log.vkey)
+        registry.name_admin_log(admin_key)
+        self.acts_witnessing = Witnessing(
+            log=self.admin_log, policy=anchor.policy, keys=(admin_key,), hybrid=None, post=Outbound().post, get=get,
+            clock=clock,
+        )  # fmt: skip
         authority = _authority(directory, settings.certificate_days)
         national = TestVerifier([(path.parent / name).read_bytes() for name in settings.national_test])
         applications = Applications(engine=self._engine, registry=registry, national=national, clock=clock)
@@ -184,7 +191,8 @@ class _RegistryProcess:
             endings=all_endings,
             clock=self._clock,
         )
-        return [*management.routes(), *console_routes(parts)]
+        acts = ActService(self.admin_log, witnessed=self._acts_witnessed)
+        return [*acts.routes(), *management.routes(), *console_routes(parts)]
 
     def _own_log(self, directory: Path) -> tuple[OwnLog, Sequencer, tuple[VerifierKey, ...], MlDsa44Key | None]:
         origin, key, hybrid, keys = load_log_keys(directory, self.settings.instance)
@@ -217,6 +225,10 @@ class _RegistryProcess:
         count = self._log.note_count(WITNESSED)
         return self._log.read_note(WITNESSED, count - 1)[1] if count else b""
 
+    def _acts_witnessed(self) -> bytes:
+        """The newest witnessed checkpoint of the admin log, also from before a restart."""
+        return self.acts_witnessing.latest_note or self.admin_log.witnessed_note()
+
     async def recover(self) -> None:
         """Carry out what was decided before the process ended; if that cannot be done now, `renew` tries again."""
         try:
@@ -245,6 +257,11 @@ class _RegistryProcess:
         """A witness contradicts the registry's log."""
         self._log.log.halt(why)
         log_error(logger, "the registry's log is halted", why)
+
+    def acts_halted(self, why: Halt) -> None:
+        """A witness contradicts the admin log: nothing is decided any more."""
+        self.admin_log.halt(why)
+        log_error(logger, "the admin log is halted", why)
 
     async def close(self) -> None:
         """Leave everything so that it opens again."""
@@ -278,6 +295,7 @@ async def run_registry(path: Path, stop: asyncio.Event) -> None:
         asyncio.create_task(process.follow_acts(stop)),
         asyncio.create_task(process.renew()),
         asyncio.create_task(process.witnessing.run(settings.witnessing_seconds, process.halted)),
+        asyncio.create_task(process.acts_witnessing.run(settings.witnessing_seconds, process.acts_halted)),
     ]
     await serve(Secured(process.service.app()), host=settings.host, port=settings.port, stop=stop)
     for task in tasks:

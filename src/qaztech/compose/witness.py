@@ -19,7 +19,7 @@ from qaztech.evidence.witness import SqliteWitnessStore, Witness
 from qaztech.node.http_request import Request
 from qaztech.node.http_server import HttpServer
 from qaztech.registry.anchor import Anchor, parse_anchor
-from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.client import ClientSettings, ConfigurationClient
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.registry.key_files import load_cosigner
 from qaztech.runtime.settings import read_settings
@@ -44,14 +44,17 @@ class WitnessSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 
 
 def known_logs(client: ConfigurationClient, anchor: Anchor, origin: str) -> Sequence[VerifierKey]:
-    """The keys of a log that may be witnessed: the registry's own, and every open log of a member."""
+    """The keys of a log that may be witnessed: the registry's two, and every open log of a member."""
     if origin == anchor.log_origin:
         return anchor.log_keys
     try:
-        entry = client.configuration().log(origin)
+        configuration = client.configuration()
     except Error:
         return ()
-    return entry.keys if entry is not None and entry.closed is None else ()
+    entry = configuration.log(origin)
+    if entry is None:
+        return configuration.admin_log_keys(origin)
+    return entry.keys if entry.closed is None else ()
 
 
 def want_everyone(client: ConfigurationClient) -> bool:
@@ -74,6 +77,7 @@ async def run_witness(path: Path, stop: asyncio.Event) -> None:
         fetcher=HttpFetcher(settings.registry),
         own_members={},
         clock=clock,
+        settings=ClientSettings(admin_logs=True),
     )
     witness = Witness(
         store=SqliteWitnessStore(directory / "witness.db"),

@@ -7,6 +7,7 @@ lost when a process ends in between, and none is logged that did not happen.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from qaztech.core.errors import Malformed
 from qaztech.people.tables import pending_act
 
 MAX_ACT = 16 * 1024
+_SALT = re.compile(r"(?:[0-9a-f]{32})?\Z")
 
 State = Mapping[str, Any] | None
 
@@ -37,7 +39,10 @@ OWNER = "owner"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One administrative act. `before` and `after` hold what may be public, and hashes of the rest; None is absence."""
+    """One administrative act. `before` and `after` hold what may be public, and hashes of the rest; None is absence.
+
+    `salt` (`new_salt`) keeps the entry's hash, which anyone may see, from telling who acted. Acts of before have none.
+    """
 
     who: str
     role: str
@@ -46,13 +51,16 @@ class Act:
     subject: str
     before: State = None
     after: State = None
+    salt: str = ""
 
     def leaf(self) -> bytes:
         """The entry: canonical JSON. Raises `Malformed` where it is too large or no JSON."""
         form = {
-            "qaztech": "act 1", "who": self.who, "role": self.role, "when": self.when, "act": self.act,
-            "subject": self.subject, "before": self.before, "after": self.after,
+            "qaztech": "act 2" if self.salt else "act 1", "who": self.who, "role": self.role, "when": self.when,
+            "act": self.act, "subject": self.subject, "before": self.before, "after": self.after,
         }  # fmt: skip
+        if self.salt:
+            form["salt"] = self.salt
         try:
             text = json.dumps(form, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
             leaf = text.encode()
@@ -61,6 +69,7 @@ class Act:
                 "act.malformed", "an act holds texts, whole numbers, lists and objects", at="caller"
             ) from exc
         named = all(isinstance(name, str) and name for name in (self.who, self.role, self.act, self.subject))
+        named = named and isinstance(self.salt, str) and _SALT.match(self.salt) is not None
         states = all(state is None or isinstance(state, dict) for state in (self.before, self.after))
         if len(leaf) > MAX_ACT or not named or not states or type(self.when) is not int:
             raise Malformed("act.malformed", f"an act has all its names and at most {MAX_ACT} bytes", at="caller")
@@ -82,8 +91,15 @@ class Act:
 
 def note_act(db: Connection, *, by: Actor, when: int, act: str, subject: str, before: State, after: State) -> None:
     """Note an act in the transaction that makes the change, until it is brought to the admin log."""
-    leaf = Act(who=by.name, role=by.role, when=when, act=act, subject=subject, before=before, after=after).leaf()
+    leaf = Act(
+        who=by.name, role=by.role, when=when, act=act, subject=subject, before=before, after=after, salt=new_salt()
+    ).leaf()
     db.execute(insert(pending_act).values(message=act_message(when).hex(), leaf=leaf.decode()))
+
+
+def new_salt() -> str:
+    """16 random bytes in hex, for one act."""
+    return secrets.token_hex(16)
 
 
 def act_message(when: int) -> bytes:

@@ -2,7 +2,8 @@
 
 The folder holds `log.key` (Ed25519) and `log/`. An act is durable, and under a signed tree head, when `record` returns.
 Acts on accounts are noted in the database by the transaction that makes the change; `drain` brings them here, each
-once, even if the process ends in between. The form is in docs/formats/admin-log.md.
+once, even if the process ends in between. The form is in docs/formats/admin-log.md. It can be taken to witnesses as
+any log (`evidence.witnessing`); what they cosigned is kept in it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from qaztech.trust.keys import Ed25519Key
 
 KEY, LOG = "log.key", "log"
 MOST_AT_ONCE = 200
+# The kind of note that keeps a witnessed checkpoint, the same number as in the logs of nodes.
+WITNESSED = 3
 _BEFORE = 2 * 60_000
 
 
@@ -45,6 +48,7 @@ class AdminLog:
     """One admin log, open to record in it. All methods run on one event loop, whose thread owns the log."""
 
     def __init__(self, log: Log, clock: Clock) -> None:
+        self.origin = log.origin
         self._log = log
         self._clock = clock
         self._sequencer: Sequencer | None = None
@@ -102,11 +106,14 @@ class AdminLog:
                 continue
 
     async def _append(self, message: bytes, leaf: bytes) -> int:
+        index, _ = await self._writer().appended(Entry(message, self._clock.now(), leaf))
+        return index
+
+    def _writer(self) -> Sequencer:
         if self._sequencer is None:
             self._sequencer = Sequencer(log=self._log)
             self._sequencer.start()
-        index, _ = await self._sequencer.appended(Entry(message, self._clock.now(), leaf))
-        return index
+        return self._sequencer
 
     def _holds(self, message: bytes) -> bool:
         """Whether an act got here before the process ended that brought it."""
@@ -114,11 +121,6 @@ class AdminLog:
         return bool(self._log.find(message, since_ms=noted - _BEFORE, until_ms=self._clock.now() + _BEFORE))
 
     # Reading
-
-    @property
-    def origin(self) -> str:
-        """The log's name."""
-        return self._log.origin
 
     @property
     def vkey(self) -> str:
@@ -152,6 +154,46 @@ class AdminLog:
     def tile(self, path: str) -> tuple[str, bytes] | None:
         """Content type and bytes under a path of C2SP tlog-tiles (`checkpoint`, `tile/…`), entries included."""
         return serve(self._log, path, entries=True)
+
+    # Witnessing
+
+    @property
+    def size(self) -> int:
+        """Entries under the newest signed head."""
+        return self._log.head.size
+
+    def checkpoint_note(self) -> bytes:
+        """The newest signed checkpoint."""
+        return self._log.head.note
+
+    def consistency_proof(self, old: int, new: int) -> list[bytes]:
+        """RFC 6962 consistency proof."""
+        return self._log.consistency_proof(old, new)
+
+    def inclusion_proof(self, index: int, size: int) -> list[bytes]:
+        """RFC 6962 inclusion proof."""
+        return self._log.inclusion_proof(index, size)
+
+    def leaf_hash(self, index: int) -> bytes:
+        """The leaf hash of an entry."""
+        return self._log.leaf_run(index, index + 1)
+
+    def holds(self, size: int, root: bytes) -> bool:
+        """Whether the log has that root at that size."""
+        return size <= self._log.size and self._log.root_at(size) == root
+
+    def keep_witnessed(self, size: int, note: bytes) -> None:
+        """Keep a witnessed checkpoint with the next batch."""
+        self._writer().note(WITNESSED, size, note)
+
+    def witnessed_note(self) -> bytes:
+        """The newest witnessed checkpoint that is kept; empty where there is none."""
+        count = self._log.note_count(WITNESSED)
+        return self._log.read_note(WITNESSED, count - 1)[1] if count else b""
+
+    def halt(self, why: Halt) -> None:
+        """Stop: nothing is recorded in it any more."""
+        self._log.halt(why)
 
     def _read(self, index: int) -> LoggedAct:
         entry = self._log.read(index)

@@ -20,11 +20,14 @@ from qaztech.registry.directory import (
     DIRECTORY,
     INSTANCE,
     INSTANCE_TYPE,
+    LOGS,
+    AdminLogLine,
     InstanceFile,
     InstanceSettings,
     ListedMember,
     ListedSubsystem,
     format_directory,
+    format_logs,
     member_path,
     page_path,
     showcase_path,
@@ -237,6 +240,11 @@ class Registry:
         self._store.add_authority(certificate_pem)
         self._revision += 1
 
+    def name_admin_log(self, vkey: VerifierKey, *, ended: int | None = None) -> None:
+        """Tell everyone by which key an admin log of this registry is verified; the open one ends those before it."""
+        if self._store.name_admin_log(vkey.name, str(vkey), self._clock.now(), ended=ended):
+            self._revision += 1
+
     def may_have_certificate(self, node: NodeId) -> None:
         """Raise unless the node's member is admitted and not suspended."""
         if self._of(str(node.member)).suspended:
@@ -264,6 +272,8 @@ class Registry:
             DIRECTORY: Entry.of(self._directory()),
             INSTANCE: Entry.of(self._instance_file()),
         }
+        if logs := self._logs_file():
+            targets[LOGS] = Entry.of(logs)
         for known in self._known.values():
             if known.file is not None and known.entry is not None and not known.suspended:
                 targets[known.path] = known.entry
@@ -280,6 +290,8 @@ class Registry:
             return self._directory()
         if path == INSTANCE:
             return self._instance_file()
+        if path == LOGS:
+            return self._logs_file()
         if path in self._shown:
             found = self._store.showcase(self._shown[path])
         elif path in self._paths:
@@ -292,8 +304,11 @@ class Registry:
         raise NotFound("registry.target", f"there is no target {path}", at="registry")
 
     def log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
-        """The keys of a member's open log, as its owner's file names them: what the registry's witness asks for."""
-        return self._logs.get(origin, ())
+        """The keys of a member's open log, as its owner's file names them, or of the admin log that is written now."""
+        if origin in self._logs:
+            return self._logs[origin]
+        mine = (log for log in self._store.admin_logs() if log.origin == origin and log.ended is None)
+        return next(((VerifierKey.parse(log.vkey),) for log in mine), ())
 
     def members(self) -> Mapping[str, tuple[str, bool, int]]:
         """Every member: lineage, whether suspended, version of its file (0 where there is none)."""
@@ -444,6 +459,14 @@ class Registry:
                 settings=self._settings,
             )
         )
+
+    def _logs_file(self) -> bytes:
+        """What names the admin logs; empty where there is none."""
+        lines = [
+            AdminLogLine(origin=log.origin, vkeys=(log.vkey,), since=log.since, ended=log.ended)
+            for log in self._store.admin_logs()
+        ]
+        return format_logs(self.instance, lines) if lines else b""
 
 
 def _showcase_of(envelope: bytes | None, file: MemberFile | None) -> tuple[Showcase | None, Entry | None]:

@@ -15,6 +15,7 @@ import msgspec
 
 from qaztech.people.acts import MOST_AT_ONCE
 from qaztech.registry import scopes
+from qaztech.registry.act_service import MAX_KIND
 from qaztech.registry.api_schemas import Schema, many, ref, schemas
 from qaztech.registry.joining import ShowcaseRequest, SubmissionRequest
 from qaztech.registry.management import (
@@ -93,6 +94,13 @@ _OPEN = (
          refusals=("404",)),
     _get("/registry/log/{path}", "The registry's log: its tiles and entries (C2SP tlog-tiles)", "logTile", kind=BINARY,
          refusals=("404",)),
+    _get("/registry/admin-log/acts", "The admin log for anyone: without names", "publicActs", ref("PublicActs"),
+         refusals=("400",),
+         query=(("kind", {"type": "string", "maxLength": MAX_KIND}, "Only acts whose kind begins so."),
+                ("before", {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}, "Only acts before this index."),
+                ("limit", {"type": "integer", "minimum": 1, "maximum": MOST_AT_ONCE}, "At most so many."))),
+    _get("/registry/admin-log/proofs/{index}", "The proof of an entry of the admin log, by its hash (C2SP tlog-proof)",
+         "actProof", kind=TEXT, refusals=("404",)),
     _post("/certificates/renew", "A node renews its certificate", "renew", ref("Renewed"), body=RenewalRequest,
           refusals=_SENT),
     _post("/witness/add-checkpoint", "Cosign a checkpoint (C2SP tlog-witness)", "cosign", kind=TEXT, status=200,

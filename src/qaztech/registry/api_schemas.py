@@ -72,6 +72,7 @@ def schemas() -> dict[str, Schema]:
         "Ready": shape(ready=TRUTH),
         "Status": _status(),
         "Act": _act(),
+        "PublicActs": _public_acts(),
         "Admitted": shape(id=TEXT, lineage=HASH),
         "Stored": shape(sha256=HASH),
         "Suspended": shape(member=TEXT, suspended=TRUTH),
@@ -111,9 +112,20 @@ def _status() -> Schema:
 def _act() -> Schema:
     state: Schema = {"type": ["object", "null"]}
     act = shape(
-        index=WHOLE, time=TIME, who=TEXT, role=TEXT, when=TIME, act=TEXT, subject=TEXT, before=state, after=state
-    )
+        index=WHOLE, time=TIME, who=TEXT, role=TEXT, when=TIME, act=TEXT, subject=TEXT, before=state, after=state,
+        salt=TEXT,
+    )  # fmt: skip
     return {**act, "required": ["index", "time"], "description": "docs/formats/admin-log.md"}
+
+
+def _public_acts() -> Schema:
+    state: Schema = {"type": ["object", "null"]}
+    act = shape(
+        index=WHOLE, time=TIME, act=TEXT, role=TEXT, subject={"type": ["string", "null"]}, before=state, after=state,
+        leaf=HASH,
+    )  # fmt: skip
+    older: Schema = {"type": ["integer", "null"], "minimum": 0}
+    return shape(origin=TEXT, vkey=TEXT, size=WHOLE, witnessed=WHOLE, checkpoint=TEXT, acts=many(act), older=older)
 
 
 def _problem() -> Schema:

@@ -20,7 +20,7 @@ from qaztech.evidence.proof import MAX_PROOF_BYTES
 from qaztech.registry.anchor import Anchor
 from qaztech.registry.archive import Archive
 from qaztech.registry.configuration import Configuration, build_configuration
-from qaztech.registry.directory import DIRECTORY, INSTANCE, parse_directory, parse_instance
+from qaztech.registry.directory import DIRECTORY, INSTANCE, LOGS, parse_directory, parse_instance, parse_logs
 from qaztech.registry.gather import Gathering, Parsed
 from qaztech.registry.metadata import first_root
 from qaztech.registry.mirror import Fetcher, Mirror, MirrorLimits
@@ -42,6 +42,8 @@ class ClientSettings:
     eager_counterparties: int = 512
     wanted: int = 16_384
     proofs_each_refresh: int = 8
+    # A witness cosigns the registry's admin log too; a node has no use for it.
+    admin_logs: bool = False
     limits: MirrorLimits = field(default_factory=MirrorLimits)
 
 
@@ -208,6 +210,7 @@ class ConfigurationClient:
         work.rights()
         listing = work.target(DIRECTORY, parse_directory)
         instance = work.target(INSTANCE, parse_instance)
+        logs = work.target(LOGS, parse_logs) if self._settings.admin_logs else None
         # Durable before anything is decided by them.
         self.archive.settle()
         self._pins.save()
@@ -228,6 +231,7 @@ class ConfigurationClient:
             listing=listing,
             instance_file=instance,
             earlier=self._earlier(version),
+            logs_file=logs,
         )
         return self._current
 

@@ -17,7 +17,7 @@ from qaztech.core.errors import Unavailable
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.note import VerifierKey
-from qaztech.registry.directory import InstanceFile, InstanceSettings, Listed, Listing
+from qaztech.registry.directory import AdminLogLine, InstanceFile, InstanceSettings, Listed, Listing, LogsFile
 from qaztech.registry.forms import Names, bytes32
 from qaztech.registry.member_file import Closed, LogLine, MemberFile, NodeLine, ServiceLine
 from qaztech.registry.rights_page import RightsPage, RightsTable
@@ -120,6 +120,8 @@ class Configuration:
     # Hashes of earlier snapshots that this node verified, by version.
     earlier: Mapping[int, str] = field(default_factory=dict, repr=False)
     authorities: tuple[str, ...] = ()
+    # The registry's admin logs, for those who asked for them: witnesses, the portal.
+    admin_logs: tuple[AdminLogLine, ...] = ()
     _members: Mapping[MemberId, Member] = field(repr=False)
     _clients: Mapping[SubsystemId, tuple[str, str]] = field(repr=False)
     _services: Mapping[ServiceId, Service] = field(repr=False)
@@ -191,6 +193,11 @@ class Configuration:
         """A log by its origin."""
         return self._logs.get(origin)
 
+    def admin_log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
+        """The keys of the registry's admin log that is written now, by its origin; none for any other log."""
+        mine = (line for line in self.admin_logs if line.origin == origin and line.ended is None)
+        return next((tuple(map(VerifierKey.parse, line.vkeys)) for line in mine), ())
+
     def logs(self) -> Iterable[LogEntry]:
         """Every log of every member at hand."""
         return self._logs.values()
@@ -235,6 +242,7 @@ def build_configuration(
     listing: Listing | None,
     instance_file: InstanceFile | None,
     earlier: Mapping[int, str] | None = None,
+    logs_file: LogsFile | None = None,
 ) -> Configuration:
     """Put the view together. `files` come in order of trust: where two claim one TLS key or log, the first has it.
 
@@ -262,6 +270,7 @@ def build_configuration(
         settings=instance_file.settings if instance_file else None,
         earlier=MappingProxyType(dict(earlier or {})),
         authorities=instance_file.authorities if instance_file else (),
+        admin_logs=logs_file.admin if logs_file else (),
         _members=MappingProxyType(members),
         _clients=MappingProxyType(clients),
         _services=MappingProxyType(services),

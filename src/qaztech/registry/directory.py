@@ -1,8 +1,9 @@
-"""The two targets about the whole instance: `directory.json` and `instance.json` (docs/formats/directory.md).
+"""The targets about the whole instance: `directory.json`, `instance.json`, `logs.json` (docs/formats/directory.md).
 
 The directory lists who exists, for people and for `listClients`; nothing is decided by it. The instance file carries
 the authorities of node certificates, TLS keys the registry has revoked, and settings every node keeps. Both are signed
-by the registry alone: they can take a node off the wire, and let nobody in.
+by the registry alone: they can take a node off the wire, and let nobody in. `logs.json` names the registry's admin
+logs, so that witnesses cosign them and anyone can check them; it speaks for nobody else.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from urllib.parse import quote
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import MemberId, SubsystemId, decode_part
-from qaztech.registry.forms import Form, Names, bytes32, check_hex, decode, encode, malformed
+from qaztech.registry.forms import Form, Names, bytes32, check_hex, check_time, decode, encode, malformed
+from qaztech.registry.member_file import check_vkeys
 
 DIRECTORY = "directory.json"
 INSTANCE = "instance.json"
+LOGS = "logs.json"
 DIRECTORY_TYPE = "qaztech-directory 1"
 INSTANCE_TYPE = "qaztech-instance 1"
+LOGS_TYPE = "qaztech-logs 1"
 MAX_DIRECTORY = 32 * 1024 * 1024
 MAX_INSTANCE = 1024 * 1024
+MAX_LOGS = 1024 * 1024
+MOST_LOGS = 1024
 
 
 class ListedSubsystem(Form, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +68,23 @@ class InstanceFile(Form, frozen=True, forbid_unknown_fields=True):
     authorities: tuple[str, ...]
     revoked_tls: tuple[str, ...]
     settings: InstanceSettings
+
+
+class AdminLogLine(Form, frozen=True, forbid_unknown_fields=True):
+    """An admin log of the registry: its keys; since when it is named, and when it ended (milliseconds)."""
+
+    origin: str
+    vkeys: tuple[str, ...]
+    since: int
+    ended: int | None
+
+
+class LogsFile(Form, frozen=True, forbid_unknown_fields=True):
+    """The registry's admin logs, by origin; at most one of them has not ended."""
+
+    type: str
+    instance: str
+    admin: tuple[AdminLogLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +140,31 @@ def parse_directory(data: bytes) -> Listing:
         return Listing(tuple(_listed(member, code) for member in directory.members))
     except Error as exc:
         raise Malformed(code, exc.detail, at="registry") from exc
+
+
+def format_logs(instance: str, admin: Iterable[AdminLogLine]) -> bytes:
+    """The bytes of `logs.json`."""
+    lines = tuple(sorted(admin, key=lambda line: line.origin))
+    data = encode(LogsFile(type=LOGS_TYPE, instance=instance, admin=lines))
+    parse_logs(data)
+    return data
+
+
+def parse_logs(data: bytes) -> LogsFile:
+    """Read `logs.json`; raises `Malformed`."""
+    code = "logs.malformed"
+    file = decode(LogsFile, data, code=code, limit=MAX_LOGS)
+    if file.type != LOGS_TYPE or len(file.admin) > MOST_LOGS:
+        malformed(code, f"the type is not {LOGS_TYPE!r}, or there are more than {MOST_LOGS} logs")
+    origins = [line.origin for line in file.admin]
+    if origins != sorted(set(origins)) or sum(line.ended is None for line in file.admin) > 1:
+        malformed(code, "logs stand once, by origin, and one of them is written")
+    for line in file.admin:
+        check_vkeys(line.origin, line.vkeys, code)
+        for time in (line.since, line.ended):
+            if time is not None:
+                check_time(time, code)
+    return file
 
 
 def _listed(member: ListedMember, code: str) -> Listed:

@@ -11,15 +11,15 @@ from typing import TypeVar
 
 from qaztech.core.errors import Error, Malformed, NotFound, Untrusted
 from qaztech.core.ids import MemberId, NodeId, SubsystemId
-from qaztech.registry.directory import InstanceFile, Listing, member_path, page_path
+from qaztech.registry.directory import InstanceFile, Listing, LogsFile, member_path, page_path
 from qaztech.registry.member_file import MemberFile, PageReference, ServiceLine, verify_member_file
 from qaztech.registry.metadata import Blob
 from qaztech.registry.mirror import Mirror
 from qaztech.registry.pins import Pins
 from qaztech.registry.rights_page import RightsPage, RightsTable, page_for, parse_rights_page
 
-Parsed = MemberFile | RightsPage | Listing | InstanceFile
-ParsedT = TypeVar("ParsedT", MemberFile, RightsPage, Listing, InstanceFile)
+Parsed = MemberFile | RightsPage | Listing | InstanceFile | LogsFile
+ParsedT = TypeVar("ParsedT", MemberFile, RightsPage, Listing, InstanceFile, LogsFile)
 
 
 class Gathering:

@@ -19,7 +19,7 @@ import msgspec
 from qaztech.core.errors import Conflict, Error, Halt, Malformed, Unavailable
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
-from qaztech.people.actors import Act, Actor, State
+from qaztech.people.actors import Act, Actor, State, new_salt
 from qaztech.people.acts import MOST_AT_ONCE, LoggedAct
 from qaztech.registry.applications import Applications, Filed
 from qaztech.registry.forms import Names, base64, bytes32
@@ -224,7 +224,7 @@ class Office:
     def _act(self, by: Actor, plan: _Plan) -> Act:
         return Act(
             who=by.name, role=by.role, when=self._clock.now(), act=plan.act, subject=plan.subject, before=plan.before,
-            after=plan.after,
+            after=plan.after, salt=new_salt(),
         )  # fmt: skip
 
     def _last(self) -> LoggedAct | None:

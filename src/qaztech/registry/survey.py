@@ -27,10 +27,12 @@ from qaztech.registry.configuration import build_configuration
 from qaztech.registry.directory import (
     DIRECTORY,
     INSTANCE,
+    LOGS,
     Listing,
     description_path,
     parse_directory,
     parse_instance,
+    parse_logs,
     showcase_path,
 )
 from qaztech.registry.gather import Gathering, Parsed, ParsedT
@@ -154,6 +156,7 @@ class Surveyor:
         work = _Gathering(mirror=self._mirror, pins=self._pins, own=everyone, now=now, parsed=self._parsed)
         listing = work.target(DIRECTORY, parse_directory)
         instance = work.target(INSTANCE, parse_instance)
+        logs = work.target(LOGS, parse_logs)
         work.members(_listed(listing, self._limits.members))
         work.rights()
         showcases = self._shown(work)
@@ -173,6 +176,7 @@ class Surveyor:
             pages={},
             listing=listing,
             instance_file=instance,
+            logs_file=logs,
         )
         before = self._survey.catalogue if self._survey is not None else None
         return build_catalogue(

@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 
 from asgi_caller import Caller
 from qaztech.people.actors import COMMAND_LINE
+from qaztech.registry.act_service import ActService
 from qaztech.registry.api_description import describe_registry
 from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.joining import Joining
@@ -50,7 +51,7 @@ def service(country: Country, offices: Offices) -> RegistryService:
         witness=None,
         authority=None,
         clock=country.clock,
-        more=offices.management().routes(),
+        more=[*offices.management().routes(), *ActService(offices.log, witnessed=lambda: b"").routes()],
     )
 
 
