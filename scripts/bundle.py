@@ -49,9 +49,9 @@ def _licences() -> ModuleType:
 LICENCES = _licences()
 
 
-def version() -> str:
+def version(root: Path = ROOT) -> str:
     """The project's version."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+    return str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def platform() -> str:
@@ -66,11 +66,12 @@ def commit_time() -> int:
     return int(shown.stdout) if shown.returncode == 0 else 0
 
 
-def build_own_wheel(to: Path) -> Path:
+def build_own_wheel(to: Path, root: Path = ROOT) -> Path:
     """Build our wheel from a clean copy of the sources, so that nothing left over from another build gets in."""
+    of = version(root)
     with tempfile.TemporaryDirectory() as folder:
         for name in SOURCES:
-            source, target = ROOT / name, Path(folder) / name
+            source, target = root / name, Path(folder) / name
             if source.is_dir():
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
             else:
@@ -79,7 +80,7 @@ def build_own_wheel(to: Path) -> Path:
             [*PIP, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(to), folder],
             check=True, env=_environment(),
         )  # fmt: skip
-    return next(to.glob(f"qaztech-{version()}-*.whl"))
+    return next(to.glob(f"qaztech-{of}-*.whl"))
 
 
 def _environment() -> dict[str, str]:

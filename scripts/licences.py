@@ -19,7 +19,7 @@ ALLOWED = frozenset({
 EXCEPTIONS = {
     # A library of names and codes, unchanged and replaceable, for the embedded country's provider only (extra `demo`).
     "pycountry": "LGPL-2.1-only",
-    # Hyphenation for WeasyPrint, which asks for it (extra `analysis`); its three licences are a choice, and MPL is taken.
+    # Hyphenation for WeasyPrint, which asks for it (extra `analysis`); its three licences are a choice: MPL is taken.
     "pyphen": "GPL-2.0-or-later AND LGPL-2.0-or-later AND MPL-1.1",
 }
 _CLASSIFIERS = {

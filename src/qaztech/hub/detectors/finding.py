@@ -1,0 +1,86 @@
+"""What a detector says: which objects, on what evidence, how sure, how much money; and what it is given to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from qaztech.hub.observation import Observability, Traffic
+from qaztech.hub.register.law import Law
+from qaztech.hub.register.snapshot import Register
+
+if TYPE_CHECKING:
+    from qaztech.hub.similarity import Similarity
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One piece of evidence.
+
+    `what` is a code that pages put into words (`fact.<what>` of the texts); `value` a text or number; `source` says
+    where it was read: `objects/<key>/<field>` and so for the other tables, `flows/<client>/<service>` for observed
+    calls, `law/<reference>`, `law/<value>`; `as_of` the day it is known for.
+    """
+
+    what: str
+    value: str | int
+    source: str
+    as_of: date | None = None
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person is to look at. `money` whole tenge a year at stake, None where none can be told.
+
+    `objects` are ids of digital objects; a supplier is written `bin:<BIN>`. `observability` tells whether use could
+    be seen at all where the finding rests on use; `asks` the signal that would settle it.
+    """
+
+    detector: str
+    objects: tuple[str, ...]
+    evidence: tuple[Fact, ...]
+    confidence: float
+    money: int | None = None
+    observability: Observability | None = None
+    asks: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same matter, whatever its facts: detector and objects."""
+        return f"{self.detector}|{'|'.join(sorted(self.objects))}"
+
+    @property
+    def facts(self) -> str:
+        """A digest of the evidence (hex): where it differs, the facts have changed. Days of knowing do not count."""
+        told = sorted(f"{fact.what}\x00{fact.value}\x00{fact.source}" for fact in self.evidence)
+        return sha256("\x01".join(told).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that detectors look at. `similar` is None where texts were not compared."""
+
+    register: Register
+    traffic: Traffic
+    law: Law
+    today: date
+    similar: Similarity | None = None
+
+
+Detect = Callable[[Case], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """A rule. `deterministic` ones follow from the record alone; `references` are provisions of the law data."""
+
+    slug: str
+    detect: Detect
+    deterministic: bool
+    references: tuple[str, ...] = ()
+
+
+MOST_CERTAIN: Final = 1.0

@@ -1,0 +1,337 @@
+"""Where the registry of digital objects is kept: its rows, and of every field who changed it, when, from what.
+
+Changes come in batches: one import or one person's act is all done or not at all, and can be undone as one. On SQLite
+or PostgreSQL. Not here: reading files (`importing`), judging what is in the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from qaztech.core.errors import Conflict, NotFound
+from qaztech.hub.register.columns import row_of, values_of
+from qaztech.hub.register.rows import TABLES, Row
+from qaztech.hub.register.snapshot import Register
+from qaztech.runtime.migration import tables_named
+
+METADATA = tables_named("objects")
+_ROWS = Table(
+    "object_rows",
+    METADATA,
+    Column("kind", String(32), primary_key=True),
+    Column("key", String(512), primary_key=True),
+    Column("data", Text, nullable=False),
+    Column("batch", Integer, nullable=False),
+)
+_BATCHES = Table(
+    "object_batches",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", String(255), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("removed", Integer, nullable=False),
+    Column("undone_by", Integer),
+)
+_CHANGES = Table(
+    "object_changes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("batch", Integer, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(512), nullable=False),
+    Column("field", String(64), nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("object_changes_row", "kind", "key"),
+)
+_SOME = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What a row of `table` is to be: `values` by column name, the key among them; columns not named stay.
+
+    None empties a field. `remove` takes the row away.
+    """
+
+    table: str
+    values: Mapping[str, Any]
+    remove: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One change as a whole: `at` ms since 1970, `by` an actor, `source` where it came from; counts of rows."""
+
+    id: int
+    at: int
+    by: str
+    source: str
+    added: int
+    changed: int
+    removed: int
+    undone_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One field that changed: values as JSON has them, None where there was or is none."""
+
+    batch: int
+    table: str
+    key: str
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """A row as it was and as it is to be."""
+
+    table: str
+    key: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class ObjectStore:
+    """The registry of digital objects in a database opened with `METADATA`. Use it from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._newest: Register | None = None
+
+    def register(self) -> Register:
+        """The registry as it stands."""
+        with self._engine.begin() as db:
+            version = _version(db)
+            newest = self._newest
+            if newest is None or newest.version != version:
+                newest = Register(
+                    (_decoded(kind, data) for kind, data in db.execute(select(_ROWS.c.kind, _ROWS.c.data))),
+                    version=version,
+                )
+                self._newest = newest
+        return newest
+
+    def preview(self, edits: Iterable[Edit]) -> list[Change]:
+        """What `apply` would change, field by field; changes nothing. Raises as `apply` does."""
+        with self._engine.begin() as db:
+            return [change for turn in _turns(db, edits) for change in _fields(0, turn)]
+
+    def apply(
+        self, edits: Iterable[Edit], *, by: str, source: str, at: int, expected: int | None = None
+    ) -> Batch | None:
+        """Make all these changes or none; None where they change nothing.
+
+        Raises `Malformed` for a row that cannot be, `NotFound` for one to be removed that is not there, `Conflict`
+        where the registry is no longer at the version `expected`.
+        """
+        with self._engine.begin() as db:
+            if expected is not None and _version(db) != expected:
+                raise Conflict("objects.changed", "the registry has changed meanwhile: look again", at="caller")
+            return _write(db, _turns(db, edits), by=by, source=source, at=at)
+
+    def undo(self, batch: int, *, by: str, at: int) -> Batch:
+        """Take a batch back, as a batch of its own.
+
+        Raises `NotFound` for none such, `Conflict` where it is undone already or one of its rows has changed since.
+        """
+        with self._engine.begin() as db:
+            found = db.execute(select(_BATCHES).where(_BATCHES.c.id == batch)).one_or_none()
+            if found is None:
+                raise NotFound("objects.batch", "no such change", at="caller")
+            if found.undone_by is not None:
+                raise Conflict("objects.undone", "this change is undone already", at="caller")
+            made = _write(db, _reversed(db, batch), by=by, source=f"undo:{batch}", at=at)
+            if made is None:
+                raise Conflict("objects.undone", "there is nothing to undo", at="caller")
+            db.execute(update(_BATCHES).where(_BATCHES.c.id == batch).values(undone_by=made.id))
+            return made
+
+    def batches(self, *, limit: int = 100, before: int | None = None) -> list[Batch]:
+        """Batches, the newest first."""
+        query = select(_BATCHES).order_by(_BATCHES.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(_BATCHES.c.id < before)
+        with self._engine.begin() as db:
+            return [Batch(**row._mapping) for row in db.execute(query)]  # noqa: SLF001 - the way SQLAlchemy names it
+
+    def history(self, table: str, key: str, *, limit: int = 500) -> list[tuple[Batch, Change]]:
+        """Who changed which field of a row when, the newest first."""
+        query = (
+            select(_CHANGES, _BATCHES)
+            .join(_BATCHES, _BATCHES.c.id == _CHANGES.c.batch)
+            .where(_CHANGES.c.kind == table, _CHANGES.c.key == key)
+            .order_by(_CHANGES.c.id.desc())
+            .limit(limit)
+        )
+        with self._engine.begin() as db:
+            rows = db.execute(query).all()
+        return [
+            (Batch(**dict(zip(_BATCHES.c.keys(), row[len(_CHANGES.c) :], strict=True))), _change(row)) for row in rows
+        ]
+
+    def changes(self, batch: int, *, limit: int = 10_000) -> list[Change]:
+        """The fields that a batch changed."""
+        query = select(_CHANGES).where(_CHANGES.c.batch == batch).order_by(_CHANGES.c.id).limit(limit)
+        with self._engine.begin() as db:
+            return [_change(row) for row in db.execute(query)]
+
+
+def _version(db: Connection) -> int:
+    return db.execute(select(func.max(_BATCHES.c.id))).scalar_one() or 0
+
+
+def _decoded(kind: str, data: str) -> Row:
+    return msgspec.json.decode(data, type=TABLES[kind])
+
+
+def _key_of(table: str, values: Mapping[str, Any]) -> str:
+    return row_of(table, {name: values.get(name) for name in _needed(table, values)}).key
+
+
+def _needed(table: str, values: Mapping[str, Any]) -> set[str]:
+    """The fields without which there is no row, and the key's."""
+    kind = TABLES[table]
+    names = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
+    return (names | set(kind.KEY)) & set(values)
+
+
+def _turns(db: Connection, edits: Iterable[Edit]) -> list[_Turn]:
+    """Each row once, as it was and as all edits together make it."""
+    pending = [(edit, _edit_key(edit)) for edit in edits]
+    held = _held(db, [(edit.table, key) for edit, key in pending])
+    now: dict[tuple[str, str], dict[str, Any] | None] = {}
+    for edit, key in pending:
+        place = (edit.table, key)
+        current = now[place] if place in now else held.get(place)
+        if edit.remove:
+            if current is None:
+                raise NotFound("objects.row", f"no such row in {edit.table}", at="caller")
+            now[place] = None
+        else:
+            now[place] = values_of(row_of(edit.table, {**(current or {}), **edit.values}))
+    return [
+        _Turn(table=table, key=key, before=held.get((table, key)), after=after)
+        for (table, key), after in now.items()
+        if held.get((table, key)) != after
+    ]
+
+
+def _edit_key(edit: Edit) -> str:
+    """The key that an edit names. A removal may name the key's fields alone."""
+    if edit.remove:
+        return "|".join(
+            str(edit.values.get(name) if edit.values.get(name) is not None else "") for name in TABLES[edit.table].KEY
+        )
+    return _key_of(edit.table, edit.values)
+
+
+def _held(db: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for table in {table for table, _ in places}:
+        keys = sorted({key for name, key in places if name == table})
+        for first in range(0, len(keys), _SOME):
+            query = select(_ROWS.c.key, _ROWS.c.data).where(
+                _ROWS.c.kind == table, _ROWS.c.key.in_(keys[first : first + _SOME])
+            )
+            found |= {(table, key): msgspec.json.decode(data) for key, data in db.execute(query)}
+    return found
+
+
+def _write(db: Connection, turns: Sequence[_Turn], *, by: str, source: str, at: int) -> Batch | None:
+    if not turns:
+        return None
+    counts = {
+        "added": sum(turn.before is None for turn in turns),
+        "changed": sum(turn.before is not None and turn.after is not None for turn in turns),
+        "removed": sum(turn.after is None for turn in turns),
+    }
+    id_ = _version(db) + 1
+    db.execute(insert(_BATCHES).values(id=id_, at=at, by=by, source=source, **counts))
+    for turn in turns:
+        if turn.before is not None:
+            db.execute(delete(_ROWS).where(_ROWS.c.kind == turn.table, _ROWS.c.key == turn.key))
+    rows = [
+        {"kind": turn.table, "key": turn.key, "data": msgspec.json.encode(turn.after).decode(), "batch": id_}
+        for turn in turns
+        if turn.after is not None
+    ]
+    changes = [
+        {
+            "batch": id_,
+            "kind": change.table,
+            "key": change.key,
+            "field": change.field,
+            "before": _encoded(change.before),
+            "after": _encoded(change.after),
+        }
+        for turn in turns
+        for change in _fields(id_, turn)
+    ]
+    for table, values in ((_ROWS, rows), (_CHANGES, changes)):
+        for first in range(0, len(values), _SOME):
+            db.execute(insert(table), values[first : first + _SOME])
+    return Batch(id=id_, at=at, by=by, source=source, **counts)
+
+
+def _fields(batch: int, turn: _Turn) -> list[Change]:
+    before, after = turn.before or {}, turn.after or {}
+    return [
+        Change(batch=batch, table=turn.table, key=turn.key, field=name, before=before.get(name), after=after.get(name))
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _reversed(db: Connection, batch: int) -> list[_Turn]:
+    changes = [_change(row) for row in db.execute(select(_CHANGES).where(_CHANGES.c.batch == batch))]
+    places = list(dict.fromkeys((change.table, change.key) for change in changes))
+    held = _held(db, places)
+    turns = []
+    for place in places:
+        current = held.get(place)
+        was = dict(current or {})
+        for change in changes:
+            if (change.table, change.key) != place:
+                continue
+            if was.get(change.field) != change.after:
+                raise Conflict("objects.changed", "what was changed then has changed again since", at="caller")
+            was[change.field] = change.before
+        before = {name: value for name, value in was.items() if value is not None}
+        turns.append(_Turn(table=place[0], key=place[1], before=current, after=before or None))
+    return turns
+
+
+def _encoded(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _change(row: Any) -> Change:
+    before, after = (None if text is None else msgspec.json.decode(text) for text in (row.before, row.after))
+    return Change(batch=row.batch, table=row.kind, key=row.key, field=row.field, before=before, after=after)
