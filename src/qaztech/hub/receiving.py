@@ -138,6 +138,10 @@ class Deliveries:
             async with self._judging:
                 return await asyncio.to_thread(self._take, claim, files, str(sender))
 
+    def owner(self, origin: str) -> LogOwner | None:
+        """Whose a log is, as the verified configuration has it; None where no member has such a log."""
+        return self._owner(origin)
+
     def findings_of(self, member: MemberId) -> list[KeptFinding]:
         """What was found about a member's own logs, and about others against them; the latest first."""
         found, own = self.store.findings(), {"": False}

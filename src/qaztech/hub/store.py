@@ -90,9 +90,18 @@ _FINDINGS = Table(
 class KeptFinding:
     """A finding as it is kept: when it was first found (milliseconds), with the manifest it is about, if any."""
 
+    id: int
     finding: Finding
     found: int
     evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDeliveries:
+    """How many deliveries of a log were taken, and when the last of them came (milliseconds)."""
+
+    count: int
+    last: int
 
 
 class OperationalStore:
@@ -165,6 +174,21 @@ class OperationalStore:
         except IntegrityError as exc:
             raise _raced() from exc
 
+    def delivered(self) -> dict[str, LogDeliveries]:
+        """For each log that delivered, how often and when last."""
+        query = select(
+            _DELIVERIES.c.origin, func.count(), func.max(_DELIVERIES.c.received)
+        ).group_by(_DELIVERIES.c.origin)  # fmt: skip
+        with self._engine.connect() as connection:
+            return {origin: LogDeliveries(count=count, last=last) for origin, count, last in connection.execute(query)}
+
+    def stored_bytes(self) -> int:
+        """The bytes of all files that count and are on this disk."""
+        with self._engine.connect() as connection:
+            names = list(connection.execute(select(_FILES.c.name)).scalars())
+        found = (self.directory / name for name in names)
+        return sum(path.stat().st_size for path in found if path.exists())
+
     def deliveries(self, origin: str | None = None) -> list[dict[str, Any]]:
         """Deliveries taken, the latest last: origin, start, stop, sender, received."""
         columns = [_DELIVERIES.c[name] for name in ("origin", "start", "stop", "sender", "received")]
@@ -236,22 +260,32 @@ class OperationalStore:
         """What does not add up, the latest first."""
         query = select(_FINDINGS).order_by(_FINDINGS.c.found.desc(), _FINDINGS.c.id.desc()).limit(limit)
         with self._engine.connect() as connection:
-            return [
-                KeptFinding(
-                    finding=Finding(
-                        code=row.code, level=row.level, origin=row.origin, other=row.other, message=row.message,
-                        place=row.place, detail=row.detail,
-                    ),
-                    found=row.found,
-                    evidence=row.evidence,
-                )
-                for row in connection.execute(query)
-            ]  # fmt: skip
+            return [_kept(row) for row in connection.execute(query)]
+
+    def finding(self, id_: int) -> KeptFinding | None:
+        """One finding by its number; None where there is no such."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_FINDINGS).where(_FINDINGS.c.id == id_)).one_or_none()
+        return None if row is None else _kept(row)
+
+    def levels(self) -> dict[str, int]:
+        """How many findings there are of each level."""
+        query = select(_FINDINGS.c.level, func.count()).group_by(_FINDINGS.c.level)
+        with self._engine.connect() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
 def _held(row: Any) -> HeldLog:
     peaks: Sequence[bytes] = [bytes(row.peaks[at : at + HASH_SIZE]) for at in range(0, len(row.peaks), HASH_SIZE)]
     return HeldLog(origin=row.origin, size=row.size, root=bytes(row.root), peaks=tuple(peaks), recorded=row.recorded)
+
+
+def _kept(row: Any) -> KeptFinding:
+    finding = Finding(
+        code=row.code, level=row.level, origin=row.origin, other=row.other, message=row.message, place=row.place,
+        detail=row.detail,
+    )  # fmt: skip
+    return KeptFinding(id=row.id, finding=finding, found=row.found, evidence=row.evidence)
 
 
 def _raced() -> Conflict:

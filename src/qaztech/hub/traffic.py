@@ -6,13 +6,14 @@ counts, so nothing is counted twice. DuckDB reads the Parquet files and nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from qaztech.core.errors import Unavailable
+from qaztech.core.errors import Malformed, Unavailable
 from qaztech.core.ids import MemberId
 from qaztech.hub.crosscheck import GRACE, Finding, Party, cross_check
 from qaztech.node.operational_manifest import date_of
@@ -102,11 +103,13 @@ class Traffic:
         self._directory = directory
         self._listed = files
 
-    def exchanges(self, viewer: Viewer, since: int, until: int, *, limit: int = 1000) -> list[Exchange]:
-        """Exchanges that began in [since, until), the latest first."""
+    def exchanges(
+        self, viewer: Viewer, since: int, until: int, *, limit: int = 1000, service: str | None = None
+    ) -> list[Exchange]:
+        """Exchanges that began in [since, until) (with one service, if given), the latest first."""
         names = ", ".join(Exchange._fields)
-        tail = f"SELECT {names} FROM seen ORDER BY time DESC, message LIMIT {int(limit)}"  # noqa: S608
-        return [Exchange(*values) for values in self._ask(viewer, since, until, tail)]
+        tail = f"SELECT {names} FROM seen WHERE ? IN ('', service) ORDER BY time DESC, message LIMIT {int(limit)}"  # noqa: S608
+        return [Exchange(*values) for values in self._ask(viewer, since, until, tail, service or "")]
 
     def totals(self, viewer: Viewer, since: int, until: int, *, day_begins: int = DAY_BEGINS) -> list[Total]:
         """Totals by day, client and service of the exchanges that began in [since, until)."""
@@ -118,6 +121,22 @@ class Traffic:
                 coalesce(sum(request_size), 0)::BIGINT, coalesce(sum(response_size), 0)::BIGINT, avg(duration)
             FROM seen GROUP BY ALL ORDER BY ALL"""  # noqa: S608  # a whole number
         return [Total(*values) for values in self._ask(viewer, since, until, tail)]
+
+    def of_message(self, message: str) -> list[Row]:
+        """All rows of one message in every log, by log and place. Raises `Malformed` for what is no id of a message.
+
+        Its id says when it was made (RFC 9562, version 7), and it is looked for there first; whoever made an id that
+        says something else is found all the same, only later.
+        """
+        if not _MESSAGE.match(message):
+            raise Malformed("operational.message", "not the id of a message", at="caller")
+        made = min(int(message.replace("-", "")[:12], 16), _LATEST)
+        return self._of_message(message, made, made) or self._of_message(message, 0, _LATEST)
+
+    def _of_message(self, message: str, since: int, until: int) -> list[Row]:
+        query = f"SELECT {_COLUMNS} FROM rows WHERE message = ? ORDER BY log, place"  # noqa: S608  # our own columns
+        with self._opened(since, until) as connection:
+            return [Row(*values) for values in connection.execute(query, [message]).fetchall()]
 
     def rows(self, since: int, until: int) -> list[Row]:
         """All rows recorded in [since, until), by log and place."""
@@ -169,8 +188,8 @@ class Traffic:
         with self._opened(since, until) as connection:
             return dict(connection.execute(query, [since, until]).fetchall())
 
-    def _ask(self, viewer: Viewer, since: int, until: int, tail: str) -> list[tuple[Any, ...]]:
-        query, values = _EXCHANGES + tail, [since, until, viewer.member is None, *[f"{viewer.member}/"] * 2]
+    def _ask(self, viewer: Viewer, since: int, until: int, tail: str, *more: object) -> list[tuple[Any, ...]]:
+        query, values = _EXCHANGES + tail, [since, until, viewer.member is None, *[f"{viewer.member}/"] * 2, *more]
         with self._opened(since, until) as connection:
             found: list[tuple[Any, ...]] = connection.execute(query, values).fetchall()
             return found
@@ -201,6 +220,9 @@ class Traffic:
         return ", ".join(quoted(self._directory / name) for name in self._listed(first, last))
 
 
+_MESSAGE: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.ASCII)
+# 9999-01-01.
+_LATEST: Final = 253_370_764_800_000
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 
 _ODD: Final = """

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from qaztech.people.acts import MOST_AT_ONCE, LoggedAct
 from qaztech.people.people import Person
 from qaztech.registry.management import whole
-from qaztech.web.registry_pages import ConsolePages, asked
-from qaztech.web.registry_parts import Parts
+from qaztech.web.registry_pages import asked
+from qaztech.web.registry_parts import Frame, Keeping
 
 SHOWN = 50
 # So many acts are looked through for one page: a filter that fits nothing must not read the whole log.
@@ -19,7 +19,7 @@ _LOOKED_THROUGH = 2000
 class ActPages:
     """The handler."""
 
-    def __init__(self, parts: Parts, pages: ConsolePages) -> None:
+    def __init__(self, parts: Keeping, pages: Frame) -> None:
         self._parts = parts
         self._pages = pages
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qaztech.core.errors import Error
 from qaztech.core.time import Clock
 from qaztech.evidence.tiles import TiledLog
 from qaztech.evidence.witnessing import WitnessState
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
-from qaztech.people.people import People
+from qaztech.people.people import People, Person
 from qaztech.registry.anchor import Anchor
 from qaztech.registry.applications import Applications
 from qaztech.registry.enrolments import Enrolments
@@ -18,6 +23,32 @@ from qaztech.registry.office import Office
 from qaztech.registry.outlook import Ending
 from qaztech.registry.publisher import Publisher
 from qaztech.registry.store import RegistryStore
+
+
+class Keeping(Protocol):
+    """What the pages of acts and of accounts need; the support center's console has the same."""
+
+    @property
+    def people(self) -> People:
+        """Accounts and roles."""
+        ...
+
+    @property
+    def admin_log(self) -> AdminLog:
+        """Where acts stand."""
+        ...
+
+
+class Frame(Protocol):
+    """What draws a page of a console and says in words what went wrong."""
+
+    def render(self, request: Request, person: Person, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page."""
+        ...
+
+    def words(self, request: Request, error: Error) -> str:
+        """What went wrong, in the reader's language."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

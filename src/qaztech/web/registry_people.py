@@ -1,4 +1,4 @@
-"""The people of the registry, for its operator: accounts, roles, who is kept out. Auditors see the list.
+"""The people of a console such as the registry's: accounts, roles, who is kept out. Auditors see the list.
 
 A new account gets a password that is made here and shown once. Nobody changes their own roles or locks themselves out,
 so there is always an operator left.
@@ -17,8 +17,8 @@ from qaztech.people.gate import read_form_lists
 from qaztech.people.passwords import made_password
 from qaztech.people.people import Person
 from qaztech.registry import scopes
-from qaztech.web.registry_pages import ConsolePages, redirect
-from qaztech.web.registry_parts import Parts
+from qaztech.web.registry_pages import redirect
+from qaztech.web.registry_parts import Frame, Keeping
 
 Form = dict[str, list[str]]
 
@@ -26,7 +26,7 @@ Form = dict[str, list[str]]
 class PeoplePages:
     """The handlers."""
 
-    def __init__(self, parts: Parts, pages: ConsolePages) -> None:
+    def __init__(self, parts: Keeping, pages: Frame) -> None:
         self._parts = parts
         self._pages = pages
         self._changes: dict[str, Callable[[str, Form, Person], None]] = {

@@ -1,0 +1,198 @@
+"""What the pages of the support center share: rendering in three languages, the menu of what one may, names, problems.
+
+A page's handler is given who asks; whatever goes wrong in it becomes a page that says so in words. Not here: the pages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qaztech.core.errors import Error, Halt
+from qaztech.core.ids import MemberId, SubsystemId
+from qaztech.people.gate import Gate
+from qaztech.people.people import Person
+from qaztech.registry.configuration import Configuration
+from qaztech.web.people_pages import TEMPLATES, PageHandler, Pages, moment_text, page_language
+from qaztech.web.registry_pages import grouped, named, registry_texts, told
+from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
+
+SITE = {"kk": "Қолдау орталығы", "ru": "Центр поддержки", "en": "Support center"}
+HOME = "/console/"
+# Words that this console and the registry's have in common, in sections of the registry's texts.
+_SHARED = ("acts", "people", "snapshot", "actor", "field", "role", "state")
+_SHARED_WORDS = (
+    "language",
+    "switch",
+    "skip",
+    "sign-out",
+    "menu-label",
+    "find",
+    "yes",
+    "no",
+    "turn",
+    "earlier",
+    "later",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """One entry of the menu: the group whose word it is, where it leads, the scope that it needs."""
+
+    name: str
+    path: str
+    scope: str
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def hub_texts(language: str) -> Catalogue:
+    """Every text of the console in one language: a section for each file, those of `frame` at the top."""
+    registry = registry_texts(language)
+    found: Catalogue = {name: registry[name] for name in (*_SHARED, *_SHARED_WORDS)}
+    for path in sorted((STATIC / "texts" / "hub" / language).glob("*.json")):
+        own = json.loads(path.read_text(encoding="utf-8"))
+        for name, words in own.items() if path.stem == "frame" else [(path.stem, own)]:
+            found[name] = {**found[name], **words} if name in found and isinstance(words, dict) else words
+    return found
+
+
+class HubPages:
+    """Renders the center's pages. `doors` are the pages of signing in, which guard these."""
+
+    def __init__(
+        self,
+        *,
+        doors: Pages,
+        gate: Gate,
+        instance: str,
+        menu: Sequence[MenuEntry],
+        configuration: Callable[[], Configuration],
+    ) -> None:
+        self._doors = doors
+        self._gate = gate
+        self._instance = instance
+        self._menu = menu
+        self._configuration = configuration
+        self._environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+        self._environment.filters.update(
+            moment=moment_text, grouped=grouped, named=named, told=told, count=count_text, bytes=bytes_text
+        )
+
+    def guarded(self, handler: PageHandler, scope: str) -> Callable[[Request], Awaitable[Response]]:
+        """A route for people who have this scope; errors of its handler become pages."""
+
+        async def answer(request: Request, person: Person) -> Response:
+            try:
+                return await handler(request, person)
+            except Error as exc:
+                return self.problem(request, person, exc)
+
+        return self._doors.signed_in(self._gate, answer, scope)
+
+    def render(self, request: Request, person: Person, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page of `templates/hub`. It is never kept by the browser.
+
+        It is given `texts`, `to(path, **query)` for links that keep the language, `called(identifier)` for the name of
+        an organisation, system or service, and `may(scope)`.
+        """
+        language = page_language(request)
+
+        def to(path: str, **query: object) -> str:
+            kept = {name: value for name, value in query.items() if value is not None and value != ""}
+            return f"{path}?{urlencode({'lang': language, **kept})}"
+
+        rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
+        text = self._environment.get_template(f"hub/{template}").render(
+            language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
+            frame="hub/base.html", instance=self._instance, path=quote(request.url.path), rest=f"&{rest}" if rest else "",
+            person=person, menu=self._entries(request, person), to=to, said=_said(request), called=self._namer(language),
+            may=person.may, **values,
+        )  # fmt: skip
+        headers = {"Cache-Control": "no-store", "Content-Language": language}
+        return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+    def problem(self, request: Request, person: Person, error: Error) -> Response:
+        """A page that says what went wrong."""
+        words = self.words(request, error)
+        response = self.render(
+            request, person, "problem.html", status=error.status, problem=words, code_of_error=error.code
+        )
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    def words(self, request: Request, error: Error) -> str:
+        """What went wrong, in the reader's language."""
+        known = hub_texts(page_language(request))["problem"]
+        if isinstance(error, Halt):
+            return str(known["halted"])
+        if error.code in known:
+            return str(known[error.code])
+        if error.status >= 500:
+            return str(known["failed"])
+        return self._doors.words(request, error) or str(known["other"])
+
+    def _entries(self, request: Request, person: Person) -> list[Mapping[str, Any]]:
+        here = request.url.path
+        return [
+            {"name": each.name, "path": each.path, "here": here == each.path or _within(here, each.path)}
+            for each in self._menu
+            if person.may(each.scope)
+        ]
+
+    def _namer(self, language: str) -> Callable[[str], str]:
+        """What an identifier is called, as the verified configuration knows it; empty where it does not."""
+        try:
+            configuration = self._configuration()
+        except Error:
+            return lambda _: ""
+
+        @lru_cache(maxsize=2000)
+        def called(identifier: str) -> str:
+            parts = identifier.split("/")
+            try:
+                member = configuration.member(MemberId.parse("/".join(parts[:3])))
+                if member is None:
+                    return ""
+                if len(parts) == 3:
+                    return named(member.names, language)
+                system = SubsystemId.parse("/".join(parts[:4]))
+            except Error:
+                return ""
+            names = member.subsystems.get(system.code)
+            return "" if names is None else named(names, language)
+
+        return called
+
+
+def _within(here: str, path: str) -> bool:
+    return path != HOME and here.startswith(f"{path}/")
+
+
+def _said(request: Request) -> str:
+    """What has just been done, as a redirect says; a name of a text or nothing."""
+    name = request.query_params.get("said", "")
+    return name if name in hub_texts("en")["said"] else ""
+
+
+def count_text(number: float) -> str:
+    """A whole number with thin spaces between thousands, as it is written in all three languages."""
+    return f"{round(number):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def bytes_text(number: float) -> str:
+    """A size for people, in binary units."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
