@@ -26,10 +26,11 @@ from qaztech.people.openid_settings import OpenIdSettings
 from qaztech.people.people import People
 from qaztech.people.tables import PEOPLE
 from qaztech.registry.act_service import ActService
+from qaztech.registry.admin_logs import note_admin_logs, read_admin_logs, with_open
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.applications import JOINING, Applications
-from qaztech.registry.directory import InstanceSettings
+from qaztech.registry.directory import AdminLogLine, InstanceSettings, open_keys
 from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.founding import ADMIN_LOG, PEOPLE_FILE, REGISTRY_FILE
 from qaztech.registry.joining import MAX_REFUSED, Joining
@@ -117,7 +118,7 @@ class _RegistryProcess:
         self.people_engine = open_database(database_url(settings.database, directory / PEOPLE_FILE), PEOPLE)
         self.admin_log = _admin_log(directory / ADMIN_LOG, settings.instance, clock)
         admin_key = VerifierKey.parse(self.admin_log.vkey)
-        registry.name_admin_log(admin_key)
+        registry.name_admin_logs(_named(directory, settings.instance, admin_key, clock))
         self.acts_witnessing = Witnessing(
             log=self.admin_log, policy=anchor.policy, keys=(admin_key,), hybrid=None, post=Outbound().post, get=get,
             clock=clock,
@@ -278,6 +279,14 @@ def _admin_log(directory: Path, instance: str, clock: Clock) -> AdminLog:
     if directory.exists():
         return AdminLog.open(directory, clock=clock)
     return AdminLog.create(directory, instance=instance, clock=clock)
+
+
+def _named(directory: Path, instance: str, key: VerifierKey, clock: Clock) -> tuple[AdminLogLine, ...]:
+    """The admin logs of this registry, the one that is written now among them, as they are published."""
+    known = read_admin_logs(directory)
+    if len(open_keys(known, key.name)) == 1:
+        return known
+    return note_admin_logs(directory, instance, with_open(known, key, clock.now()))
 
 
 def _authority(directory: Path, days: float) -> Authority | None:

@@ -13,6 +13,7 @@ from qaztech.core.time import Clock
 from qaztech.evidence.last_seen import LastSeen, last_seen
 from qaztech.evidence.note import ED25519
 from qaztech.evidence.policy import Policy
+from qaztech.registry.admin_logs import all_ended, joined, note_admin_logs, read_admin_logs
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.directory import InstanceSettings
@@ -48,7 +49,7 @@ def source_of(published: str) -> Fetcher | None:
 
 
 def _end_admin_log(folder: Path) -> None:
-    """Set it beside those that ended when the registry was restored before: `admin.ended`, `admin.ended.2`, …"""
+    """Set it beside those that ended when the registry was restored before: `admin.ended`, `admin.ended.2` and on."""
     if not (folder / ADMIN_LOG).exists():
         return
     names = (ENDED_ADMIN_LOG, *(f"{ENDED_ADMIN_LOG}.{number}" for number in range(2, 1000)))
@@ -71,6 +72,9 @@ def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
             resuming = Resuming(directory=folder, anchor=anchor, source=source, scratch=Path(scratch))
             log = resuming.log(store, keys, _ask(keys, anchor.policy), clock)
             published = resuming.publication()
+            known = joined(read_admin_logs(folder), resuming.admin_logs())
+            if known:
+                note_admin_logs(folder, settings.instance, all_ended(known, clock.now()))
             registry = Registry(
                 instance=settings.instance,
                 store=store,

@@ -29,6 +29,7 @@ from qaztech.registry.directory import (
     format_directory,
     format_logs,
     member_path,
+    open_keys,
     page_path,
     showcase_path,
 )
@@ -65,6 +66,7 @@ class Registry:
         self._paths: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         self._logs: dict[str, tuple[VerifierKey, ...]] = {}
+        self._admin_logs: tuple[AdminLogLine, ...] = ()
         # Members of whom it is not known whether the last change was stored.
         self._unsure: set[str] = set()
         self._revision = 0
@@ -240,9 +242,10 @@ class Registry:
         self._store.add_authority(certificate_pem)
         self._revision += 1
 
-    def name_admin_log(self, vkey: VerifierKey, *, ended: int | None = None) -> None:
-        """Tell everyone by which key an admin log of this registry is verified; the open one ends those before it."""
-        if self._store.name_admin_log(vkey.name, str(vkey), self._clock.now(), ended=ended):
+    def name_admin_logs(self, lines: tuple[AdminLogLine, ...]) -> None:
+        """Tell everyone by which keys the admin logs of this registry are verified."""
+        if lines != self._admin_logs:
+            self._admin_logs = lines
             self._revision += 1
 
     def may_have_certificate(self, node: NodeId) -> None:
@@ -307,8 +310,7 @@ class Registry:
         """The keys of a member's open log, as its owner's file names them, or of the admin log that is written now."""
         if origin in self._logs:
             return self._logs[origin]
-        mine = (log for log in self._store.admin_logs() if log.origin == origin and log.ended is None)
-        return next(((VerifierKey.parse(log.vkey),) for log in mine), ())
+        return open_keys(self._admin_logs, origin)
 
     def members(self) -> Mapping[str, tuple[str, bool, int]]:
         """Every member: lineage, whether suspended, version of its file (0 where there is none)."""
@@ -462,11 +464,7 @@ class Registry:
 
     def _logs_file(self) -> bytes:
         """What names the admin logs; empty where there is none."""
-        lines = [
-            AdminLogLine(origin=log.origin, vkeys=(log.vkey,), since=log.since, ended=log.ended)
-            for log in self._store.admin_logs()
-        ]
-        return format_logs(self.instance, lines) if lines else b""
+        return format_logs(self.instance, self._admin_logs) if self._admin_logs else b""
 
 
 def _showcase_of(envelope: bytes | None, file: MemberFile | None) -> tuple[Showcase | None, Entry | None]:

@@ -17,7 +17,15 @@ from qaztech.core.errors import Unavailable
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.evidence.note import VerifierKey
-from qaztech.registry.directory import AdminLogLine, InstanceFile, InstanceSettings, Listed, Listing, LogsFile
+from qaztech.registry.directory import (
+    AdminLogLine,
+    InstanceFile,
+    InstanceSettings,
+    Listed,
+    Listing,
+    LogsFile,
+    open_keys,
+)
 from qaztech.registry.forms import Names, bytes32
 from qaztech.registry.member_file import Closed, LogLine, MemberFile, NodeLine, ServiceLine
 from qaztech.registry.rights_page import RightsPage, RightsTable
@@ -195,8 +203,7 @@ class Configuration:
 
     def admin_log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
         """The keys of the registry's admin log that is written now, by its origin; none for any other log."""
-        mine = (line for line in self.admin_logs if line.origin == origin and line.ended is None)
-        return next((tuple(map(VerifierKey.parse, line.vkeys)) for line in mine), ())
+        return open_keys(self.admin_logs, origin)
 
     def logs(self) -> Iterable[LogEntry]:
         """Every log of every member at hand."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import MemberId, SubsystemId, decode_part
+from qaztech.evidence.note import VerifierKey
 from qaztech.registry.forms import Form, Names, bytes32, check_hex, check_time, decode, encode, malformed
 from qaztech.registry.member_file import check_vkeys
 
@@ -148,6 +149,12 @@ def format_logs(instance: str, admin: Iterable[AdminLogLine]) -> bytes:
     data = encode(LogsFile(type=LOGS_TYPE, instance=instance, admin=lines))
     parse_logs(data)
     return data
+
+
+def open_keys(admin: Iterable[AdminLogLine], origin: str) -> tuple[VerifierKey, ...]:
+    """The keys of the admin log that is written now, by its origin; none for any other log."""
+    mine = (line for line in admin if line.origin == origin and line.ended is None)
+    return next((tuple(map(VerifierKey.parse, line.vkeys)) for line in mine), ())
 
 
 def parse_logs(data: bytes) -> LogsFile:

@@ -9,6 +9,7 @@ What it makes in the registry's folder:
     national-test.key, .pem     a test authority of national signatures, for countries that are no real ones
     management.token, .hash     what the operator shows the management API, and what that compares it with
     people.db, admin/           who may sign in, and the log of what they did; made when the registry runs first
+    admin-logs.json             by which keys that log, and those that ended, are verified; made then too
     registry.db, tuf/, log/     its state, what is published of it, and the log of all that was published
 
 Where a PostgreSQL database is named, that holds what else would be in `registry.db`, `joining.db` and `people.db`.

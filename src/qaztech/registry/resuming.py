@@ -22,7 +22,6 @@ from qaztech.core.time import Clock
 from qaztech.evidence.last_seen import LastSeen, check_enough
 from qaztech.evidence.log import Entry, Log
 from qaztech.evidence.merkle import leaf_hash
-from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.storage import OsStorage
 from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import Anchor
@@ -31,6 +30,7 @@ from qaztech.registry.directory import (
     DIRECTORY,
     INSTANCE,
     LOGS,
+    AdminLogLine,
     member_path,
     page_path,
     parse_directory,
@@ -168,15 +168,12 @@ class Resuming:
             registry.add_authority(certificate)
         for spki in instance.revoked_tls:
             registry.revoke_tls(bytes32(spki, "instance.malformed", "revoked TLS key"))
-        self._admin_logs(registry)
         return self._files(registry, [member.id for member in listed])
 
-    def _admin_logs(self, registry: Registry) -> None:
-        """Every admin log there was; what was written last ends too, for a restored log never goes on."""
+    def admin_logs(self) -> tuple[AdminLogLine, ...]:
+        """Every admin log that was named in what was published."""
         found = self._mirror.target(LOGS) if self._mirror is not None else None
-        for line in parse_logs(found.data).admin if found is not None else ():
-            ended = line.since if line.ended is None else line.ended
-            registry.name_admin_log(VerifierKey.parse(line.vkeys[0]), ended=ended)
+        return parse_logs(found.data).admin if found is not None else ()
 
     def _files(self, registry: Registry, members: list[MemberId]) -> list[str]:
         """Every member's file; a node's owner comes before those it serves, so what waits is tried again."""

@@ -84,24 +84,6 @@ _snapshot = Table(
     Column("sha256", String(64), nullable=False),
     Column("leaf", BigInteger, nullable=False),  # index in the registry's log
 )
-_admin_log = Table(
-    "registry_admin_log",
-    REGISTRY,
-    Column("origin", String(200), primary_key=True),
-    Column("vkey", Text, nullable=False),
-    Column("since", BigInteger, nullable=False),
-    Column("ended", BigInteger),  # null: the one that is written now
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedLog:
-    """An admin log of the registry: what it is verified by, from when it was named until when (milliseconds)."""
-
-    origin: str
-    vkey: str
-    since: int
-    ended: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,26 +209,6 @@ class RegistryStore:
         """Every certificate authority of the instance (PEM), the first one first."""
         with self._engine.connect() as db:
             return tuple(db.execute(select(_authority.c.certificate).order_by(_authority.c.number)).scalars())
-
-    def name_admin_log(self, origin: str, vkey: str, now: int, *, ended: int | None = None) -> bool:
-        """Note an admin log; one that is open ends those before it. True where that changed something."""
-        with self._engine.begin() as db:
-            row = db.execute(select(_admin_log).where(_admin_log.c.origin == origin)).one_or_none()
-            if row is not None and (row.vkey, row.ended is None) == (vkey, ended is None):
-                return False
-            if ended is None:
-                db.execute(update(_admin_log).where(_admin_log.c.ended.is_(None)).values(ended=now))
-            db.execute(delete(_admin_log).where(_admin_log.c.origin == origin))
-            since = now if row is None else row.since
-            db.execute(insert(_admin_log).values(origin=origin, vkey=vkey, since=since, ended=ended))
-        return True
-
-    def admin_logs(self) -> tuple[NamedLog, ...]:
-        """Every admin log there was, by its origin."""
-        with self._engine.connect() as db:
-            rows = db.execute(select(_admin_log)).all()
-        found = (NamedLog(origin=row.origin, vkey=row.vkey, since=row.since, ended=row.ended) for row in rows)
-        return tuple(sorted(found, key=lambda log: log.origin))
 
     def logged(self, version: int, sha256: str, leaf: int) -> None:
         """Note where in the registry's log a snapshot stands."""

@@ -17,6 +17,7 @@ from qaztech.evidence.proof import TlogProof
 from qaztech.people.actors import Act, new_salt
 from qaztech.people.acts import LoggedAct
 from qaztech.registry.act_service import ActService
+from qaztech.registry.admin_logs import all_ended, joined, with_open
 from qaztech.registry.client import ClientSettings
 from qaztech.registry.directory import AdminLogLine, LogsFile, format_logs, parse_logs
 from qaztech.registry.forms import encode
@@ -119,15 +120,20 @@ def test_witnesses_learn_the_admin_log_from_what_is_published(country: Country) 
     client.refresh()
     first, second = admin_key("first"), admin_key("second")
     assert known_logs(client, country.anchor, first.name) == ()
-    country.registry.name_admin_log(first)
+    lines = with_open((), first, 1)
+    country.registry.name_admin_logs(lines)
     revision = country.registry.revision
-    country.registry.name_admin_log(first)
+    country.registry.name_admin_logs(lines)
     assert country.registry.revision == revision
     country.publish()
     client.refresh()
     assert known_logs(client, country.anchor, first.name) == country.registry.log_keys(first.name) == (first,)
-    country.registry.name_admin_log(second)
-    country.registry.name_admin_log(VerifierKey.of(desk.origin, ED25519, desk.log_key.public), ended=5)
+    members = with_open((), VerifierKey.of(desk.origin, ED25519, desk.log_key.public), 5)
+    lines = with_open(joined(all_ended(lines, 2), members), second, 3)
+    country.registry.name_admin_logs(lines)
+    assert {line.origin: (line.since, line.ended) for line in lines} == {
+        first.name: (1, 2), desk.origin: (5, 3), second.name: (3, None),
+    }  # fmt: skip
     country.publish()
     client.refresh()
     assert known_logs(client, country.anchor, first.name) == country.registry.log_keys(first.name) == ()
