@@ -49,18 +49,18 @@ class SteadyLoad:
         number = 0
         while not self._over.is_set():
             number += 1
-            target = f"/{self._name}/{caller}/{number}"
-            status, got, message = 0, b"", ""
-            try:
-                connection.request("POST", f"/r1/{self._service}{target}", b"x" * 200, {"X-Road-Client": self._system})
-                answer = connection.getresponse()
-                got, status = answer.read(), answer.status
-                message = answer.headers.get("x-road-request-id", "")
-            except (OSError, HTTPException):
-                connection.close()
-            self.told.append(Told(target, status, got, message))
+            self.told.append(self._call(connection, f"/{self._name}/{caller}/{number}"))
             time.sleep(self._pause)
         connection.close()
+
+    def _call(self, connection: HTTPConnection, target: str) -> Told:
+        try:
+            connection.request("POST", f"/r1/{self._service}{target}", b"x" * 200, {"X-Road-Client": self._system})
+            answer = connection.getresponse()
+            return Told(target, answer.status, answer.read(), answer.headers.get("x-road-request-id", ""))
+        except (OSError, HTTPException):
+            connection.close()
+            return Told(target, 0, b"", "")
 
     def going(self, more: int = 20, seconds: float = 10.0) -> None:
         """Wait until so many more calls were answered."""
@@ -73,6 +73,33 @@ class SteadyLoad:
         assert wrong == [], f"{len(wrong)} of {len(self.told)} calls: {wrong[:3]}"
         mine = Counter(target for target in arrived if target.startswith(f"/{self._name}/"))
         assert mine == Counter(told.target for told in self.told)
+
+
+class PatientLoad(SteadyLoad):
+    """Callers who wait while their own node is restarted: they have no other.
+
+    A call is made again only where it cannot have begun: nobody listened, the node said that it is shutting down, or
+    it closed the connection without an answer and the system has not seen the call. `arrived` are the targets that
+    the system saw. One that the system has seen and nobody answered is lost, and is told as that.
+    """
+
+    def __init__(
+        self, edge: str, system: str, service: str, *, name: str, arrived: Callable[[], Sequence[str]], seconds: float
+    ) -> None:
+        super().__init__(edge, system, service, name=name)
+        self.waited = 0
+        self._arrived, self._seconds = arrived, seconds
+
+    def _call(self, connection: HTTPConnection, target: str) -> Told:
+        deadline = time.monotonic() + self._seconds
+        while True:
+            told = super()._call(connection, target)
+            began = told.status == 0 and target in self._arrived()
+            refused = told.status == 503 and b"node.draining" in told.got
+            if began or not (told.status == 0 or refused) or time.monotonic() > deadline:
+                return told
+            self.waited += 1
+            time.sleep(0.1)
 
 
 def until(true: Callable[[], bool], seconds: float = 15.0) -> None:

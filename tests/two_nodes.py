@@ -136,6 +136,13 @@ def free_ports() -> dict[str, int]:
 def two_nodes(home: Path, echo) -> Iterator[TwoNodes]:
     """The running country, with links to both nodes."""
     country = TwoNodes(home, only=RUNNING)
+    with running_both(country, echo):
+        yield country
+
+
+@contextmanager
+def running_both(country: TwoNodes, echo) -> Iterator[None]:
+    """Run it, founded or not, with its second node."""
     country.found()
     with country:
         country.echo = country.add_service("registers", "echo", echo.url)
@@ -143,7 +150,7 @@ def two_nodes(home: Path, echo) -> Iterator[TwoNodes]:
         country.start_second()
         try:
             country.until(lambda: all(country.linked(name) for name in PROVIDERS), 30.0)
-            yield country
+            yield
         finally:
             if country.process.poll() is None:
                 country.process.terminate()
