@@ -37,6 +37,31 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
     assert [t for t in targets if not (page.parent / unquote(t.partition("#")[0])).exists()] == []
 
 
+def headings(page: Path) -> set[str]:
+    """The names by which a link reaches the headings of a page, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found: set[str] = set()
+    for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", line).strip().lower()
+        name = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        again = sum(1 for each in found if re.fullmatch(rf"{re.escape(name)}(-\d+)?", each))
+        found.add(f"{name}-{again}" if again else name)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_to_a_heading_find_it(page: Path) -> None:
+    """In its own language: a translated heading has another name."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lost = []
+    for target in re.findall(r"\]\((?![a-z]+:)([^)\s]*#[^)\s]+)\)", text):
+        file, _, name = target.partition("#")
+        other = page.parent / unquote(file) if file else page
+        if other.suffix == ".md" and unquote(name) not in headings(other):
+            lost.append(target)
+    assert lost == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_commands_shown_on_a_page_exist(page: Path, root: Path, commands: Callable[[], set[str]]) -> None:
     """Every `make` target and every `qaztech` command in a code block is one that there is."""

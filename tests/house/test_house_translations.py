@@ -15,6 +15,16 @@ UNREVIEWED = "Қазақша мәтінді редактор әлі тексер
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """What stands between two headings."""
+
+    spans: frozenset[str]
+    """What is written as code within the prose."""
+    links: tuple[str, ...]
+    """The names of the files it leads to, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outline:
     """What of a page must be the same in all its languages."""
 
@@ -23,6 +33,7 @@ class Outline:
     """The level of each heading, in order."""
     rows: int
     """How many rows its tables have."""
+    sections: tuple[Section, ...]
 
 
 def outline(text: str) -> Outline:
@@ -41,7 +52,22 @@ def outline(text: str) -> Outline:
             prose.append(line)
     assert not fence, "a fence has no end"
     headings = tuple(len(m[1]) for line in prose if (m := re.match(r"(#+) ", line)))
-    return Outline(code=tuple(code), headings=headings, rows=sum(line.startswith("|") for line in prose))
+    parts = re.split(r"^#+ .*$", "\n".join(prose), flags=re.MULTILINE)[1:]
+    return Outline(
+        code=tuple(code),
+        headings=headings,
+        rows=sum(line.startswith("|") for line in prose),
+        sections=tuple(section(part) for part in parts),
+    )
+
+
+def section(text: str) -> Section:
+    """What is compared of a section."""
+    targets = re.findall(r"\]\(([^)\s#]+)[^)]*\)", text)
+    return Section(
+        spans=frozenset(re.findall(r"`([^`]+)`", text)),
+        links=tuple(sorted({target.rpartition("/")[2] or target for target in targets})),
+    )
 
 
 def page(name: str, language: str) -> Path:
@@ -68,6 +94,11 @@ def test_a_translation_has_the_code_and_the_headings_of_its_english_page(name: s
     assert translated.code == english.code
     assert translated.headings == english.headings
     assert translated.rows == english.rows
+    text = page(name, "en").read_text(encoding="utf-8")
+    for ours, theirs in zip(translated.sections, english.sections, strict=True):
+        assert theirs.spans - ours.spans == set(), "the English page names something more"
+        assert {each for each in ours.spans if each not in text} == set(), "the English page names it no more"
+        assert ours.links == theirs.links
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -92,11 +123,12 @@ def test_kazakh_that_no_editor_has_seen_says_so(name: str) -> None:
 
 
 def test_an_english_page_that_moved_on_is_noticed() -> None:
-    """A changed line of code, another block, another heading, another row: each makes the outlines differ."""
-    text = "# A\n\n| a |\n\n```sh\nmake run\n```\n\n## B\n"
+    """A line of code, a block, a heading, a row, a command in a sentence, a link: each makes the outlines differ."""
+    text = "# A\n\n| a |\n\nSee `b` of [c](../c.md#d).\n\n```sh\nmake run\n```\n\n## B\n"
     changed = [
         text.replace("make run", "make test"), text.replace("```sh", "```"), text + "\n```\nx\n```\n",
         text.replace("## B", "### B"), text + "\n## C\n", text.replace("| a |", "| a |\n| b |"),
+        text.replace("`b`", "`e`"), text.replace("c.md", "e.md"),
     ]  # fmt: skip
     assert [outline(each) == outline(text) for each in changed] == [False] * len(changed)
-    assert outline(text.replace("# A", "# А").replace("| a |", "| б |")) == outline(text)
+    assert outline(text.replace("# A", "# А").replace("| a |", "| б |").replace("c.md#d", "c.md#д")) == outline(text)
