@@ -105,7 +105,7 @@ def test_a_key_is_made_and_the_organisation_applies(place: Place, tmp_path: Path
     sign_in(place.own, "http://127.0.0.1:8420/console/?lang=kk", "admin", json.loads(made)["password"])
     place.go("joining")
     page = place.own
-    page.get_by_label("Ұйым түрі").select_option("EDU")
+    page.get_by_label("Қатысушы класы").select_option("EDU")
     page.get_by_label("БСН").fill(BIN)
     page.get_by_label("Қазақша").fill(NAME)
     page.get_by_label("Орысша").fill("Талдыкорганский технический университет")
@@ -116,8 +116,8 @@ def test_a_key_is_made_and_the_organisation_applies(place: Place, tmp_path: Path
     page.get_by_label("Электрондық пошта").fill("it@university.example")
     page.get_by_label("Телефон").fill("+77010000000")
     page.get_by_label("Қол қоюшының файлы").set_input_files(signer(place, tmp_path))
-    place.press("Өтініш беру")
-    place.said("Өтініш жіберілді.")
+    place.press("Өтінім беру")
+    place.said("Өтінім жіберілді.")
 
 
 def signer(place: Place, folder: Path) -> Path:
@@ -145,7 +145,7 @@ def test_the_operator_admits_it_and_the_file_goes_to_the_registry(place: Place) 
     place.go("joining")
     expect(place.own.locator("main")).to_contain_text("қабылданды")
     place.press("Файлды тізілімге жеткізу")
-    place.said("Файл тізілімге апарылды.")
+    place.said("Файл тізілімге жеткізілді.")
 
 
 def test_a_node_is_let_in_and_speaks(place: Place) -> None:

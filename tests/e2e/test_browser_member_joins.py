@@ -106,7 +106,7 @@ def test_an_organisation_joins_in_its_console(place: Newcomer, page: tuple[Page,
         main.get_by_role("button", name=name, exact=True).click()
 
     expect(said).to_contain_text("Алдымен ұйымның кілтін жасаңыз.")
-    seen.get_by_label("Ұйым түрі").select_option("EDU")
+    seen.get_by_label("Қатысушы класы").select_option("EDU")
     for language, name in (("Қазақша", "Талдықорған техника университеті"), ("Орысша", "Техуниверситет"),
                            ("Ағылшынша", "Taldykorgan Technical University")):  # fmt: skip
         seen.get_by_label(language).fill(name)
@@ -116,13 +116,13 @@ def test_an_organisation_joins_in_its_console(place: Newcomer, page: tuple[Page,
     seen.get_by_label("БСН").fill(BIN)
     press("Кілт жасау")
 
-    expect(said).to_contain_text("Енді тізілімге өтініш беріңіз.")
+    expect(said).to_contain_text("Енді тізілімге өтінім беріңіз.")
     seen.get_by_label("Жауапты бөлімше").fill("АТ бөлімі")
     seen.get_by_label("Электрондық пошта").fill("it@university.example")
     seen.get_by_label("Телефон").fill("+77010000000")
     seen.get_by_label("Қол қоюшының файлы").set_input_files(signer(place))
-    press("Өтініш беру")
-    expect(said).to_contain_text("Өтініш тізілімде.")
+    press("Өтінім беру")
+    expect(said).to_contain_text("Өтінім тізілімде.")
 
     application = place.operator("applications")["applications"][0]
     lineage = application["lineage"]
@@ -158,7 +158,7 @@ def test_an_organisation_joins_in_its_console(place: Newcomer, page: tuple[Page,
     press("Кілтті ауыстыру")
     expect(seen.locator(".said").first).to_contain_text("Кілт ауыстырылды.")
     seen.get_by_role("link", name="Әрекеттер журналы").click()
-    for act in ("кілт жасау", "өтініш беру", "торапқа рұқсат беру", "торапты қабылдау", "кілтті ауыстыру"):
+    for act in ("кілт жасау", "өтінім беру", "торапқа рұқсат беру", "торапты қабылдау", "кілтті ауыстыру"):
         expect(seen.locator("tbody")).to_contain_text(act)
     expect(main).not_to_contain_text("university.example")
     assert console.process.poll() is None
