@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qaztech.cli import joining, rights
+from qaztech.cli import joining, requests, rights
 from qaztech.cli.desk import add_change, add_service_id, moment
 from qaztech.cli.options import (
     add_action,
@@ -37,6 +37,7 @@ def add_parser(verbs: Verbs) -> None:
     joining.add_member_actions(actions)
     _add_parts(actions)
     rights.add_actions(actions)
+    requests.add_actions(actions)
     _add_keys(actions)
 
 

@@ -58,6 +58,7 @@ def add_parser(verbs: Verbs) -> None:
     token.add_argument(
         "--scope", action="append", required=True, metavar="SCOPE", help="such as services:read; may be repeated"
     )
+    token.add_argument("--out", type=Path, metavar="FILE", help="write it to this file, which others may not read")
     token.add_argument("--days", type=int, default=90, metavar="N", help="how long it is valid, 1 to 366 (90)")
     for parser in (add, listed, roles, disable, password, token):
         add_json(parser)
@@ -204,6 +205,7 @@ def _disable(args: argparse.Namespace) -> int:
 
 def _token(args: argparse.Namespace) -> int:
     from qaztech.people.actors import COMMAND_LINE  # noqa: PLC0415
+    from qaztech.registry.files import write_private  # noqa: PLC0415
 
     people = _people(args)
     account, now = people.accounts.named(args.name), people.clock.now()
@@ -218,4 +220,8 @@ def _token(args: argparse.Namespace) -> int:
         "expires": token.expires,
     }
     lines = [f"a token of {account.name}, valid until {moment(token.expires)}, shown this once:", secret]
+    if args.out is not None:
+        write_private(args.out, f"{secret}\n".encode())
+        facts.pop("token")
+        lines = [f"a token of {account.name}, valid until {moment(token.expires)}, is in {args.out}"]
     return tell(args, facts, lines)

@@ -164,6 +164,8 @@ class MemberApi:
             of("GET /requests/{id}", "requests:read", "One request made", self._one_made, MadeAnswer),
             of("POST /requests/{id}/poll", "requests:write", "Ask its provider how it stands", self._poll,
                MadeAnswer, body=Nothing),
+            of("POST /requests/{id}/send", "requests:write", "Send again what did not arrive", self._send, MadeAnswer,
+               body=Version),
             of("POST /requests/{id}/withdraw", "requests:write", "Take it back", self._withdraw, MadeAnswer,
                body=Version),
             of("GET /rights", "rights:read", "Who may call what", self._rights, list[HeldRight]),
@@ -272,6 +274,10 @@ class MemberApi:
 
     def _poll(self, _: Person, parameters: dict[str, str], __: Any) -> Any:
         return MadeAnswer.of(self._console.poll(parameters["id"]))
+
+    def _send(self, person: Person, parameters: dict[str, str], body: Version) -> Any:
+        made = self._console.requests.send_again(parameters["id"], version=body.version, by=person.actor)
+        return MadeAnswer.of(made)
 
     def _withdraw(self, person: Person, parameters: dict[str, str], body: Version) -> Any:
         return MadeAnswer.of(self._console.requests.withdraw(parameters["id"], version=body.version, by=person.actor))

@@ -104,6 +104,7 @@ API = {
     ("POST", "/api/v1/requests"): "requests:write",
     ("GET", "/api/v1/requests/{id}"): "requests:read",
     ("POST", "/api/v1/requests/{id}/poll"): "requests:write",
+    ("POST", "/api/v1/requests/{id}/send"): "requests:write",
     ("POST", "/api/v1/requests/{id}/withdraw"): "requests:write",
     ("GET", "/api/v1/rights"): "rights:read",
     ("POST", "/api/v1/rights/revoke"): "rights:write",
