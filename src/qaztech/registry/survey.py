@@ -7,9 +7,10 @@ snapshot is in the registry's witnessed log. It grants nothing and is asked by n
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,9 @@ from qaztech.registry.pins import Pins
 from qaztech.registry.rights_page import Right, RightsPage
 from qaztech.registry.showcase import DescriptionReference, Showcase, check_description, check_follows, verify_showcase
 from qaztech.registry.snapshot_proof import check_snapshot_proof
+from qaztech.runtime.telemetry import log_error
+
+logger = logging.getLogger("qaztech.survey")
 
 # What could not be had or trusted is looked at again after so many milliseconds, even where nothing was published.
 RETRY_REFUSED = 60_000
@@ -67,10 +71,14 @@ class Survey:
     """Code of the error by which the last attempt to follow the registry failed."""
 
 
+Built = Callable[[Sequence[MemberFile], Mapping[str, RightsPage]], object]
+
+
 class Surveyor:
     """Follows the whole country. `refresh` is for one thread; `survey` and `description` for any.
 
-    `descriptions` is where OpenAPI documents are fetched, a connection of its own.
+    `descriptions` is where OpenAPI documents are fetched, a connection of its own. `built` is told of the files and
+    pages (by hash) of each new view, in the thread of `refresh`; where it fails it is told again.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class Surveyor:
         clock: Clock,
         limits: SurveyLimits | None = None,
         descriptions: Fetcher | None = None,
+        built: Built | None = None,
     ) -> None:
         first_root(anchor.root)
         directory.mkdir(parents=True, exist_ok=True)
@@ -97,6 +106,8 @@ class Surveyor:
         self._descriptions = descriptions or fetcher
         self._fetching = threading.Lock()
         self._again_at = 0
+        self._built = built
+        self._untold: tuple[Sequence[MemberFile], Mapping[str, RightsPage]] | None = None
         self._survey: Survey | None = None
         self._problem: str | None = None
 
@@ -132,8 +143,9 @@ class Surveyor:
                 self._survey = replace(self._survey, problem=exc.code)
             raise
         proven, self._problem = self._proven()
-        self._survey = Survey(catalogue=catalogue, confirmed=now, proven=proven, problem=self._problem)
-        return self._survey
+        self._survey = survey = Survey(catalogue=catalogue, confirmed=now, proven=proven, problem=self._problem)
+        self._tell()
+        return survey
 
     def description(self, reference: DescriptionReference) -> bytes:
         """The OpenAPI document a showcase names; kept once fetched. Raises `NotFound`, `Unavailable` or `Untrusted`."""
@@ -145,6 +157,15 @@ class Surveyor:
             self._archive.put(Blob(data, reference.sha256))
             self._archive.settle()
         return data
+
+    def _tell(self) -> None:
+        if self._built is None or self._untold is None:
+            return
+        try:
+            self._built(*self._untold)
+            self._untold = None
+        except Error as exc:
+            log_error(logger, "what was built could not be told", exc)
 
     def _stale(self, survey: Survey, now: int) -> bool:
         configuration = survey.catalogue.configuration
@@ -167,6 +188,7 @@ class Surveyor:
         if work.refused:
             self._again_at = min(self._again_at, now + RETRY_REFUSED)
         files = sorted(work.files.values(), key=lambda file: self._pins.order(file.member))
+        self._untold = (files, work.pages) if self._built is not None else None
         configuration = build_configuration(
             instance=self._anchor.instance,
             snapshot=self._mirror.snapshot,
