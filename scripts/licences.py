@@ -19,6 +19,9 @@ ALLOWED = frozenset({
 EXCEPTIONS = {
     # A library of names and codes, unchanged and replaceable, for the embedded country's provider only (extra `demo`).
     "pycountry": "LGPL-2.1-only",
+    # Drivers of PostgreSQL, unchanged and replaceable, loaded only where the setting `database` names one.
+    "psycopg": "LGPL-3.0-only",
+    "psycopg-binary": "LGPL-3.0-only",
     # Hyphenation for WeasyPrint, which asks for it (extra `analysis`); its three licences are a choice: MPL is taken.
     "pyphen": "GPL-2.0-or-later AND LGPL-2.0-or-later AND MPL-1.1",
 }
@@ -36,6 +39,7 @@ _CLASSIFIERS = {
     "The Unlicense (Unlicense)": "Unlicense",
 }
 _TEXTS = {
+    "3-clause bsd license": "BSD-3-Clause",
     "apache-2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
     "bsd-2-clause": "BSD-2-Clause",

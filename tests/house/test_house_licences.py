@@ -22,9 +22,9 @@ def script(name: str):
 
 
 LICENCES = script("licences")
-# Without what another interpreter would need.
+# Without what another interpreter, or another system, would need.
 LOCKED = re.findall(
-    r"^([a-z0-9._-]+)==(?!.*implementation != 'CPython')",
+    r"^([a-z0-9._-]+)==(?!.*(?:implementation != 'CPython'|sys_platform == 'win32'))",
     (ROOT / "requirements/run.lock").read_text(encoding="utf-8"),
     re.MULTILINE,
 )
