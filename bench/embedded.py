@@ -19,7 +19,7 @@ from bench.tools import Unusable, free_block
 from qaztech.testing.processes import running
 
 _READY = 60  # seconds until an instance that is not ready is given up
-_PORTS = 13
+_PORTS = 17
 _SETTLE = 1.0  # seconds after it is ready, until memory is looked at
 
 

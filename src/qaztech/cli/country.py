@@ -22,7 +22,7 @@ def add_parsers(verbs: Verbs) -> None:
     """Add the three verbs."""
     up = verbs.add_parser("up", help="start the embedded country and say how to try it")
     add_home(up)
-    up.add_argument("--base-port", type=int, default=None, metavar="N", help="first of 15 ports (8400; only at first)")
+    up.add_argument("--base-port", type=int, default=None, metavar="N", help="first of 17 ports (8400; only at first)")
     up.add_argument("--json", action="store_true", help="print the status as JSON when ready")
     up.set_defaults(run=_up)
     status = verbs.add_parser("status", help="say what runs, and whether all is ready")
@@ -114,11 +114,20 @@ def _status(args: argparse.Namespace) -> int:
             print(f"  {name:18} {state}")
         print(f"  {'page':18} {now['portal']}")
         print(f"  {'registry console':18} {now['console']['url']}  (accounts: {now['console']['accounts']})")
+        if "centre" in now:
+            _say_center(now["centre"])
         for name, console in now["consoles"].items():
             print(f"  {'console':18} {console['url']}  ({name}; who may sign in: {console['people']})")
         for name in ("curl", "receipt", "verify"):
             print(f"  {name:18} {now['try'][name]}")
     return 0 if now["ready"] else 1
+
+
+def _say_center(centre: dict[str, Any]) -> None:
+    if centre["installed"]:
+        print(f"  {'support center':18} {centre['url']}  (who may sign in: {centre['people']})")
+    else:
+        print(f"  {'support center':18} not started: it needs qaztech[traffic]")
 
 
 def _down(args: argparse.Namespace) -> int:

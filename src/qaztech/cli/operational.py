@@ -38,7 +38,10 @@ def _operational(args: argparse.Namespace) -> int:
     settings = read_settings(args.settings, NodeSettings)
     base = args.settings.parent
     data = OperationalData(
-        (base / settings.directory).resolve(), clock=SystemClock(), keep_days=settings.operational.keep_days
+        (base / settings.directory).resolve(),
+        clock=SystemClock(),
+        keep_days=settings.operational.keep_days,
+        quiet="" if args.once else settings.operational.service,
     )
     if args.show:
         return _show(args, data.delivered())

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from qaztech.cli.verbs import Verbs
 
 
+# Exchanges that are looked through for the last one.
+_RECENT = 100
+
+
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = verbs.add_parser(
@@ -52,11 +56,7 @@ def _run(args: argparse.Namespace) -> int:
         raise Malformed("command.node", "name a node by --node NAME, or its API by --management URL", at="caller")
     message = args.message
     if message == "last":
-        recent = _ask(args, home, "/exchanges?limit=1")
-        if not recent:
-            why = "the node has had no exchange since it started; give the MESSAGE_ID"
-            raise NotFound("exchange.none", why)
-        message = recent[0]["message"]
+        message = _last(args, home)
     query = [("wait", args.wait), ("seconds", str(args.seconds))] + [("disclose", field) for field in args.disclose]
     receipt = _ask(args, home, f"/receipts/{message}?{urlencode(query)}")
     if args.html:
@@ -68,6 +68,19 @@ def _run(args: argparse.Namespace) -> int:
         json.dump(receipt, sys.stdout, ensure_ascii=False, indent=1)
         print()
     return 0
+
+
+def _last(args: argparse.Namespace, home: Path) -> str:
+    """The newest exchange but for those by which a node of the country itself delivers to the centre."""
+    recent = _ask(args, home, f"/exchanges?limit={_RECENT}")
+    if args.node:
+        from qaztech.testing.country import read_country  # noqa: PLC0415
+
+        centre = read_country(home).get("centre", {}).get("service")
+        recent = [each for each in recent if each["service"] != centre]
+    if not recent:
+        raise NotFound("exchange.none", "the node has had no exchange since it started; give the MESSAGE_ID")
+    return str(recent[0]["message"])
 
 
 def _ask(args: argparse.Namespace, home: Path, path: str) -> Any:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -57,15 +59,33 @@ def judge_here(claim: Claim, held: HeldLog, files: Sequence[Path]) -> HeldLog:
 class JudgeApart:
     """Judges in one process of its own, which ends with this one and is begun anew when it has gone down.
 
-    One thread at a time.
+    Threads wait for one another.
     """
 
     def __init__(self, *, memory: int = MOST_MEMORY, seconds: int = MOST_SECONDS) -> None:
         self._limits = (memory, seconds)
         self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+        self._used = 0.0
 
     def __call__(self, claim: Claim, held: HeldLog, files: Sequence[Path]) -> HeldLog:
         """Judge as `judge_here` does; a file that the engine does not survive is `Malformed`."""
+        with self._turn:
+            try:
+                return self._judged(claim, held, files)
+            finally:
+                self._used = monotonic()
+
+    def rest(self, idle_seconds: float) -> None:
+        """End the process if nothing was judged for so long: its memory is for others then."""
+        if self._process is not None and self._turn.acquire(blocking=False):
+            try:
+                if monotonic() - self._used >= idle_seconds:
+                    self.close()
+            finally:
+                self._turn.release()
+
+    def _judged(self, claim: Claim, held: HeldLog, files: Sequence[Path]) -> HeldLog:
         order = _Order(claim=claim, held=held, files=list(map(str, files)))
         try:
             answer = msgspec.json.decode(self._ask(msgspec.json.encode(order) + b"\n"), type=_Answer)

@@ -35,7 +35,7 @@ from qaztech.node.operational_manifest import (
     parse_manifest,
 )
 from qaztech.node.operational_parquet import file_facts, write_part
-from qaztech.node.operational_rows import DAY, day_of, rows
+from qaztech.node.operational_rows import DAY, Row, day_of, rows
 from qaztech.node.renewal import CLOSED_LOGS
 from qaztech.registry.files import replace_file
 from qaztech.runtime.telemetry import log_error
@@ -46,6 +46,9 @@ FOLDER: Final = "operational"
 DELIVERIES: Final = "deliveries"
 # Leaves of one delivery, as long as the witnessed sizes allow it.
 MOST_LEAVES: Final = 50_000
+# How long (milliseconds) leaves that tell of nothing but deliveries may wait for others, and how many may.
+LONGEST_WAIT: Final = 3_600_000
+_FEW: Final = 200
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +107,10 @@ class Centre(Protocol):
 
 
 class OperationalData:
-    """Operational data of one node. One process at a time: hold `locked` around what writes."""
+    """Operational data of one node. One process at a time: hold `lock` while writing.
+
+    `quiet` is the centre's service, if deliveries to it need not be delivered at once for their own sake.
+    """
 
     def __init__(
         self,
@@ -114,6 +120,7 @@ class OperationalData:
         storage: Storage | None = None,
         most: int = MOST_LEAVES,
         keep_days: int = 0,
+        quiet: str = "",
     ) -> None:
         self._node = directory
         self._directory = directory / FOLDER
@@ -121,6 +128,7 @@ class OperationalData:
         self._storage = storage or OsStorage()
         self._most = most
         self._keep_days = keep_days
+        self._quiet = quiet
 
     def lock(self) -> int:
         """Keep other processes out until the handle is closed. Raises `Conflict` where one is in."""
@@ -156,7 +164,7 @@ class OperationalData:
         if waiting is not None:
             return waiting
         chosen = choose(view, start, self._most)
-        if chosen is None:
+        if chosen is None or self._waits(view, start, chosen[2]):
             return None
         before, after, stop = chosen
         self._tidy(view.origin, start)
@@ -168,6 +176,14 @@ class OperationalData:
         self._place(view.origin, start).parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._place(view.origin, start), format_manifest(manifest))
         return Delivery(manifest=manifest, files=tuple(files))
+
+    def _waits(self, view: LogView, start: int, stop: int) -> bool:
+        """Whether there is nothing to tell but earlier deliveries: each would only give rise to the next, for ever."""
+        if not self._quiet or stop - start > _FEW or not start:
+            return False
+        if self._clock.now() - view.rows(start, start + 1)[0].time > LONGEST_WAIT:
+            return False
+        return all(_is_delivery(row, self._quiet) for row in rows(view, start, stop))
 
     # One log ---------------------------------------------------------------------------------------------------------
 
@@ -259,6 +275,11 @@ class OperationalData:
         return parts, files, total
 
 
+def _is_delivery(row: Row, service: str) -> bool:
+    """Whether a leaf is of a delivery to this service, by whichever side."""
+    return row.service == service and (row.kind != "request" or row.method == "POST")
+
+
 def choose(view: LogView, start: int, most: int) -> tuple[bytes, bytes, int] | None:
     """The witnessed checkpoints that the next delivery stands between, and where it stops; None if there is none yet.
 
@@ -306,11 +327,24 @@ def _follow(view: LogView, held: Held) -> int:
     return held.size
 
 
-async def deliver_rounds(data: OperationalData, centre: Centre, every_seconds: float, stop: asyncio.Event) -> None:
-    """Deliver every so many seconds until told to stop; a round that failed is made up for by the next."""
+async def deliver_rounds(
+    data: OperationalData,
+    centre: Centre,
+    every_seconds: float,
+    stop: asyncio.Event,
+    *,
+    turn: asyncio.Lock | None = None,
+) -> None:
+    """Deliver every so many seconds until told to stop; a round that failed is made up for by the next.
+
+    Those that share a `turn` go one after another, so that many nodes in one process need no more memory than one.
+    """
+    turn = turn or asyncio.Lock()
     while not stop.is_set():
         try:
-            for done in await asyncio.to_thread(data.deliver, centre):
+            async with turn:
+                delivered = await asyncio.to_thread(data.deliver, centre)
+            for done in delivered:
                 fields = {"origin": done.origin, "start": done.start, "stop": done.stop, "message": done.message}
                 logger.info("delivered", extra={"fields": fields})
         except Error as exc:

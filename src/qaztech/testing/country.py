@@ -34,7 +34,7 @@ from qaztech.registry.key_files import TLS_CERTIFICATE, TLS_REQUEST, create_cosi
 from qaztech.registry.node_identity import NODE_FILE, NodeIdentity
 from qaztech.registry.scopes import REGISTRY_SCOPES
 from qaztech.runtime.database import database_url, open_database
-from qaztech.testing import codes
+from qaztech.testing import centre, codes
 from qaztech.testing.codes_passport import show
 from qaztech.testing.consoles import WITH_CONSOLE, make_console, make_secret, member_settings
 from qaztech.testing.datasette import CodesService
@@ -46,7 +46,7 @@ LOCAL = "127.0.0.1"
 COUNTRY_FILE = "country.json"
 # Stands in a home while its country is being made, in these folders.
 HALF_MADE = ".founding"
-FOLDERS = ("registry", "nodes", "members", "witnesses", "systems")
+FOLDERS = ("registry", "nodes", "members", "witnesses", "systems", centre.FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,9 @@ UNIVERSITY = Organisation(
     subsystem_names=Names(kk="Зерттеулер", ru="Исследования", en="Research"),
 )
 ORGANISATIONS = (MINISTRY, REGISTERS, UNIVERSITY)
+# Who runs the support center, behind its own node.
+CENTRE_MEMBER = UNIVERSITY
+OPERATIONAL = centre.service_of(CENTRE_MEMBER.member)
 # The people of the registry: name, name to be shown, role.
 REGISTRY_PEOPLE = (
     ("operator", "Оператор (үлгі)", "registry-operator"),
@@ -102,6 +105,10 @@ REGISTRY_PEOPLE = (
 PEOPLE_LIST = "people.txt"
 CODES = ServiceId(REGISTERS.system, "codes")
 CODES_NAMES = Names(kk="ISO кодтары", ru="Коды ISO", en="ISO codes")
+
+
+# Ports of a country.
+COUNT = 4 + 3 * len(ORGANISATIONS) + len(WITH_CONSOLE) + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +124,9 @@ class Ports:
     management: dict[str, int]
     # A country that was founded before there were consoles has none.
     consoles: dict[str, int] = field(default_factory=dict)
+    # Where the centre's node brings it exchanges, and where people look at it; 0 in a country that has no centre.
+    centre: int = 0
+    support: int = 0
 
     @classmethod
     def at(cls, base: int) -> Ports:
@@ -128,7 +138,7 @@ class Ports:
     def free(cls) -> Ports:
         """Ports that are free now."""
         names = [o.name for o in ORGANISATIONS]
-        sockets = [socket.socket() for _ in range(4 + 3 * len(names) + len(WITH_CONSOLE))]
+        sockets = [socket.socket() for _ in range(COUNT)]
         for sock in sockets:
             sock.bind(("127.0.0.1", 0))
         ports = [sock.getsockname()[1] for sock in sockets]
@@ -138,7 +148,7 @@ class Ports:
 
     def all(self) -> list[int]:
         """Every port of the country."""
-        ports = [self.portal, self.registry, self.archive, self.codes]
+        ports = [self.portal, self.registry, self.archive, self.codes, *filter(None, (self.centre, self.support))]
         listening = (self.edges, self.links, self.management, self.consoles)
         return [*ports, *(port for group in listening for port in group.values())]
 
@@ -166,6 +176,8 @@ class Ports:
             links={n: port(4 + count + i) for i, n in enumerate(names)},
             management={n: port(4 + 2 * count + i) for i, n in enumerate(names)},
             consoles={n: port(4 + 3 * count + i) for i, n in enumerate(WITH_CONSOLE)},
+            centre=port(COUNT - 2),
+            support=port(COUNT - 1),
         )
 
 
@@ -179,6 +191,10 @@ class CountryOptions:
     hybrid: bool = True
     # URL of a PostgreSQL database for the registry; empty: SQLite files.
     database: str = ""
+    # Whether there is a support center; how often nodes deliver to it, and it compares what both sides brought.
+    centre: bool = True
+    deliver_seconds: float = 10.0
+    check_seconds: float = 20.0
     # Where other machines reach the registry, the archive's witness and the nodes' links; 127.0.0.1: there are none.
     host: str = LOCAL
 
@@ -213,6 +229,7 @@ async def found(home: Path, options: CountryOptions, tell: Callable[[str], None]
     founding.processes()
     founding.people()
     founding.consoles()
+    founding.centre()
     founding.codes()
     founding.country_file()
     (home / HALF_MADE).unlink()
@@ -284,6 +301,8 @@ class _Founding:
         write_file(directory / TLS_CERTIFICATE, self._registry.certificate(request, node.id))
         desk.add_node(node.id, node.address, node.tls, node.log)
         desk.add_subsystem(organisation.system, organisation.subsystem_names)
+        if self._options.centre and organisation is CENTRE_MEMBER:
+            desk.add_subsystem(OPERATIONAL.subsystem, centre.SUBSYSTEM_NAMES)
         self._node_settings(organisation, desk, directory)
 
     def _node_settings(self, organisation: Organisation, desk: Desk, directory: Path) -> None:
@@ -322,7 +341,17 @@ class _Founding:
             codes = CodesService(directory=self._home / "systems", port=ports.codes)
             openapi = os.path.relpath(codes.openapi, directory)
             lines += ["", "[[services]]", f'id = "{CODES}"', f'url = "{codes.url}"', f'openapi = "{openapi}"']
+        if self._options.centre:
+            lines += self._centre_lines(organisation)
         write_file(directory / "node.toml", ("\n".join(lines) + "\n").encode())
+
+    def _centre_lines(self, organisation: Organisation) -> list[str]:
+        """Where the node delivers, and at the centre's own node where the centre is."""
+        lines = []
+        if organisation is CENTRE_MEMBER:
+            lines += ["", "[[services]]", f'id = "{OPERATIONAL}"', f'url = "http://127.0.0.1:{self._ports.centre}"']
+        every = self._options.deliver_seconds
+        return [*lines, *centre.operational_settings(OPERATIONAL, organisation.system, every)]
 
     def _console_lines(self, name: str) -> list[str]:
         """What the node is told of the member's console, where it has one."""
@@ -342,6 +371,15 @@ class _Founding:
                     clock=self._clock,
                 )  # fmt: skip
 
+    def centre(self) -> None:
+        """The support center, with accounts."""
+        if self._options.centre:
+            centre.make_centre(
+                self._home, nodes=[o.name for o in ORGANISATIONS], port=self._ports.centre,
+                pages=self._ports.support, registry=self._ports.registry,
+                refresh=self._options.refresh_seconds, check=self._options.check_seconds, clock=self._clock,
+            )  # fmt: skip
+
     def rights(self) -> None:
         """The service, and who may call it: the ministry everything, the university the list of countries."""
         desk = self._desks[REGISTERS.name]
@@ -349,12 +387,22 @@ class _Founding:
         ministry, university = self._desks[MINISTRY.name], self._desks[UNIVERSITY.name]
         desk.grant(CODES, MINISTRY.system, ministry.lineage, [Endpoint.parse("GET /**")], None)
         desk.grant(CODES, UNIVERSITY.system, university.lineage, [Endpoint.parse("GET /countries.json")], None)
+        if self._options.centre:
+            self._centre_rights()
         for each in self._desks.values():
             self._registry.accept(each.submission())
         show(
             self._home / "members" / REGISTERS.name, desk, CODES, openapi=codes.OPENAPI,
             registry=self._registry.registry, clock=self._clock,
         )  # fmt: skip
+
+    def _centre_rights(self) -> None:
+        """Each member's system may deliver to the centre and ask it; the centre's own member signs that."""
+        desk = self._desks[CENTRE_MEMBER.name]
+        desk.add_service(OPERATIONAL, centre.SERVICE_NAMES, type_="REST", disabled=None)
+        for organisation in ORGANISATIONS:
+            lineage = self._desks[organisation.name].lineage
+            desk.grant(OPERATIONAL, organisation.system, lineage, list(centre.ENDPOINTS), None)
 
     async def publish(self) -> None:
         """Show it."""
@@ -441,11 +489,17 @@ class _Founding:
             "systems": [{"name": "codes", "url": f"http://127.0.0.1:{ports.codes}", "service": str(CODES)}],
             "try": lines_to_paste(self._home, "qaztech", ports),
             "consoles": {n: f"http://127.0.0.1:{port}" for n, port in ports.consoles.items()},
+            **self._centre_facts(),
             "ports": asdict(ports),
             "witnessing_seconds": self._options.witnessing_seconds,
             "refresh_seconds": self._options.refresh_seconds,
         }
         write_file(self._home / COUNTRY_FILE, json.dumps(country, ensure_ascii=False, indent=2).encode())
+
+    def _centre_facts(self) -> dict[str, Any]:
+        if not self._options.centre:
+            return {}
+        return {"centre": {"url": f"http://localhost:{self._ports.support}", "service": str(OPERATIONAL)}}
 
 
 def lines_to_paste(home: Path, command: str, ports: Ports) -> dict[str, str]:

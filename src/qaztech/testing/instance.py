@@ -48,7 +48,11 @@ class Answer:
 
 
 class Instance:
-    """One running country. `home` is its folder; an existing one goes on where it stopped."""
+    """One running country. `home` is its folder; an existing one goes on where it stopped.
+
+    With `centre` it has a support center, to which every node delivers each `deliver_seconds`; those deliveries are
+    exchanges and stand in the nodes' logs beside the test's own.
+    """
 
     def __init__(
         self,
@@ -60,12 +64,14 @@ class Instance:
         only: Sequence[str] = (),
         database: str = "",
         host: str = LOCAL,
+        centre: bool = False,
+        deliver_seconds: float = 0.5,
     ) -> None:
         self.home = home
         self._only = tuple(only)
         self._options = CountryOptions(
             ports=Ports.free(), witnessing_seconds=witnessing_seconds, refresh_seconds=refresh_seconds, hybrid=hybrid,
-            database=database, host=host,
+            database=database, host=host, centre=centre, deliver_seconds=deliver_seconds, check_seconds=deliver_seconds,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -128,6 +134,11 @@ class Instance:
     def node(self, name: str) -> dict[str, Any]:
         """One node: name, member, system, edge, management."""
         return next(node for node in self.country["nodes"] if node["name"] == name)
+
+    @property
+    def center(self) -> str:
+        """Where the support center's pages are; only with `centre=True`."""
+        return str(self.country["centre"]["url"])
 
     @property
     def service(self) -> str:

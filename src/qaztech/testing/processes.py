@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from qaztech.core.errors import Conflict, NotFound, Unavailable
 from qaztech.registry.files import write_file
 from qaztech.runtime.settings import child_environment
+from qaztech.testing import centre
 from qaztech.testing.consoles import PASSWORDS, SETTINGS
 from qaztech.testing.country import (
     COUNTRY_FILE,
@@ -67,12 +68,21 @@ def plan(home: Path) -> list[Process]:
             )
             for o in ORGANISATIONS
         ),
+        *_centre(country, run),
         *(
             Process(f"console-{name}", run("console", f"members/{name}/{SETTINGS}"), _local(port))
             for name, port in ports.get("consoles", {}).items()
         ),
         Process("portal", run("portal", COUNTRY_FILE), f"{country['portal']}/health"),
     ]
+
+
+def _centre(country: dict[str, Any], run: Callable[[str, str], list[str]]) -> list[Process]:
+    """The support center, which delivers for the nodes too; none where its extra is not installed."""
+    if "centre" not in country or not centre.is_installed():
+        return []
+    hub = run("hub", f"{centre.FOLDER}/{centre.SETTINGS}")
+    return [Process(centre.PROCESS, hub, f"{country['centre']['url']}/health")]
 
 
 def _local(port: int) -> str:
@@ -91,6 +101,8 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
             f"somebody else listens on port {numbers}; stop that, or found another country elsewhere: "
             "qaztech up --home DIR --base-port N",
         )
+    if "centre" in read_country(home) and not centre.is_installed():
+        tell("the support center is not started: it needs qaztech[traffic]")
     for process in plan(home):
         if only and process.name not in only:
             continue
@@ -146,12 +158,21 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
             name: {"url": url, "people": str(home / "members" / name / PASSWORDS)}
             for name, url in country.get("consoles", {}).items()
         },
+        **_center(home, country),
         "nodes": [{key: node[key] for key in ("name", "member", "edge", "management")} for node in country["nodes"]],
         "anchor": country["anchor"],
         "console": {"url": console_of(country), "accounts": str(home / "registry" / PEOPLE_LIST)},
         "try": lines_to_paste(home, _command(), Ports(**country["ports"])),
         "processes": processes,
     }
+
+
+def _center(home: Path, country: dict[str, Any]) -> dict[str, Any]:
+    """Where the support center is, if the country has one; `installed` says whether what it needs is here."""
+    if "centre" not in country:
+        return {}
+    people = str(home / centre.FOLDER / centre.PASSWORDS)
+    return {"centre": {"url": country["centre"]["url"], "people": people, "installed": centre.is_installed()}}
 
 
 def console_of(country: dict[str, Any]) -> str:

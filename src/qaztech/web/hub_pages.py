@@ -113,9 +113,9 @@ class HubPages:
         rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
         text = self._environment.get_template(f"hub/{template}").render(
             language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
-            frame="hub/base.html", instance=self._instance, path=quote(request.url.path), rest=f"&{rest}" if rest else "",
-            person=person, menu=self._entries(request, person), to=to, said=_said(request), called=self._namer(language),
-            may=person.may, **values,
+            frame="hub/base.html", instance=self._instance, path=quote(request.url.path),
+            rest=f"&{rest}" if rest else "", person=person, menu=self._entries(request, person), to=to,
+            said=_said(request), called=self._namer(language), may=person.may, **values,
         )  # fmt: skip
         headers = {"Cache-Control": "no-store", "Content-Language": language}
         return Response(text, status_code=status, media_type="text/html", headers=headers)

@@ -90,8 +90,9 @@ class ConsolePages:
         rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
         text = self._environment.get_template(f"registry/{template}").render(
             language=language, languages=LANGUAGES, texts=registry_texts(language), site=SITE[language],
-            frame="registry/base.html", instance=self._instance, path=quote(request.url.path), rest=f"&{rest}" if rest else "",
-            person=person, menu=_menu(request, person), to=to, said=said(request), **values,
+            frame="registry/base.html", instance=self._instance, path=quote(request.url.path),
+            rest=f"&{rest}" if rest else "", person=person, menu=_menu(request, person), to=to,
+            said=said(request), **values,
         )  # fmt: skip
         headers = {"Cache-Control": "no-store", "Content-Language": language}
         return Response(text, status_code=status, media_type="text/html", headers=headers)
