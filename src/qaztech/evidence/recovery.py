@@ -104,9 +104,12 @@ def recover(directory: Path, *, storage: Storage, identity: Identity, read_only:
         for file in contents.files():
             file.cut(file.size)
     _Replay(contents, read_only=read_only).run()
+    beyond = list(signed_heads_behind(contents.wal, contents.position, identity.key))
+    if beyond and read_only:
+        # Whoever writes this log may have gone on since its end was read; what is before a head was written before it.
+        _Replay(contents, read_only=read_only).run()
     if contents.head_note:
         _verified(contents.head_note, identity.key)
-    beyond = list(signed_heads_behind(contents.wal, contents.position, identity.key))
     if beyond:
         _check_covers(contents, max(beyond, key=lambda signed: signed.size))
     return contents
