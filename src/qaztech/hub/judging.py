@@ -26,6 +26,8 @@ Judge = Callable[[Claim, HeldLog, Sequence[Path]], HeldLog]
 # Address space of the process that reads, and its seconds of processor time for one delivery.
 MOST_MEMORY: Final = 4 * 1024**3
 MOST_SECONDS: Final = 600
+# Seconds by the clock: a reader that waits for something uses no processor, and nobody else is judged meanwhile.
+MOST_WAIT: Final = 1200.0
 # Characters of its answer; the largest is a held log with 63 peaks.
 _MOST_ANSWER: Final = 64 * 1024
 
@@ -62,8 +64,11 @@ class JudgeApart:
     Threads wait for one another.
     """
 
-    def __init__(self, *, memory: int = MOST_MEMORY, seconds: int = MOST_SECONDS) -> None:
+    def __init__(
+        self, *, memory: int = MOST_MEMORY, seconds: int = MOST_SECONDS, wait_seconds: float = MOST_WAIT
+    ) -> None:
         self._limits = (memory, seconds)
+        self._wait_seconds = wait_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._used = 0.0
@@ -119,9 +124,15 @@ class JudgeApart:
             )
         given, told = self._process.stdin, self._process.stdout
         assert given is not None and told is not None  # noqa: S101, PT018  # both are pipes
-        while line:
-            line = line[given.write(line) or 0 :]
-        return told.readline(_MOST_ANSWER)
+        over = threading.Timer(self._wait_seconds, self._process.kill)
+        over.daemon = True
+        over.start()
+        try:
+            while line:
+                line = line[given.write(line) or 0 :]
+            return told.readline(_MOST_ANSWER)
+        finally:
+            over.cancel()
 
 
 def _judge(line: bytes) -> _Answer:

@@ -42,3 +42,25 @@ def test_a_process_apart_says_the_same_and_is_begun_anew(tmp_path: Path) -> None
         assert apart.pid is not None
     finally:
         apart.close()
+
+
+def test_a_process_that_does_not_answer_is_ended(tmp_path: Path) -> None:
+    """One that waits uses no processor time, so its wait is limited too; the next delivery is judged."""
+    pair = Pair()
+    pair.answered()
+    log = pair.consumer
+    claim, held, good = log.claim(0, 2), HeldLog(origin=log.origin), tmp_path / "good"
+    write_part(good, log.rows())
+    apart = JudgeApart(wait_seconds=20.0)
+    try:
+        found = apart(claim, held, [good])
+        stopped = apart.pid
+        os.kill(stopped, signal.SIGSTOP)
+        apart._wait_seconds = 0.05
+        with pytest.raises(Malformed):
+            apart(claim, held, [good])
+        apart._wait_seconds = 20.0
+        assert apart(claim, held, [good]) == found
+        assert apart.pid != stopped
+    finally:
+        apart.close()
