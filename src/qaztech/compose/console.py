@@ -12,10 +12,12 @@ import msgspec
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.time import Clock, SystemClock
+from qaztech.member.centre import centre_of
 from qaztech.member.console import CONSOLE_ROLES, Console, Places
 from qaztech.member.desk_work import CONSOLE
 from qaztech.member.exchanges import EdgeCaller
 from qaztech.member.node_client import NodeClient
+from qaztech.member.nodes import MemberNodes
 from qaztech.member.store import ACCESS
 from qaztech.people.acts import KEY, AdminLog
 from qaztech.people.gate import Gate
@@ -37,6 +39,13 @@ logger = logging.getLogger("qaztech.console")
 RECORD_AGAIN = 5.0
 
 
+class OtherNode(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Another node of the member: its management API, and a file with the token it asks for there."""
+
+    url: str
+    token_file: str = ""
+
+
 class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The settings of a console, as they stand in its `console.toml`. Paths are relative to that file."""
 
@@ -49,9 +58,14 @@ class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     # The own node: its management API with a file that holds its token (or none), and its edge.
     node: str
     node_token_file: str = ""
+    # More nodes of the member, which are asked for exchanges and told to reload too.
+    more_nodes: tuple[OtherNode, ...] = ()
     edge: str
     # File with the bearer token that the edge asks the member's own system for; empty where loopback is enough.
     edge_token_file: str = ""
+    # The centre's service, and the own subsystem that asks it what it knows of us; empty: it is not asked.
+    centre: str = ""
+    centre_client: str = ""
     # The node's own settings and the file of limits it reads; empty where the node is on another machine.
     node_settings: str = ""
     limits: str = ""
@@ -135,17 +149,36 @@ class _ConsoleProcess:
                 instance=anchor.instance,
                 node_settings=at(settings.node_settings) if settings.node_settings else None,
                 limits=at(settings.limits) if settings.limits else None,
-                reserved=(here, origin, settings.node, settings.edge, settings.registry),
+                reserved=(
+                    here,
+                    origin,
+                    settings.node,
+                    settings.edge,
+                    settings.registry,
+                    *(more.url for more in settings.more_nodes),
+                ),
                 fingerprint=anchor.fingerprint,
                 openapi_hosts=settings.openapi_hosts,
             ),
             engine=self.engine,
-            node=NodeClient(settings.node, secret(settings.node_token_file)),
+            node=MemberNodes(
+                [
+                    NodeClient(settings.node, secret(settings.node_token_file)),
+                    *(NodeClient(more.url, secret(more.token_file)) for more in settings.more_nodes),
+                ]
+            ),
             edge=EdgeCaller(settings.edge, token=secret(settings.edge_token_file)),
             submit=lambda submission: submit(settings.registry, submission),
             send_showcase=lambda member, envelope, documents: show(settings.registry, member, envelope, documents),
             country=self.country,
             clock=clock,
+            centre=centre_of(
+                settings.centre,
+                settings.centre_client,
+                edge=settings.edge,
+                token=secret(settings.edge_token_file),
+                clock=clock,
+            ),
         )
         self.site = MemberConsole(
             console=self.console, people=people, gate=gate, log=self.log, anchor=anchor_bytes,

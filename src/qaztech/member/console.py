@@ -17,11 +17,12 @@ from qaztech.core.errors import Conflict, Error, NotFound
 from qaztech.core.ids import ServiceId
 from qaztech.core.time import Clock
 from qaztech.member.access import AccessRequest, Granted
+from qaztech.member.centre import Centre
 from qaztech.member.desk_work import DeskWork, Outcome
 from qaztech.member.exchanges import CarriedCall, EdgeCaller
 from qaztech.member.granting import Granting
 from qaztech.member.membership import Membership
-from qaztech.member.node_client import NodeClient
+from qaztech.member.nodes import Looked, MemberNodes
 from qaztech.member.publishing import Publishing
 from qaztech.member.requests import OPEN, AccessRequests, Carried, Decided
 from qaztech.member.store import AccessStore, Made
@@ -91,14 +92,16 @@ class Console:
         *,
         places: Places,
         engine: Engine,
-        node: NodeClient,
+        node: MemberNodes,
         edge: EdgeCaller,
         submit: Callable[[Submission], None],
         send_showcase: SendShowcase,
         country: Country,
         clock: Clock,
+        centre: Centre | None = None,
     ) -> None:
         self.places = places
+        self.centre = centre
         self.node = node
         self.country = country
         self.clock = clock
@@ -235,6 +238,14 @@ class Console:
             return self.node.status()
         except Error:
             return None
+
+    def look(
+        self, *, service: str = "", since: int | None = None, until: int | None = None, limit: int = 50,
+        before: str = "",
+    ) -> Looked:  # fmt: skip
+        """The member's own exchanges in the logs of its nodes, page by page. Raises `Malformed`, `Unavailable`."""
+        member = str(self.work.file().member)
+        return self.node.search(member=member, service=service, since=since, until=until, limit=limit, before=before)
 
     def bring(self, by: Actor) -> Outcome:
         """Bring the newest file to the registry once more."""

@@ -44,7 +44,7 @@ def member_settings(name: str, port: int, secret: str) -> list[str]:
 
 def make_console(  # each is a place
     home: Path, name: str, *, title: str, port: int, registry: int, management: int, edge: int, refresh: float,
-    clock: Clock,
+    clock: Clock, centre: tuple[str, str] | None = None,
 ) -> None:  # fmt: skip
     """A member's console as it can be started: `console.toml`, and accounts in its database."""
     member = home / "members" / name
@@ -62,6 +62,8 @@ def make_console(  # each is a place
         f"port = {port}",
         f"follow_seconds = {refresh}",
     ]
+    if centre is not None:
+        lines += [f'centre = "{centre[0]}"', f'centre_client = "{centre[1]}"']
     write_file(member / SETTINGS, ("\n".join(lines) + "\n").encode())
     (member / FOLDER).mkdir(mode=0o700, exist_ok=True)
     engine = open_database(sqlite_url(member / FOLDER / "console.db"), PEOPLE)

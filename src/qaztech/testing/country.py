@@ -369,6 +369,7 @@ class _Founding:
                     self._home, name, title=organisation.names.en, port=ports.consoles[name], registry=ports.registry,
                     management=ports.management[name], edge=ports.edges[name], refresh=self._options.refresh_seconds,
                     clock=self._clock,
+                    centre=(str(OPERATIONAL), str(organisation.system)) if self._options.centre else None,
                 )  # fmt: skip
 
     def centre(self) -> None:

@@ -25,6 +25,7 @@ from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
 from qaztech.web.member_access import AccessPages
 from qaztech.web.member_api import MemberApi
+from qaztech.web.member_centre import CentrePages
 from qaztech.web.member_desk import DeskPages
 from qaztech.web.member_nodes import NodePages
 from qaztech.web.member_parts import PageRoute, Parts
@@ -44,6 +45,7 @@ MENU = (
     ("/console/rights", "rights:read"),
     ("/console/nodes", "nodes:read"),
     ("/console/exchanges", "exchanges:read"),
+    ("/console/centre", "exchanges:read"),
     ("/console/joining", "member:read"),
     ("/console/people", "people:read"),
     ("/console/log", "log:read"),
@@ -68,6 +70,7 @@ class MemberConsole:
             *ServicePages(parts).routes(),
             *AccessPages(parts).routes(),
             *NodePages(parts).routes(),
+            *CentrePages(parts).routes(),
         ]
         self.api = MemberApi(parts)
         files = StaticFiles(STATIC)

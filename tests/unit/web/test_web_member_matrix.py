@@ -74,6 +74,7 @@ PAGES = {
     ("GET", "/console/exchanges/{message}"): "exchanges:read",
     ("GET", "/console/exchanges/{message}/receipt.json"): "exchanges:read",
     ("GET", "/console/exchanges/{message}/receipt.html"): "exchanges:read",
+    ("GET", "/console/centre"): "exchanges:read",
     ("GET", "/console/joining"): "member:read",
     ("POST", "/console/joining/key"): "member:write",
     ("POST", "/console/joining/apply"): "member:write",
