@@ -61,8 +61,8 @@ soak: $(READY_TO_DEVELOP)  ## the tests too long for make test
 screenshots: $(READY_TO_DEVELOP)  ## make the pictures of docs/screenshots anew, from a running country
 	@$(BIN)/python scripts/screenshots.py
 
-bundle: $(READY_TO_DEVELOP)  ## make one archive in dist/ that installs without a network
-	@$(BIN)/python scripts/bundle.py
+bundle: $(READY_TO_DEVELOP)  ## make one archive in dist/ that installs without a network; RELEASE_KEY=FILE signs it
+	@$(BIN)/python scripts/bundle.py --key "$(RELEASE_KEY)"
 
 lock: $(READY_TO_DEVELOP)  ## make the locks anew from pyproject.toml (asks the package index)
 	@$(LOCK) --extra demo --extra traffic --extra analysis --extra embeddings --extra tracing --extra postgresql --group dev pyproject.toml -o requirements/dev.lock

@@ -1,7 +1,8 @@
 """`make bundle`: one archive with everything that QazTech runs on, to be installed without a network.
 
 Inside: the wheels of requirements/run.lock for this platform and this Python, our own wheel, the lock, install.sh, the
-systemd units, an SBOM (CycloneDX 1.6), all licences, SHA256SUMS. Built twice from the same commit it is the same file.
+systemd units, an SBOM (CycloneDX 1.6), all licences, SHA256SUMS, which a release key signs (SHA256SUMS.note, a C2SP
+signed-note). Built twice from the same commit it is the same file.
 The wheels come from the index that pip is set up with, or from a folder (--wheels); their hashes are those of the lock.
 """
 
@@ -30,9 +31,13 @@ from email.message import Message
 from pathlib import Path
 from types import ModuleType
 
+from qaztech.evidence.note import ED25519, Note, SignatureLine, VerifierKey, format_note
+from qaztech.trust.keys import Ed25519Key
+
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements" / "run.lock"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+RELEASE_NAME = "qaztech-release"
 SOURCES = ("src", "pyproject.toml", "README.md", "LICENSE")
 _LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice|copyright|authors)", re.IGNORECASE)
 
@@ -172,7 +177,19 @@ def check_licences(wheels: list[Path]) -> None:
         raise SystemExit("not bundled, by licence:\n" + "\n".join(refused))
 
 
-def fill(folder: Path, wheels: Path | None) -> None:
+def sign(sums: bytes, key: Ed25519Key) -> bytes:
+    """The sums as a signed-note: its text is the file, so that anything that knows Ed25519 can check it."""
+    signer = release_vkey(key)
+    line = SignatureLine(signer.name, signer.key_id, key.sign(sums))
+    return format_note(Note(sums, (line,)))
+
+
+def release_vkey(key: Ed25519Key) -> VerifierKey:
+    """The public half of a release key."""
+    return VerifierKey.of(RELEASE_NAME, ED25519, key.public)
+
+
+def fill(folder: Path, wheels: Path | None, key: Ed25519Key | None) -> None:
     """Put everything into the folder that becomes the archive."""
     (folder / "wheels").mkdir(parents=True)
     fetch_wheels(folder / "wheels", wheels)
@@ -192,6 +209,8 @@ def fill(folder: Path, wheels: Path | None) -> None:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     sums = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(folder)}\n" for p in files]
     (folder / "SHA256SUMS").write_text("".join(sums))
+    if key is not None:
+        (folder / "SHA256SUMS.note").write_bytes(sign("".join(sums).encode(), key))
 
 
 def pack(folder: Path, to: Path) -> Path:
@@ -222,11 +241,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="make one archive that installs without a network")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where to put it (dist)")
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="take the wheels from here, not from the index")
+    parser.add_argument("--key", metavar="FILE", help="the release key that signs it, Ed25519 in PEM")
     args = parser.parse_args()
+    key = Ed25519Key.load(Path(args.key)) if args.key else None
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / f"qaztech-{version()}-{platform()}"
-        fill(folder, args.wheels)
+        fill(folder, args.wheels, key)
         print(pack(folder, args.out))
+    if key is None:
+        print(
+            "NOT SIGNED: nobody can tell who made this archive. make bundle RELEASE_KEY=FILE signs it.", file=sys.stderr
+        )
+        return
+    public = args.out / f"{RELEASE_NAME}.vkey"
+    public.write_text(f"{release_vkey(key)}\n")
+    print(f"signed; the key's public half is {public}: tell it by another way than the archive")
 
 
 if __name__ == "__main__":

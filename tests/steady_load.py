@@ -86,7 +86,7 @@ class PatientLoad(SteadyLoad):
     def __init__(
         self, edge: str, system: str, service: str, *, name: str, arrived: Callable[[], Sequence[str]], seconds: float
     ) -> None:
-        super().__init__(edge, system, service, name=name)
+        super().__init__(edge, system, service, name=name, callers=2, pause=0.03)
         self.waited = 0
         self._arrived, self._seconds = arrived, seconds
 

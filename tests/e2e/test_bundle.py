@@ -46,10 +46,24 @@ def test_our_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive, unpacked; its wheels come from the package index that pip is set up with."""
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The release key, and the public halves of that one and of another, which signed nothing."""
+    folder = tmp_path_factory.mktemp("keys")
+    made = bundler()
+    key, other = made.Ed25519Key.generate(), made.Ed25519Key.generate()
+    key.save(folder / "release.pem")
+    (folder / "right.vkey").write_text(f"{made.release_vkey(key)}\n")
+    (folder / "wrong.vkey").write_text(f"{made.release_vkey(other)}\n")
+    return {name: folder / name for name in ("release.pem", "right.vkey", "wrong.vkey")}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Path]) -> Path:
+    """The archive, signed and unpacked; its wheels come from the package index that pip is set up with."""
     folder = tmp_path_factory.mktemp("bundle")
-    subprocess.run([sys.executable, ROOT / "scripts/bundle.py", "--out", folder], check=True, timeout=300)
+    command = [sys.executable, ROOT / "scripts/bundle.py", "--out", folder, "--key", keys["release.pem"]]
+    subprocess.run(command, check=True, timeout=300)
+    assert (folder / "qaztech-release.vkey").read_text() == keys["right.vkey"].read_text()
     archive = next(folder.glob("*.tar.gz"))
     digest = archive.with_name(f"{archive.name}.sha256").read_text().split()[0]
     assert hashlib.sha256(archive.read_bytes()).hexdigest() == digest
@@ -58,19 +72,19 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / archive.name.removesuffix(".tar.gz")
 
 
-def install(bundle: Path, target: Path) -> subprocess.CompletedProcess[str]:
+def install(bundle: Path, target: Path, key: Path | str = "") -> subprocess.CompletedProcess[str]:
     """Run install.sh where no index answers."""
     return subprocess.run(
-        ["sh", bundle / "install.sh", target], env={**OFFLINE, "PYTHON": sys.executable}, capture_output=True,
-        text=True, timeout=300,
+        ["sh", bundle / "install.sh", target], capture_output=True, text=True, timeout=300,
+        env={**OFFLINE, "PYTHON": sys.executable, "RELEASE_KEY": str(key)},
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def installed(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(bundle: Path, keys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its command."""
     target = tmp_path_factory.mktemp("installed") / "qaztech"
-    done = install(bundle, target)
+    done = install(bundle, target, keys["right.vkey"])
     assert done.returncode == 0, done.stderr
     return target / "bin" / "qaztech"
 
@@ -106,6 +120,40 @@ def test_a_changed_file_is_not_installed(bundle: Path, tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "nothing was installed" in done.stderr
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.slow
+def test_what_another_key_signed_or_nobody_is_not_installed(
+    bundle: Path, keys: dict[str, Path], tmp_path: Path
+) -> None:
+    """Where a key is named it must have signed; where none is named, an archive that nobody signed says so loudly."""
+    done = install(bundle, tmp_path / "target", keys["wrong.vkey"])
+    assert done.returncode != 0
+    assert "has not signed this folder: nothing was installed" in done.stderr
+    bare = shutil.copytree(bundle, tmp_path / "bare")
+    (bare / "SHA256SUMS.note").unlink()
+    assert "has not signed" in install(bare, tmp_path / "target", keys["right.vkey"]).stderr
+    assert not (tmp_path / "target").exists()
+    assert "NOT SIGNED" in install(bare, tmp_path).stderr  # and ends, because that folder is there
+
+
+@pytest.mark.slow
+def test_the_running_release_checks_the_archive_before_it_is_installed(bundle: Path, keys: dict[str, Path]) -> None:
+    """`qaztech upgrade-check` says which release it is, by a key that was told another way."""
+    said = subprocess.run(
+        [sys.executable, "-m", "qaztech.cli.main", "upgrade-check", "--json", "--bundle", bundle, "--release-key",
+         keys["right.vkey"]],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(said.stdout)["bundle"] == bundler().version(), said.stderr
+
+
+@pytest.mark.slow
+def test_postgresql_and_traces_need_nothing_more(installed: Path) -> None:
+    """Their drivers are in the archive, so both settings work where there is no network."""
+    asked = "import psycopg, opentelemetry.sdk.trace, opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    done = subprocess.run([installed.with_name("python"), "-c", asked], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from qaztech.cli import (
     receipt,
     registry,
     running,
+    upgrade,
     verify,
     witness,
 )
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     running.add_portal(verbs)
     console.add_parser(verbs)
     backup.add_parsers(verbs)
+    upgrade.add_parser(verbs)
     return top
 
 

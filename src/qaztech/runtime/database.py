@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, OperationalError
 
 from qaztech.core.errors import Malformed, Unavailable
-from qaztech.runtime.migration import bring_up
+from qaztech.runtime.migration import Standing, bring_up, standing
 
 BUSY_SECONDS = 10.0
 CONNECT_SECONDS = 5
@@ -56,6 +56,16 @@ def open_database(url: str, metadata: MetaData) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def standing_of(url: str) -> list[Standing]:
+    """How far the tables at `url` have come, where tables are there. Changes nothing. Raises as `open_database`."""
+    engine = _engine(url, 0)
+    try:
+        with engine.begin() as db:
+            return standing(db)
+    finally:
+        engine.dispose()
 
 
 def add_tables(engine: Engine, metadata: MetaData) -> None:

@@ -10,6 +10,7 @@ has changed is left alone.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,25 @@ from qaztech.core.errors import Conflict
 FOLDER = Path(__file__).parent / "migrations"
 _NAME = "migrations"
 _SCRIPT = re.compile(r"r([0-9]{4})_[a-z0-9_]+\.py\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far a set of tables in a database has come, and the versions that this release knows."""
+
+    tables: str
+    version: str
+    known: tuple[str, ...]
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer release has changed it: this one refuses it."""
+        return self.version not in self.known
+
+    @property
+    def changes(self) -> bool:
+        """Whether opening it changes it; the release before refuses it from then on."""
+        return not self.is_newer and self.version != self.known[-1]
 
 
 def tables_named(name: str) -> MetaData:
@@ -46,7 +66,7 @@ def revisions(folder: Path) -> list[str]:
 
 def _follow(db: Connection, metadata: MetaData, scripts: Path, version_table: str, *, scripts_only: bool) -> None:
     known = revisions(scripts)
-    noted = Table(version_table, MetaData(), Column("version_num", String(32), primary_key=True))  # alembic's form
+    noted = _noted(version_table)
     present = set(inspect(db).get_table_names())
     if version_table in present:
         version = db.execute(select(noted)).scalar_one()
@@ -70,6 +90,10 @@ def _follow(db: Connection, metadata: MetaData, scripts: Path, version_table: st
     _upgrade(db, metadata, scripts, version_table)
 
 
+def _noted(version_table: str) -> Table:
+    return Table(version_table, MetaData(), Column("version_num", String(32), primary_key=True))  # alembic's form
+
+
 def _note(db: Connection, noted: Table, version: str) -> None:
     noted.create(db)
     db.execute(insert(noted).values(version_num=version))
@@ -88,3 +112,17 @@ def _upgrade(db: Connection, metadata: MetaData, scripts: Path, version_table: s
     with EnvironmentContext(Config(), directory, fn=steps) as environment:
         environment.configure(connection=db, target_metadata=metadata, version_table=version_table)
         environment.run_migrations()
+
+
+def standing(db: Connection, *, folder: Path = FOLDER) -> list[Standing]:
+    """How far each set of tables in a database has come. Changes nothing."""
+    present = set(inspect(db).get_table_names())
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and f"{path.name}_version" in present)
+    return [
+        Standing(
+            tables=name,
+            version=db.execute(select(_noted(f"{name}_version"))).scalar_one(),
+            known=tuple(revisions(folder / name)),
+        )
+        for name in names
+    ]
