@@ -17,6 +17,7 @@ from qaztech.member.console import CONSOLE_ROLES, Console, Places
 from qaztech.member.desk_work import CONSOLE
 from qaztech.member.exchanges import EdgeCaller
 from qaztech.member.node_client import NodeClient
+from qaztech.member.nodes import MemberNodes
 from qaztech.member.store import ACCESS
 from qaztech.people.actors import COMMAND_LINE, Actor
 from qaztech.people.gate import Gate
@@ -70,7 +71,7 @@ class MemberOffice:
                 limits=folder / "limits.json", reserved=(ORIGIN, "http://127.0.0.1:4000", "http://127.0.0.1:8080"),
             ),
             engine=self.engine,
-            node=NodeClient(NOWHERE, seconds=0.5),
+            node=MemberNodes([NodeClient(NOWHERE, seconds=0.5)]),
             edge=EdgeCaller(NOWHERE, seconds=0.5),
             submit=self.submit,
             send_showcase=self.show,

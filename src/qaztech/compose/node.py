@@ -29,6 +29,7 @@ from qaztech.node.consumer import Consumer
 from qaztech.node.crosscheck import CrossCheck
 from qaztech.node.edge import ClientAccess, Edge, EdgeRules
 from qaztech.node.events import Events
+from qaztech.node.finding import ExchangeFinder
 from qaztech.node.http_client import ClientLimits, HttpClient
 from qaztech.node.http_server import HttpServer, ServerLimits
 from qaztech.node.incidents import Incidents
@@ -172,7 +173,7 @@ class NodeBuilder:
         )  # fmt: skip
         incoming = Management(
             node=_Late(nodes), receipts=receipts[0], events=self._events, incidents=incidents, log=own.log,
-            witness=self._witness(client, anchor),
+            witness=self._witness(client, anchor), finder=ExchangeFinder(self._directory, storage=OsStorage()),
             token_hash=bytes.fromhex(settings.management.token_hash), loop=loop,
         )  # fmt: skip
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID
 
 from qaztech.core.errors import Malformed, NotFound, Unavailable
 
 MAX_ANSWER = 8 * 1024 * 1024
 RECEIPT_SECONDS = 20
+SEARCH_SECONDS = 20.0
 SHOWN = 500
 
 
@@ -39,6 +40,13 @@ class NodeClient:
     def exchanges(self, limit: int = SHOWN) -> list[dict[str, Any]]:
         """The last exchanges, the newest first."""
         found: list[dict[str, Any]] = self._ask("GET", f"/exchanges?limit={limit}")
+        return found
+
+    def search(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of what its logs hold (docs/reference). Raises `Malformed`, `Unavailable`."""
+        found: Any = self._ask("GET", f"/exchanges/search?{urlencode(query)}", seconds=SEARCH_SECONDS)
+        if not isinstance(found, dict) or not isinstance(found.get("exchanges"), list):
+            raise Unavailable("console.node", "the member's node answers something else than was asked")
         return found
 
     def outcome(self, message: str) -> dict[str, Any]:
@@ -77,6 +85,8 @@ class NodeClient:
         if answer.status == 200 and body is not None:
             return body
         said = body.get("title", "") if isinstance(body, dict) else ""
+        if answer.status == 400:
+            raise Malformed("request.malformed", str(said)[:300] or "the node does not understand that", at="caller")
         if answer.status == 404:
             raise NotFound("exchange.unknown", "the node knows of no such exchange", at="log")
         raise Unavailable("console.node", f"the member's node refuses: {str(said)[:300] or answer.status}")

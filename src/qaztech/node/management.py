@@ -22,6 +22,7 @@ from qaztech.evidence.tiles import TiledLog, serve
 from qaztech.evidence.witness import Witness
 from qaztech.node.closed_logs import Receipts
 from qaztech.node.events import Events
+from qaztech.node.finding import Finder, Question
 from qaztech.node.http_request import Request
 from qaztech.node.incidents import Incidents
 
@@ -77,6 +78,7 @@ class Management:
         *,
         node: NodeView,
         receipts: Receipts,
+        finder: Finder,
         events: Events,
         incidents: Incidents,
         log: TiledLog,
@@ -86,6 +88,7 @@ class Management:
     ) -> None:
         self._node = node
         self._receipts = receipts
+        self._finder = finder
         self._events = events
         self._incidents = incidents
         self._log = log
@@ -101,6 +104,7 @@ class Management:
             ("GET", "/log/"): (False, self._tiles),
             ("GET", "/events"): (True, self._watch),
             ("GET", "/exchanges"): (True, self._exchanges),
+            ("GET", "/exchanges/search"): (True, self._search),
             ("GET", "/exchanges/"): (True, self._outcome),
             ("GET", "/receipts/"): (True, self._receipt),
             ("GET", "/incidents"): (True, self._list_incidents),
@@ -172,6 +176,9 @@ class Management:
     async def _exchanges(self, request: Request, _: str, query: dict[str, list[str]]) -> None:
         limit = max(1, min(500, int(query.get("limit", ["50"])[0])))
         _json(request, [finished._asdict() for finished in list(self._events.recent)[-limit:][::-1]])
+
+    async def _search(self, request: Request, _: str, query: dict[str, list[str]]) -> None:
+        _json(request, await asyncio.to_thread(self._finder.find, Question.of(query)))
 
     async def _outcome(self, request: Request, rest: str, _: dict[str, list[str]]) -> None:
         _json(request, await self._receipts.outcome(_message(rest), None))

@@ -12,6 +12,7 @@ import msgspec
 from qaztech.member.access import AccessRequest, Change
 from qaztech.member.desk_work import Outcome
 from qaztech.member.membership import Grant, Step
+from qaztech.member.nodes import Looked
 from qaztech.member.publishing import OwnService
 from qaztech.member.requests import Decided
 from qaztech.member.store import Made, Received
@@ -167,6 +168,23 @@ class NodesAnswer(_Answer, frozen=True, kw_only=True):
     nodes: tuple[NodeLine, ...]
     own: dict[str, Any] | None
     grants: tuple[Grant, ...]
+
+
+class LookedAnswer(_Answer, frozen=True, kw_only=True):
+    """A page of exchanges, newest first. `before` goes on with the next, null at the end; times in milliseconds.
+
+    `back_to` says how far back was looked where there may be more; `silent` names nodes that did not answer.
+    """
+
+    exchanges: tuple[dict[str, Any], ...]
+    before: str | None
+    back_to: int | None
+    silent: tuple[str, ...]
+
+    @classmethod
+    def of(cls, looked: Looked) -> LookedAnswer:
+        """From what the nodes said."""
+        return cls(exchanges=looked.exchanges, before=looked.further, back_to=looked.back_to, silent=looked.silent)
 
 
 class TokenAnswer(_Answer, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -28,6 +28,7 @@ from qaztech.web.member_answers import (
     ActAnswer,
     DecidedAnswer,
     FileAnswer,
+    LookedAnswer,
     MadeAnswer,
     MemberAnswer,
     NodesAnswer,
@@ -106,6 +107,16 @@ class SystemForm(_Input, frozen=True, kw_only=True):
     names: Names
 
 
+class Look(_Input, frozen=True, kw_only=True):
+    """Which exchanges: words of service or client, from and to a time (milliseconds), and an earlier page's end."""
+
+    service: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    since: Annotated[int, msgspec.Meta(ge=0, lt=10**15)] | None = None
+    until: Annotated[int, msgspec.Meta(ge=0, lt=10**15)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    before: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+
+
 class Nothing(_Input, frozen=True, kw_only=True):
     """An empty object: that it is meant."""
 
@@ -178,6 +189,8 @@ class MemberApi:
             of("POST /nodes/accept", "nodes:write", "Let an enrolled node speak", self._accept, SignedAnswer,
                body=NodeName),
             of("GET /exchanges", "exchanges:read", "The node's last exchanges", self._exchanges, listed),
+            of("POST /exchanges/search", "exchanges:read", "Look through the logs of all nodes, page by page",
+               self._look, LookedAnswer, body=Look),
             of("GET /exchanges/{message}", "exchanges:read", "What became of one", self._exchange, dict[str, Any]),
             of("GET /exchanges/{message}/receipt", "exchanges:read", "Its receipt", self._receipt, dict[str, Any]),
             of("GET /people", "people:read", "Accounts and their roles", self._people, list[PersonAnswer]),
@@ -305,6 +318,13 @@ class MemberApi:
 
     def _exchanges(self, _: Person, __: dict[str, str], ___: Any) -> Any:
         return self._console.node.exchanges()
+
+    def _look(self, _: Person, __: dict[str, str], body: Look) -> Any:
+        return LookedAnswer.of(
+            self._console.look(
+                service=body.service, since=body.since, until=body.until, limit=body.limit, before=body.before
+            )
+        )
 
     def _exchange(self, _: Person, parameters: dict[str, str], __: Any) -> Any:
         return self._console.node.outcome(parameters["message"])

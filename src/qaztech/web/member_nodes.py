@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qaztech.core.errors import Error, Malformed, NotFound
+from qaztech.core.errors import Error, Malformed, NotFound, Unavailable
 from qaztech.core.ids import NodeId
 from qaztech.member.access import ZONE
+from qaztech.member.nodes import Looked
 from qaztech.people.people import Person
 from qaztech.web.blocks import json_block
 from qaztech.web.member_parts import PageRoute, Parts, late, off_loop
@@ -21,6 +23,8 @@ from qaztech.web.texts import catalogue
 
 NODES, EXCHANGES = "/console/nodes", "/console/exchanges"
 _LONGEST = 200
+_LONGEST_PLACE = 2000
+_MINUTE = 60_000
 
 
 class NodePages:
@@ -77,11 +81,30 @@ class NodePages:
         query = {name: request.query_params.get(name, "")[:_LONGEST] for name in ("q", "service", "from", "to")}
         if (message := query["q"].strip().lower()) and len(message) == 36 and message.count("-") == 4:
             return redirect(request, f"{EXCHANGES}/{message}")
-        found = await off_loop(lambda: _or_none(self._console.node.exchanges))
+        before = request.query_params.get("before", "")[:_LONGEST_PLACE]
+        since, until = _moment(query["from"]), _moment(query["to"])
+        looked = await off_loop(lambda: self._looked(query, since, until, before))
+        found = () if looked is None else looked.exchanges
+        if looked is not None and not before:
+            own = str(self._console.work.file().member)
+            back_to = looked.back_to or 0
+            found = _with_unrecorded(found, await off_loop(self._console.node.exchanges), own, query, back_to)
+        asked = {name: text for name, text in query.items() if text} | {"lang": page_language(request)}
+        further = None if looked is None or looked.further is None else urlencode(asked | {"before": looked.further})
         return self._parts.pages.render(
-            request, "exchanges.html", person, exchanges=None if found is None else _chosen(found, query), query=query,
-            shown=0 if found is None else len(found),
+            request, "exchanges.html", person, exchanges=found, query=query, looked=looked, further=further,
+            first=None if not before else urlencode(asked),
         )  # fmt: skip
+
+    def _looked(self, query: dict[str, str], since: int | None, until: int | None, before: str) -> Looked | None:
+        """A page of the logs; None where no node answers."""
+        try:
+            return self._console.look(
+                service=f"{query['service']} {query['q']}".strip(), since=since,
+                until=None if until is None else until + _MINUTE, before=before,
+            )  # fmt: skip
+        except Unavailable:
+            return None
 
     async def _exchange(self, request: Request, person: Person) -> Response:
         message = request.path_params["message"][:_LONGEST]
@@ -125,17 +148,30 @@ def _safe(message: str) -> str:
     return message
 
 
+def _with_unrecorded(
+    found: tuple[dict[str, Any], ...], ended: list[dict[str, Any]], own: str, query: dict[str, str], back_to: int
+) -> tuple[dict[str, Any], ...]:
+    """With those that just ended and are in no log, for they were refused before: as far back as was looked."""
+    known = {one["message"] for one in found}
+    more = [one for one in _chosen(ended, query) if one["message"] not in known and one["time"] >= back_to]
+    unrecorded = [one for one in more if not one["state"].startswith("answered") and _concerns(one, own)]
+    return tuple(sorted([*found, *unrecorded], key=lambda one: one["time"], reverse=True))
+
+
+def _concerns(one: dict[str, Any], own: str) -> bool:
+    return any(f"{one[name]}/".startswith(f"{own}/") for name in ("client", "service"))
+
+
 def _chosen(found: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
     """Those that a search asks for: by service or client, from and to a moment of the country's clocks."""
     from_, to = _moment(query["from"]), _moment(query["to"])
-    words = query["service"].casefold().split()
+    words = f"{query['service']} {query['q']}".casefold().split()
     return [
         each
         for each in found
         if (from_ is None or each["time"] >= from_)
-        and (to is None or each["time"] < to + 60_000)
+        and (to is None or each["time"] < to + _MINUTE)
         and all(word in f"{each['service']} {each['client']}".casefold() for word in words)
-        and query["q"].casefold().strip() in f"{each['message']} {each['state']} {each['method']}".casefold()
     ]
 
 

@@ -55,7 +55,7 @@ class MemberPages:
         language = page_language(request)
         texts = member_texts(language)
         lang = f"lang={language}"
-        kept = {k: v for k, v in request.query_params.items() if k in {"q", "state", "service", "before"}}
+        kept = {k: v for k, v in request.query_params.items() if k in {"q", "state", "service", "before", "from", "to"}}
         page = self._environment.get_template(f"member/{template}").render(
             language=language,
             languages=LANGUAGES,
