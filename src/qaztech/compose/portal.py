@@ -10,7 +10,9 @@ from qaztech.core.errors import NotFound
 from qaztech.core.time import Clock, SystemClock
 from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.fetch import HttpFetcher
+from qaztech.registry.granted import RightsBook
 from qaztech.registry.survey import Surveyor
+from qaztech.runtime.database import sqlite_url
 from qaztech.runtime.shell import serve
 from qaztech.web.catalogue_view import Follower
 from qaztech.web.country import Country, read_country
@@ -18,13 +20,17 @@ from qaztech.web.portal import portal_app
 
 # Beside the instance's file: what was verified of the registry, and which members were met.
 SURVEY = "portal"
+BOOK = "granted.db"
 
 
 async def run_portal(path: Path, stop: asyncio.Event) -> None:
     """Run the page of the instance that `country.json` describes until told to stop."""
     country, clock = read_country(path), SystemClock()
-    follower = _follower(country, path.parent / SURVEY, clock)
-    portal = portal_app(country, clock=clock, catalogues=follower)
+    folder = path.parent / SURVEY
+    folder.mkdir(parents=True, exist_ok=True)
+    book = RightsBook.open(sqlite_url(folder / BOOK))
+    follower = _follower(country, folder, book, clock)
+    portal = portal_app(country, clock=clock, catalogues=follower, rights=book)
     parts = urlsplit(country.portal)
 
     async def close() -> None:
@@ -37,15 +43,17 @@ async def run_portal(path: Path, stop: asyncio.Event) -> None:
     await serve(portal.app, host=parts.hostname or "127.0.0.1", port=parts.port or 8400, stop=stop)
     follower.stop()
     closing.cancel()
+    book.close()
 
 
-def _follower(country: Country, directory: Path, clock: Clock) -> Follower:
+def _follower(country: Country, directory: Path, book: RightsBook, clock: Clock) -> Follower:
     surveyor = Surveyor(
         anchor=parse_anchor(_read(Path(country.anchor))),
         directory=directory,
         fetcher=HttpFetcher(country.registry),
         descriptions=HttpFetcher(country.registry),
         clock=clock,
+        built=book.follow,
     )
     return Follower(surveyor, seconds=country.refresh_seconds)
 

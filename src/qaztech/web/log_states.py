@@ -29,6 +29,7 @@ AT_ONCE = 16
 MAX_KEPT = 4096
 MAX_NODES = 8
 
+Kind = Literal["registry", "admin", "node"]
 Finding = Literal["signed", "wrong", "unreachable", "not-public", "closed"]
 
 
@@ -44,9 +45,10 @@ class WitnessState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogState:
-    """A log now. `member` is whose node writes it, None for the registry's; `root` is hex."""
+    """A log now. `member` is whose node writes it, None for the registry's two; `root` is hex."""
 
     origin: str
+    kind: Kind
     member: MemberId | None
     node: str
     closed: bool
@@ -63,6 +65,7 @@ class _Asked:
     origin: str
     keys: tuple[VerifierKey, ...]
     urls: tuple[str, ...]
+    kind: Kind = "node"
     member: MemberId | None = None
     node: str = ""
     closed: bool = False
@@ -83,12 +86,24 @@ class LogStates:
         return self._anchor().policy
 
     async def states(self, catalogue: Catalogue, *, offset: int = 0, limit: int = 20) -> tuple[list[LogState], int]:
-        """The states of some of the logs, the registry's first, then by member; and how many logs there are."""
+        """The states of some of the logs, the registry's two first, then by member; and how many logs there are."""
         anchor = self._anchor()
         places: dict[str, list[str]] = {}
         for node in self._country.nodes:
             places.setdefault(node.member, []).append(f"{node.management}/log/checkpoint")
-        asked = [_Asked(anchor.log_origin, anchor.log_keys, (f"{self._country.registry}/registry/log/checkpoint",))]
+        registry = self._country.registry
+        url = f"{registry}/registry/log/checkpoint"
+        asked = [_Asked(anchor.log_origin, anchor.log_keys, (url,), "registry")]
+        asked += [
+            _Asked(
+                origin=line.origin,
+                keys=tuple(map(VerifierKey.parse, line.vkeys)),
+                urls=(f"{registry}/admin-log/checkpoint",),
+                kind="admin",
+                closed=line.ended is not None,
+            )
+            for line in sorted(catalogue.configuration.admin_logs, key=lambda line: line.ended is not None)
+        ]
         logs = sorted(catalogue.configuration.logs(), key=lambda log: (str(log.node), log.closed is not None))
         asked += [
             _Asked(
@@ -125,6 +140,7 @@ class LogStates:
         found = await asyncio.gather(*(self._witness(one, asked, head) for one in policy.witnesses.values()))
         return LogState(
             origin=asked.origin,
+            kind=asked.kind,
             member=asked.member,
             node=asked.node,
             closed=asked.closed,

@@ -24,7 +24,9 @@ from starlette.types import ASGIApp
 
 from qaztech.core.errors import Limited, NotFound, Unavailable
 from qaztech.core.time import Clock
+from qaztech.registry.anchor import parse_anchor
 from qaztech.runtime.shell import ShellLimits, application
+from qaztech.web.access_pages import AccessPages, GrantedRights, NoRights
 from qaztech.web.asking import ask
 from qaztech.web.catalogue_pages import CataloguePages
 from qaztech.web.catalogue_view import Catalogues, NoCatalogue
@@ -34,6 +36,7 @@ from qaztech.web.headers import Guard
 from qaztech.web.hub import Hub, headers_for
 from qaztech.web.picture import pictures
 from qaztech.web.portal_pages import PortalPages, page_language, require_own_page
+from qaztech.web.public_acts import ActPages
 from qaztech.web.texts import STATIC, catalogue
 
 MESSAGE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -44,19 +47,30 @@ CALL_EVERY = 0.25
 class Portal:
     """The page of one instance. `app` is the ASGI application; `close` ends the streams of open pages."""
 
-    def __init__(self, *, country: Country, clock: Clock, catalogues: Catalogues | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        country: Country,
+        clock: Clock,
+        catalogues: Catalogues | None = None,
+        rights: GrantedRights | None = None,
+    ) -> None:
         self._country = country
         self._hub = Hub(country=country, clock=clock)
         self._call = call_of(country.try_.curl) if country.try_ is not None else None
         self._called = 0.0
         self._pages = PortalPages(country)
+        catalogues = catalogues or NoCatalogue()
         pages = CataloguePages(
+            country=country, pages=self._pages, catalogues=catalogues, anchor=self._read_anchor, clock=clock
+        )
+        acts = ActPages(
             country=country,
             pages=self._pages,
-            catalogues=catalogues or NoCatalogue(),
-            anchor=self._read_anchor,
-            clock=clock,
+            catalogues=catalogues,
+            rule=lambda: parse_anchor(self._read_anchor()).policy,
         )
+        access = AccessPages(pages=self._pages, catalogues=catalogues, rights=rights or NoRights(), clock=clock)
         files = StaticFiles(STATIC)
         self.routes: list[BaseRoute] = [
             Route("/", self._home),
@@ -68,6 +82,8 @@ class Portal:
             Route("/receipts/{node}/{message}/receipt.json", self._receipt_json),
             Route("/receipts/{node}/{message}/receipt.html", self._receipt_html),
             Route("/static/{path:path}", files.answer),
+            *acts.routes(),
+            *access.routes(),
             *pages.routes(),
         ]
         self.app: ASGIApp = Guard(application(self.routes, ShellLimits(body=4096)), _hosts(country))
@@ -178,9 +194,11 @@ class Portal:
         return Response(json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def portal_app(country: Country, *, clock: Clock, catalogues: Catalogues | None = None) -> Portal:
+def portal_app(
+    country: Country, *, clock: Clock, catalogues: Catalogues | None = None, rights: GrantedRights | None = None
+) -> Portal:
     """The page of an instance, ready to be served; without `catalogues` its catalogue is never ready."""
-    return Portal(country=country, clock=clock, catalogues=catalogues)
+    return Portal(country=country, clock=clock, catalogues=catalogues, rights=rights)
 
 
 def _hosts(country: Country) -> frozenset[str]:

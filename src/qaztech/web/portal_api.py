@@ -131,6 +131,7 @@ class PortalApi:
         logs = [
             {
                 "origin": state.origin,
+                "kind": state.kind,
                 "member": str(state.member) if state.member is not None else None,
                 "node": state.node or None,
                 "closed": state.closed,

@@ -69,6 +69,7 @@ def _schemas() -> dict[str, Schema]:
     )
     log = _object(
         origin=_TEXT,
+        kind={**_one_of("registry", "admin", "node"), "description": "Whose: the registry's two logs, or a node's."},
         member=_or_null(_TEXT),
         node=_or_null(_TEXT),
         closed=_TRUTH,
@@ -120,12 +121,52 @@ def _schemas() -> dict[str, Schema]:
             members=_list(_object(id=_TEXT, names=_ref("Names"), since=_TIME, services=_WHOLE)),
         ),
         "Logs": _object(snapshot=_ref("Snapshot"), total=_WHOLE, logs=_list(log)),
+        "Acts": _object(
+            origin=_TEXT,
+            size=_WHOLE,
+            finding={
+                **_one_of("witnessed", "unwitnessed", "unnamed", "wrong"),
+                "description": "Whether a quorum's checkpoint verifies; `unnamed`: the configuration names another.",
+            },
+            witnessed={**_WHOLE, "description": "How many entries that checkpoint covers."},
+            time={**_TIME, "description": "By when a full quorum had cosigned it, in milliseconds since 1970."},
+            checkpoint=_TEXT,
+            acts=_list(_act()),
+            older=_or_null({**_WHOLE, "description": "The index to go on before."}),
+        ),
+        "Access": _object(total=_WHOLE, rights=_list(_right())),
         "Problem": {
             "type": "object",
             "properties": dict.fromkeys(("type", "title", "detail", "code"), _TEXT) | {"status": _WHOLE},
             "required": ["type", "title", "status", "detail", "code"],
         },
     }
+
+
+def _act() -> Schema:
+    state: Schema = {"type": ["object", "null"]}
+    return _object(
+        index=_WHOLE, time=_TIME, act=_TEXT, role=_TEXT, subject=_or_null(_TEXT), before=state, after=state,
+        leaf={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    )  # fmt: skip
+
+
+def _right() -> Schema:
+    return _object(
+        provider=_TEXT,
+        service=_TEXT,
+        holder={**_TEXT, "description": "The member whose system may call."},
+        client=_TEXT,
+        lineage=_TEXT,
+        endpoints=_list(_TEXT),
+        until=_or_null(_TIME),
+        group=_or_null(_TEXT),
+        since=_TIME,
+        exact={**_TRUTH, "description": "False: given at `since` or earlier."},
+        ended=_or_null(_TIME),
+        why=_or_null(_one_of("revoked", "changed", "expired")),
+        state=_one_of("open", "expired", "revoked", "changed", "void"),
+    )
 
 
 def _query(name: str, schema: Schema, text: str) -> Schema:
@@ -160,6 +201,19 @@ def _get(summary: str, answer: str, *parameters: Schema, missing: bool = False) 
     }
 
 
+def _proof() -> Schema:
+    parameters = (
+        {**_part("index"), "schema": _WHOLE},
+        _query("leaf", {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}, "The leaf hash: the path is verified too."),
+    )
+    found = _get("The proof of an entry of the admin log, by its hash (C2SP tlog-proof)", "ActProof", *parameters)
+    found["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": _TEXT}}
+    problem = found["get"]["responses"]["503"]["content"]
+    for status, text in (("404", "No witnessed proof of it yet"), ("502", "What the registry shows does not verify")):
+        found["get"]["responses"][status] = {"description": text, "content": problem}
+    return found
+
+
 def describe_api() -> Schema:
     """The whole description."""
     paging = (
@@ -174,6 +228,16 @@ def describe_api() -> Schema:
         _query("environment", _one_of(*FILTERS["environment"]), "Only in this environment."),
         _query("type", _one_of(*FILTERS["type"]), "Only of this type."),
         *paging,
+    )
+    acts = (
+        _query("kind", {"type": "string", "maxLength": 100}, "Only acts whose kind begins so: member, tls.revoke."),
+        _query("before", {**_WHOLE, "maximum": 10**15 - 1}, "Only acts before this index."),
+        _query("limit", {"type": "integer", "minimum": 1, "maximum": 100}, "How many to give; 20 if nothing is said."),
+    )
+    access = (
+        _query("member", search[0]["schema"], "Only of this member, as provider or caller: its identifier, or words."),
+        _query("service", search[0]["schema"], "Only to this service: its identifier, or words."),
+        _query("state", _one_of("open", "ended"), "Only rights that last, or only those that do not."),
     )
     return {
         "openapi": "3.1.0",
@@ -196,6 +260,9 @@ def describe_api() -> Schema:
                 missing=True,
             ),
             "/api/v1/logs": _get("Logs, their checkpoints and witnesses", "Logs", *paging),
+            "/api/v1/admin-log": _get("The admin log for anyone, the newest first", "Acts", *acts),
+            "/api/v1/admin-log/{index}/proof": _proof(),
+            "/api/v1/access": _get("Who was given access to what, the newest first", "Access", *access, *paging),
             "/api/v1/openapi.json": {
                 "get": {
                     "summary": "This description",

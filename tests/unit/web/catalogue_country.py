@@ -11,16 +11,19 @@ import msgspec
 from asgi_caller import Answer, Caller
 from qaztech.core.ids import ServiceId
 from qaztech.registry.forms import Names
+from qaztech.registry.granted import RightsBook
 from qaztech.registry.member_file import verify_member_file
 from qaztech.registry.passport import DataElement, Passport, new_passport
 from qaztech.registry.showcase import ShownService, describe, new_showcase, sign_showcase
 from qaztech.registry.survey import Surveyor
+from qaztech.runtime.database import sqlite_url
 from qaztech.web.catalogue_view import Follower
 from qaztech.web.country import parse_country
 from qaztech.web.portal import portal_app
 from registry_country import Country, LocalFetcher, MemberDesk
 
 HOST = "127.0.0.1:8400"
+NOWHERE = "http://127.0.0.1:9"
 DOCUMENT = {
     "openapi": "3.1.0",
     "info": {"title": "Certificates", "version": "1"},
@@ -40,7 +43,7 @@ DOCUMENT = {
 class Shown:
     """The ministry shows one service with a passport; the university may call it; the portal follows."""
 
-    def __init__(self, country: Country, *, evil: str = "") -> None:
+    def __init__(self, country: Country, *, evil: str = "", registry: str = NOWHERE) -> None:
         self.country = country
         self.ministry = country.new_member(1, "ministry")
         self.university = country.new_member(2, "university", member_class="EDU")
@@ -54,15 +57,21 @@ class Shown:
         self.show(self.ministry, passport(evil))
         fetcher = _WithDescriptions(country)
         self.fetcher: LocalFetcher = fetcher
+        self.book = RightsBook.open(sqlite_url(country.directory / "granted.db"))
         self.surveyor = Surveyor(
-            anchor=country.anchor, directory=country.directory / "portal", fetcher=fetcher, clock=country.clock
+            anchor=country.anchor,
+            directory=country.directory / "portal",
+            fetcher=fetcher,
+            clock=country.clock,
+            built=self.book.follow,
         )
         self.follower = Follower(self.surveyor)
         (country.directory / "anchor.json").write_bytes(country.anchor_bytes)
         self.portal = portal_app(
-            parse_country(country_file(country.directory / "anchor.json", self)),
+            parse_country(country_file(country.directory / "anchor.json", self, registry)),
             clock=country.clock,
             catalogues=self.follower,
+            rights=self.book,
         )
 
     def show(self, desk: MemberDesk, shown: Passport, version: int = 1) -> None:
@@ -98,16 +107,15 @@ def passport(evil: str = "") -> Passport:
     )
 
 
-def country_file(anchor: Path, shown: Shown) -> bytes:
-    """The instance's file; nobody answers at its addresses."""
-    nowhere = "http://127.0.0.1:9"
+def country_file(anchor: Path, shown: Shown, registry: str) -> bytes:
+    """The instance's file; nobody answers at its nodes' addresses."""
     node: dict[str, Any] = {
         "name": "ministry",
         "member": str(shown.ministry.id),
         "names": {"kk": "m", "ru": "m", "en": "m"},
-        "management": nowhere,
+        "management": NOWHERE,
     }
-    place = {"instance": "KZ", "registry": nowhere, "portal": f"http://{HOST}", "anchor": str(anchor), "nodes": [node]}
+    place = {"instance": "KZ", "registry": registry, "portal": f"http://{HOST}", "anchor": str(anchor), "nodes": [node]}
     return json.dumps(place).encode()
 
 
