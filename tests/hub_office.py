@@ -8,6 +8,8 @@ from operational_logs import CONSUMER, PROVIDER, START, Hub, Pair
 from people_console import CHEAP, ORIGIN, PASSWORD
 from qaztech.core.errors import Unavailable
 from qaztech.core.time import ManualClock
+from qaztech.hub.register.store import METADATA as OBJECTS
+from qaztech.hub.register.store import ObjectStore
 from qaztech.hub.scopes import HUB_ROLES
 from qaztech.node.operational import OperationalData
 from qaztech.people.actors import COMMAND_LINE
@@ -36,6 +38,8 @@ class HubOffice:
             self.deliver(directory)
         engine = self.hub.engine
         add_tables(engine, PEOPLE)
+        add_tables(engine, OBJECTS)
+        self.objects = ObjectStore(engine)
         self.people = People(engine, roles=HUB_ROLES, clock=self.clock, parameters=CHEAP)
         self.gate = Gate(self.people, origin=ORIGIN)
         DirectLog.create(directory / "admin", instance="KZ", clock=self.clock)._log.close()
@@ -44,7 +48,8 @@ class HubOffice:
             self.people.accounts.add(name, name.title(), [role], PASSWORD, by=COMMAND_LINE)
         self.people.accounts.add("nobody", "Nobody", [], PASSWORD, by=COMMAND_LINE)
         self.parts = HubParts(
-            deliveries=self.deliveries, configuration=_nothing, people=self.people, gate=self.gate, admin_log=self.log,
+            deliveries=self.deliveries, objects=self.objects, waiting=directory / "waiting", configuration=_nothing,
+            people=self.people, gate=self.gate, admin_log=self.log,
             instance="KZ", clock=self.clock,
         )  # fmt: skip
         self.site = HubSite(self.parts)

@@ -20,6 +20,8 @@ from qaztech.core.time import Clock, SystemClock
 from qaztech.hub.judging import JudgeApart
 from qaztech.hub.operational import hub_app, keep_checking, keep_compacting
 from qaztech.hub.receiving import Deliveries, HubLimits, owner_in
+from qaztech.hub.register.store import METADATA as OBJECTS
+from qaztech.hub.register.store import ObjectStore
 from qaztech.hub.scopes import HUB_ROLES
 from qaztech.hub.store import METADATA, OperationalStore
 from qaztech.node.operational import OperationalData, deliver_rounds
@@ -42,6 +44,7 @@ logger = logging.getLogger("qaztech.hub")
 COMPACT_SECONDS = 3600.0
 RECORD_AGAIN = 5.0
 ADMIN_LOG = "admin-log"
+WAITING = "waiting"
 JUDGE_IDLE_SECONDS = 10.0
 
 
@@ -88,6 +91,14 @@ def open_store(path: Path) -> OperationalStore:
     return OperationalStore(_database(settings, directory), directory / "rows")
 
 
+def open_objects(path: Path) -> tuple[ObjectStore, Engine]:
+    """The registry of digital objects of the centre with these settings, and its database, to be disposed of."""
+    settings = read_settings(path, HubSettings)
+    engine = _database(settings, _directory(path, settings))
+    add_tables(engine, OBJECTS)
+    return ObjectStore(engine), engine
+
+
 class _Pages:
     """The people of the centre, their admin log, and the site."""
 
@@ -108,6 +119,7 @@ class _Pages:
 
         self._engine = engine
         add_tables(engine, PEOPLE)
+        add_tables(engine, OBJECTS)
         people = People(engine, roles=HUB_ROLES, clock=clock)
         origin = settings.origin.rstrip("/") or f"http://localhost:{settings.port}"
         provider = settings.openid.provider(people, origin=origin, beside=base)
@@ -116,6 +128,8 @@ class _Pages:
         self.site = HubSite(
             HubParts(
                 deliveries=deliveries,
+                objects=ObjectStore(engine),
+                waiting=directory / WAITING,
                 configuration=client.configuration,
                 people=people,
                 gate=gate,

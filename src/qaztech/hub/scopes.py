@@ -11,14 +11,15 @@ from qaztech.people.roles import RoleScopes
 OVERVIEW = "overview:read"
 TRAFFIC = "traffic:read"
 FINDINGS, DECIDE_FINDINGS = "findings:read", "findings:write"
+OBJECTS, CHANGE_OBJECTS = "objects:read", "objects:write"
 DELIVERIES = "deliveries:read"
 ACTS = "acts:read"
 PEOPLE, CHANGE_PEOPLE = "people:read", "people:write"
 
-_READ = frozenset({OVERVIEW, TRAFFIC, FINDINGS, DELIVERIES})
+_READ = frozenset({OVERVIEW, TRAFFIC, FINDINGS, OBJECTS, DELIVERIES})
 
 HUB_ROLES: RoleScopes = {
-    "analyst": _READ | {DECIDE_FINDINGS},
+    "analyst": _READ | {DECIDE_FINDINGS, CHANGE_OBJECTS},
     "auditor": _READ | {ACTS, PEOPLE},
     "administrator": _READ | {ACTS, PEOPLE, CHANGE_PEOPLE},
 }

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from qaztech.core.time import Clock
 from qaztech.hub.receiving import Deliveries
+from qaztech.hub.register.store import ObjectStore
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
 from qaztech.people.people import People
@@ -21,9 +23,14 @@ from qaztech.web.people_pages import PageHandler
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubParts:
-    """What the centre has. `configuration` gives the newest verified one, or raises why there is none."""
+    """What the centre has. `configuration` gives the newest verified one, or raises why there is none.
+
+    `objects` is the registry of digital objects; `waiting` a folder for files between two steps of a person's work.
+    """
 
     deliveries: Deliveries
+    objects: ObjectStore
+    waiting: Path
     configuration: Callable[[], Configuration]
     people: People
     gate: Gate

@@ -46,9 +46,9 @@ PAGES = {
 # Served beside the pages, guarded by hand.
 FILES = {("GET", "/admin-log/{path:path}"): "acts:read"}
 GUARDED = PAGES | FILES
-_READ = {"overview:read", "traffic:read", "findings:read", "deliveries:read"}
+_READ = {"overview:read", "traffic:read", "findings:read", "objects:read", "deliveries:read"}
 ALLOWED = {
-    "analyst": _READ | {"findings:write"},
+    "analyst": _READ | {"findings:write", "objects:write"},
     "auditor": _READ | {"acts:read", "people:read"},
     "administrator": _READ | {"acts:read", "people:read", "people:write"},
 }
