@@ -212,6 +212,12 @@ class OperationalStore:
         with self._engine.connect() as connection:
             return list(connection.execute(query.order_by(_FILES.c.date)).scalars())
 
+    def days(self) -> list[str]:
+        """The days of which there are files."""
+        query = select(_FILES.c.date).distinct().order_by(_FILES.c.date)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def replace_files(self, date: str, olds: Sequence[str], new: str) -> None:
         """Let one file count in the place of others of its day. The others stay on the disk until `tidy`."""
         with self._engine.begin() as connection:

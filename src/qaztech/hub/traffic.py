@@ -64,7 +64,10 @@ class Exchange(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The exchanges of one client with one service on one day: how many, how many of them ended well, bytes, time."""
+    """The exchanges of one client with one service on one day: how many, how many of them ended well, bytes, time.
+
+    What became of the `unfinished` ones has not been delivered yet: they are neither failures nor successes.
+    """
 
     day: str
     client: str
@@ -76,6 +79,7 @@ class Total(NamedTuple):
     request_bytes: int
     response_bytes: int
     mean_ms: float | None
+    unfinished: int = 0
 
 
 def sees(viewer: Viewer, client: str | None, service: str | None) -> bool:
@@ -117,8 +121,9 @@ class Traffic:
             SELECT strftime(make_timestamp((time + {int(day_begins)}) * 1000), '%Y-%m-%d') AS day, client, service,
                 count(*), count(*) FILTER (outcome = 'answered' AND status < 400),
                 count(*) FILTER (outcome = 'refused'),
-                count(*) FILTER (outcome NOT IN ('answered', 'refused')),
-                coalesce(sum(request_size), 0)::BIGINT, coalesce(sum(response_size), 0)::BIGINT, avg(duration)
+                count(*) FILTER (outcome IN ('no-answer', 'aborted')),
+                coalesce(sum(request_size), 0)::BIGINT, coalesce(sum(response_size), 0)::BIGINT, avg(duration),
+                count(*) FILTER (outcome = 'unfinished')
             FROM seen GROUP BY ALL ORDER BY ALL"""  # noqa: S608  # a whole number
         return [Total(*values) for values in self._ask(viewer, since, until, tail)]
 
@@ -189,7 +194,7 @@ class Traffic:
             return dict(connection.execute(query, [since, until]).fetchall())
 
     def _ask(self, viewer: Viewer, since: int, until: int, tail: str, *more: object) -> list[tuple[Any, ...]]:
-        query, values = _EXCHANGES + tail, [since, until, viewer.member is None, *[f"{viewer.member}/"] * 2, *more]
+        query, values = EXCHANGES + tail, [since, until, viewer.member is None, *[f"{viewer.member}/"] * 2, *more]
         with self._opened(since, until) as connection:
             found: list[tuple[Any, ...]] = connection.execute(query, values).fetchall()
             return found
@@ -239,7 +244,7 @@ _ROWS_OF_ODD: Final = f"""
     SELECT {_COLUMNS} FROM rows WHERE message BETWEEN ? AND ? AND message IN (SELECT message FROM odd)
 """  # noqa: S608  # our own columns
 
-_EXCHANGES: Final = """
+EXCHANGES: Final = """
     WITH request AS (
         SELECT DISTINCT ON (log, leaf) * FROM rows WHERE kind = 'request' AND time >= ? AND time < ? ORDER BY place
     ), ending AS (

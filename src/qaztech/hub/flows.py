@@ -1,0 +1,294 @@
+"""Hours of traffic and the flows made of them: who called which service how often, how steadily, when last.
+
+Two sources are one table: the exchanges that nodes delivered, counted by hour once a day of theirs stands still, and
+files of hours that somebody brings (`qaztech hub traffic`), which are checked as a whole and kept under their digest.
+DuckDB does the counting (extra `traffic`). Not here: what the counts mean (`observation`, `detectors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any, Final
+
+from qaztech.core.errors import Conflict, Malformed, NotFound, Unavailable
+from qaztech.hub.observation import NOTHING_SEEN, Flow, Traffic
+from qaztech.hub.store import OperationalStore
+from qaztech.hub.traffic import EXCHANGES
+from qaztech.node.operational_parquet import connect, engine, quoted
+
+COLUMNS: Final = {
+    "hour": "TIMESTAMP",
+    "client": "VARCHAR",
+    "service": "VARCHAR",
+    "calls": "BIGINT",
+    "failed": "BIGINT",
+    "bytes": "BIGINT",
+}
+# Bytes of a file that is brought, and rows in it.
+MOST_BYTES: Final = 2 * 1024**3
+MOST_ROWS: Final = 100_000_000
+MEMORY: Final = "1GB"
+_DAY_MS: Final = 86_400_000
+# How far an answer may stand from its request, in days of the partitions.
+_AROUND: Final = timedelta(days=1)
+_FIRST_DAY: Final = "2020-01-01"
+_CLIENT: Final = "[^/]+/[^/]+/[^/]+/[^/]+"
+_SERVICE: Final = _CLIENT + "/[^/]+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourFile:
+    """A file of hours that was brought: its digest (SHA-256 of what was given, hex), rows, first and last day.
+
+    `ignored` names columns of it that are not ours.
+    """
+
+    digest: str
+    rows: int
+    since: date
+    until: date
+    ignored: tuple[str, ...] = ()
+
+
+class Flows:
+    """Hours of traffic under a directory. `deliveries` is the centre's store of what nodes delivered, if it has one."""
+
+    def __init__(self, directory: Path, deliveries: OperationalStore | None = None) -> None:
+        self._brought = directory / "brought"
+        self._counted = directory / "counted"
+        self._deliveries = deliveries
+        self._newest: tuple[tuple[Path, ...], Traffic] | None = None
+
+    def take(self, file: Path, *, now: int) -> HourFile:
+        """Keep the hours of a Parquet file; the same file again changes nothing.
+
+        Raises `Malformed` for one that is no such file or has a row that cannot be, `Conflict` where it counts an hour
+        of a flow that another file has counted. Nothing is kept then. `now` in milliseconds since 1970.
+        """
+        if file.stat().st_size > MOST_BYTES:
+            raise Malformed("traffic.large", f"the file has more than {MOST_BYTES // 1024**3} GiB", at="caller")
+        with file.open("rb") as opened:
+            digest = file_digest(opened, "sha256").hexdigest()
+        kept = self._brought / f"{digest}.parquet"
+        self._brought.mkdir(parents=True, exist_ok=True)
+        made = kept.with_suffix(".new")
+        try:
+            with _shut([file, made, kept, *self._files()]) as db:
+                ignored = _checked(db, file, now)
+                if not kept.exists():
+                    self._refuse_overlap(db)
+                    db.execute(
+                        f"COPY (SELECT * FROM given ORDER BY service, client, hour) "  # noqa: S608 - our own path
+                        f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd)"
+                    )
+                    made.replace(kept)
+                return _described(db, digest, kept, ignored)
+        finally:
+            made.unlink(missing_ok=True)
+
+    def remove(self, digest: str) -> None:
+        """Forget a file that was brought. Raises `NotFound` for none such."""
+        if not (digest.isalnum() and (kept := self._brought / f"{digest}.parquet").exists()):
+            raise NotFound("traffic.file", "no such file of hours was brought", at="caller")
+        kept.unlink()
+
+    def brought(self) -> list[HourFile]:
+        """The files that were brought, by their digest."""
+        found = sorted(self._brought.glob("*.parquet"))
+        if not found:
+            return []
+        with _shut(found) as db:
+            return [_described(db, path.stem, path, ()) for path in found]
+
+    def traffic(self) -> Traffic:
+        """All flows that are known. Counts what is new first, and remembers what it found until something is new."""
+        files = (*self._count(), *sorted(self._brought.glob("*.parquet")))
+        if self._newest is None or self._newest[0] != files:
+            self._newest = (files, read_flows(files))
+        return self._newest[1]
+
+    def _files(self) -> list[Path]:
+        return [*sorted(self._brought.glob("*.parquet")), *sorted(self._counted.glob("*.parquet"))]
+
+    def _refuse_overlap(self, db: Any) -> None:
+        held = self._files()
+        if not held:
+            return
+        query = f"""SELECT count(*), min(client), min(service) FROM given
+            SEMI JOIN read_parquet([{", ".join(map(quoted, held))}]) USING (hour, client, service)"""  # noqa: S608
+        count, client, service = db.execute(query).fetchone()
+        if count:
+            raise Conflict(
+                "traffic.counted", f"{count} hours of it are counted already, as of {client} to {service}", at="caller"
+            )
+
+    def _count(self) -> list[Path]:
+        """The files of hours of the days that were delivered, made where they are not there as they should be."""
+        if self._deliveries is None:
+            return []
+        self._counted.mkdir(parents=True, exist_ok=True)
+        current = [path for day in self._deliveries.days() if (path := self._count_day(date.fromisoformat(day)))]
+        for old in set(self._counted.glob("*.parquet")) - set(current):
+            old.unlink(missing_ok=True)
+        return current
+
+    def _count_day(self, day: date) -> Path | None:
+        if self._deliveries is None:
+            return None
+        names = self._deliveries.files((day - _AROUND).isoformat(), (day + _AROUND).isoformat())
+        digest = sha256("\n".join(names).encode()).hexdigest()[:20]
+        path = self._counted / f"{day.isoformat()}-{digest}.parquet"
+        if path.exists():
+            return path
+        made = path.with_suffix(".new")
+        sources = [self._deliveries.directory / name for name in names]
+        since = (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY_MS
+        try:
+            with _shut([*sources, made]) as db:
+                db.execute(f"CREATE VIEW rows AS SELECT * FROM {_parquet(sources)}")  # noqa: S608 - our own paths
+                db.execute(
+                    "CREATE TEMP TABLE counted AS " + EXCHANGES + _BY_HOUR, [since, since + _DAY_MS, True, "", ""]
+                )
+                db.execute(f"COPY counted TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd)")
+            made.replace(path)
+        finally:
+            made.unlink(missing_ok=True)
+        return path
+
+
+def read_flows(files: Sequence[Path]) -> Traffic:
+    """The flows of files of hours. Raises `Unavailable` where one cannot be read, or DuckDB is not installed."""
+    if not files:
+        return NOTHING_SEEN
+    with _shut(files) as db:
+        db.execute(f"CREATE VIEW hours AS {_HOURS.format(files=_parquet(files))}")
+        monthly: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        for client, service, month, calls in db.execute(_MONTHS).fetchall():
+            monthly.setdefault((client, service), []).append((month, calls))
+        since, until = db.execute("SELECT min(hour)::DATE, max(hour)::DATE FROM hours").fetchone()
+        flows = [
+            Flow(
+                client=client,
+                service=service,
+                calls=calls,
+                failed=failed,
+                size=size,
+                first=first,
+                last=last,
+                active_days=days,
+                active_hours=hours,
+                regularity=regularity or 0.0,
+                variation=variation or 0.0,
+                monthly=tuple(monthly[client, service]),
+            )
+            for client, service, calls, failed, size, first, last, days, hours, regularity, variation in db.execute(
+                _FLOWS
+            ).fetchall()
+        ]
+    return Traffic(flows, since, until)
+
+
+@contextmanager
+def _shut(files: Sequence[Path]) -> Iterator[Any]:
+    """A DuckDB that sees these files and nothing else; what fails in it is told in our words."""
+    with connect() as db:
+        try:
+            db.execute(f"SET memory_limit = '{MEMORY}'")
+            db.execute("SET threads = 2")
+            db.execute("SET TimeZone = 'UTC'")
+            db.execute(f"SET allowed_paths = [{', '.join(map(quoted, files))}]")
+            db.execute("SET enable_external_access = false")
+            yield db
+        except engine().Error as exc:
+            raise Unavailable(
+                "traffic.engine", "the hours cannot be read or written now", at="service", context=repr(exc)
+            ) from exc
+
+
+def _parquet(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(map(quoted, files))}], hive_partitioning = false)"
+
+
+def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
+    """Let the table `given` hold the rows of a file, if all of them can be; gives the columns that are not ours."""
+    duckdb = engine()
+    try:
+        described = db.execute(f"DESCRIBE SELECT * FROM {_parquet([file])}").fetchall()  # noqa: S608 - quoted
+    except duckdb.Error as exc:
+        raise Malformed("traffic.parquet", "this is no Parquet file that can be read", at="caller") from exc
+    there = {str(name): str(type_) for name, type_, *_ in described}
+    if missing := [name for name in COLUMNS if name not in there]:
+        raise Malformed("traffic.columns", f"columns are missing: {', '.join(missing)}", at="caller")
+    if there["hour"] not in {"TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP_S"}:
+        raise Malformed("traffic.columns", "the column hour has to be a timestamp in UTC", at="caller")
+    cells = ", ".join(f'CAST("{name}" AS {type_}) AS "{name}"' for name, type_ in COLUMNS.items())
+    try:
+        (count,) = db.execute(f"SELECT count(*) FROM {_parquet([file])}").fetchone()  # noqa: S608 - quoted
+        if not 0 < count <= MOST_ROWS:
+            raise Malformed("traffic.rows", f"between one and {MOST_ROWS:,} rows", at="caller")
+        db.execute(f"CREATE VIEW given AS SELECT {cells} FROM {_parquet([file])}")  # noqa: S608 - quoted
+        (bad,) = db.execute(_IMPOSSIBLE, [now]).fetchone()
+        (twice,) = db.execute(_TWICE).fetchone()
+    except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.BinderException) as exc:
+        raise Malformed("traffic.types", "a column holds what it cannot mean", at="caller") from exc
+    if bad:
+        raise Malformed(
+            "traffic.values",
+            f"{bad} rows cannot be: an id that is none, a number below zero, more failed than called, a time to come",
+            at="caller",
+        )
+    if twice:
+        raise Malformed("traffic.twice", f"{twice} hours of a flow are given twice", at="caller")
+    return tuple(name for name in there if name not in COLUMNS)
+
+
+def _described(db: Any, digest: str, path: Path, ignored: tuple[str, ...]) -> HourFile:
+    query = f"SELECT count(*), min(hour)::DATE, max(hour)::DATE FROM {_parquet([path])}"  # noqa: S608 - quoted
+    rows, since, until = db.execute(query).fetchone()
+    return HourFile(digest=digest, rows=rows, since=since, until=until, ignored=ignored)
+
+
+_POSSIBLE: Final = f"""
+    hour >= TIMESTAMP '{_FIRST_DAY}' AND hour <= make_timestamp(? * 1000) AND hour = date_trunc('hour', hour)
+    AND calls > 0 AND failed >= 0 AND failed <= calls AND calls < 1e12 AND bytes >= 0 AND bytes < 1e18
+    AND length(client) <= 500 AND length(service) <= 500
+    AND regexp_full_match(client, '{_CLIENT}') AND regexp_full_match(service, '{_SERVICE}')
+"""
+_IMPOSSIBLE: Final = f"SELECT count(*) FROM given WHERE NOT coalesce({_POSSIBLE}, false)"  # noqa: S608 - our own words
+_TWICE: Final = "SELECT count(*) FROM (SELECT 1 FROM given GROUP BY hour, client, service HAVING count(*) > 1)"
+_BY_HOUR: Final = """
+    SELECT date_trunc('hour', make_timestamp(time * 1000)) AS hour, client, service, count(*) AS calls,
+        count(*) FILTER (NOT coalesce(outcome = 'answered' AND status < 400, false)) AS failed,
+        (coalesce(sum(request_size), 0) + coalesce(sum(response_size), 0))::BIGINT AS bytes
+    FROM seen WHERE client IS NOT NULL AND service IS NOT NULL GROUP BY ALL
+"""
+_HOURS: Final = """
+    SELECT hour, client, service,
+        sum(calls)::BIGINT AS calls, sum(failed)::BIGINT AS failed, sum(bytes)::BIGINT AS bytes
+    FROM {files} GROUP BY ALL
+"""
+_MONTHS: Final = """
+    SELECT client, service, strftime(hour, '%Y-%m') AS month, sum(calls)::BIGINT FROM hours GROUP BY ALL ORDER BY ALL
+"""
+_FLOWS: Final = """
+    WITH steps AS (
+        SELECT client, service, date_diff('hour', lag(hour) OVER of_flow, hour) AS gap
+        FROM hours WINDOW of_flow AS (PARTITION BY client, service ORDER BY hour)
+    ), gaps AS (
+        SELECT client, service, gap, count(*) AS n FROM steps WHERE gap IS NOT NULL GROUP BY ALL
+    ), steady AS (
+        SELECT client, service, max(n) / sum(n) AS regularity FROM gaps GROUP BY ALL
+    ), sums AS (
+        SELECT client, service, sum(calls)::BIGINT AS calls, sum(failed)::BIGINT AS failed, sum(bytes)::BIGINT AS size,
+            min(hour)::DATE AS first, max(hour)::DATE AS last, count(DISTINCT hour::DATE) AS days, count(*) AS hours,
+            stddev_pop(calls) / avg(calls) AS variation
+        FROM hours GROUP BY ALL
+    )
+    SELECT client, service, calls, failed, size, first, last, days, hours, regularity, variation
+    FROM sums LEFT JOIN steady USING (client, service) ORDER BY client, service
+"""

@@ -1,0 +1,131 @@
+"""Flows from hours: files that are brought, exchanges that were delivered, each hour counted once."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from databases import database_at
+from operational_logs import CLIENT, SERVICE, START, Pair
+from qaztech.core.errors import Conflict, Malformed, NotFound
+from qaztech.hub.flows import Flows
+from qaztech.hub.store import METADATA, OperationalStore
+from qaztech.node.operational_manifest import date_of, part_name
+from qaztech.node.operational_parquet import write_part
+from qaztech.node.operational_rows import day_of
+from qaztech.runtime.database import open_database
+
+duckdb = pytest.importorskip("duckdb")
+NOW = START + 3_600_000
+HONEST = """SELECT TIMESTAMP '2026-01-01' + INTERVAL (n * 24) HOUR AS hour, 'KZ/GOV/1/a' AS client,
+    'KZ/GOV/2/b/s' AS service, 2 AS calls, 1 AS failed, 10 AS bytes FROM range(40) t(n)"""
+
+
+def parquet(path: Path, query: str) -> Path:
+    """A Parquet file of what a query gives."""
+    with duckdb.connect() as db:
+        db.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+    return path
+
+
+def test_hours_become_flows(tmp_path: Path) -> None:
+    """Calls, days, months, and how steady they are."""
+    flows = Flows(tmp_path / "flows")
+    taken = flows.take(parquet(tmp_path / "f.parquet", HONEST), now=NOW)
+    assert (taken.rows, taken.since, taken.until) == (40, date(2026, 1, 1), date(2026, 2, 9))
+    traffic = flows.traffic()
+    (flow,) = traffic.flows
+    assert (flow.calls, flow.failed, flow.size, flow.active_days, flow.active_hours) == (80, 40, 400, 40, 40)
+    assert (flow.regularity, flow.variation) == (1.0, 0.0)
+    assert flow.monthly == (("2026-01", 62), ("2026-02", 18))
+    assert traffic.to(["KZ/GOV/2/b"]) == traffic.of(["KZ/GOV/1/a"]) == [flow]
+    assert traffic.days == 40
+
+
+def test_the_same_file_again_changes_nothing(tmp_path: Path) -> None:
+    """It is known by its digest; it can be forgotten again."""
+    flows, file = Flows(tmp_path / "flows"), parquet(tmp_path / "f.parquet", HONEST)
+    taken = flows.take(file, now=NOW)
+    assert flows.take(file, now=NOW) == taken
+    assert flows.brought() == [taken]
+    flows.remove(taken.digest)
+    assert flows.traffic().flows == ()
+    with pytest.raises(NotFound):
+        flows.remove(taken.digest)
+    with pytest.raises(NotFound):
+        flows.remove("../" + taken.digest)
+
+
+def test_an_hour_is_not_counted_twice(tmp_path: Path) -> None:
+    """A second file with an hour of the same flow is refused; another hour of it is not."""
+    flows = Flows(tmp_path / "flows")
+    flows.take(parquet(tmp_path / "f.parquet", HONEST), now=NOW)
+    with pytest.raises(Conflict):
+        flows.take(parquet(tmp_path / "g.parquet", HONEST.replace("2 AS calls", "3 AS calls")), now=NOW)
+    flows.take(parquet(tmp_path / "h.parquet", HONEST.replace("01-01'", "01-01 01:00:00'")), now=NOW)
+    assert flows.traffic().flows[0].calls == 160
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (HONEST.replace("10 AS bytes", "10 AS size"), "traffic.columns"),
+        (HONEST.replace("2 AS calls", "'many' AS calls"), "traffic.types"),
+        (HONEST.replace("2 AS calls", "-2 AS calls"), "traffic.values"),
+        (HONEST.replace("1 AS failed", "9 AS failed"), "traffic.values"),
+        (HONEST.replace("1 AS failed", "NULL::INT AS failed"), "traffic.values"),
+        (HONEST.replace("2026-01-01'", "2036-01-01'"), "traffic.values"),
+        (HONEST.replace("2026-01-01'", "2026-01-01 00:30:00'"), "traffic.values"),
+        (HONEST.replace("'KZ/GOV/1/a'", "'<script>'"), "traffic.values"),
+        (HONEST.replace("(n * 24)", "(n % 2)"), "traffic.twice"),
+        (HONEST + " WHERE n > 100", "traffic.rows"),
+        (HONEST.replace("TIMESTAMP '2026-01-01' + INTERVAL (n * 24) HOUR", "'yesterday'"), "traffic.columns"),
+    ],
+)
+def test_a_file_that_cannot_be_is_refused_whole(tmp_path: Path, query: str, code: str) -> None:
+    """Missing columns, wrong types, rows that cannot be: nothing of it is kept."""
+    flows = Flows(tmp_path / "flows")
+    with pytest.raises(Malformed) as caught:
+        flows.take(parquet(tmp_path / "f.parquet", query), now=NOW)
+    assert caught.value.code == code
+    assert flows.brought() == []
+
+
+def test_what_is_no_parquet_is_refused_and_more_columns_are_named(tmp_path: Path) -> None:
+    """A column that is not ours is left out, and said."""
+    flows = Flows(tmp_path / "flows")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 not really PAR1")
+    with pytest.raises(Malformed):
+        flows.take(tmp_path / "x.parquet", now=NOW)
+    more = HONEST.replace("10 AS bytes", "10 AS bytes, 'Иванов' AS person")
+    assert flows.take(parquet(tmp_path / "f.parquet", more), now=NOW).ignored == ("person",)
+    (kept,) = (tmp_path / "flows" / "brought").iterdir()
+    assert "Иванов".encode() not in kept.read_bytes()
+
+
+def test_delivered_exchanges_are_flows(tmp_path: Path) -> None:
+    """Each exchange once, by the hour it began in; what was not answered well is failed."""
+    pair = Pair()
+    pair.answered()
+    pair.answered(status=404)
+    pair.refused("limit.rate")
+    store = OperationalStore(open_database(database_at(tmp_path / "hub.db"), METADATA), tmp_path / "rows")
+    deliver(store, pair)
+    flows = Flows(tmp_path / "flows", store)
+    (flow,) = flows.traffic().flows
+    assert (flow.client, flow.service, flow.calls, flow.failed) == (CLIENT, SERVICE, 3, 2)
+    assert flows.traffic() is flows.traffic()
+
+
+def deliver(store: OperationalStore, pair: Pair) -> None:
+    """Let both logs' rows be held."""
+    for log in pair.logs:
+        rows = log.rows()
+        for day in sorted({day_of(row.recorded) for row in rows}):
+            of_day = [row for row in rows if day_of(row.recorded) == day]
+            date_ = date_of(day)
+            name = f"date={date_}/{part_name(log.origin, of_day[0].place, of_day[-1].place + 1)}"
+            write_part(store.directory / name, of_day)
+            store.replace_files(date_, [], name)
