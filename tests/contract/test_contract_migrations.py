@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
 from postgres_server import PostgresServer
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database, sqlite_url, standing_of
 from qaztech.runtime.migration import FOLDER, bring_up, revisions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,3 +82,12 @@ def test_processes_that_start_at_once_do_not_meet(url: str) -> None:
         assert db.exec_driver_sql("SELECT version_num FROM people_version").all() == [("0001",)]
     for engine in engines:
         engine.dispose()
+
+
+def test_how_far_a_database_has_come_can_be_asked(url: str) -> None:
+    """Before an upgrade, on either kind; nothing is changed by asking."""
+    assert standing_of(url) == []
+    open_database(url, sets()["people"]).dispose()
+    (people,) = standing_of(url)
+    assert (people.tables, people.version) == ("people", revisions(FOLDER / "people")[-1])
+    assert (people.changes, people.is_newer) == (False, False)
