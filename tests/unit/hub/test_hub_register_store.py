@@ -142,7 +142,7 @@ def test_cells_are_read_in_many_forms(table: str, name: str, cell: object, value
         ("declared_users", "много", "cell.number"),
         ("initial_estimate", "-5", "cell.range"),
         ("declared_users", float("nan"), "cell.number"),
-        ("ai", "может быть", "cell.yes_no"),
+        ("ai", "может быть", "cell.yes-no"),
         ("status", "готово", "cell.choice"),
         ("id", "a|b", "cell.object"),
     ],

@@ -251,7 +251,7 @@ def _yes_no(column: Column, cell: object) -> bool:
         return True
     if word in _NO:
         return False
-    raise Malformed("cell.yes_no", "yes or no", at="caller")
+    raise Malformed("cell.yes-no", "yes or no", at="caller")
 
 
 def _bin(column: Column, cell: object) -> str:
