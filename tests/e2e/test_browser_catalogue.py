@@ -17,7 +17,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 import qaztech.testing
 from axe import grave_findings
+from qaztech.core.errors import Untrusted
+from qaztech.evidence.note import VerifierKey
+from qaztech.evidence.proof import TlogProof
 from qaztech.member.openapi import read_description
+from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.forms import Names
 from qaztech.registry.member_file import verify_member_file
 from qaztech.registry.passport import new_passport
@@ -103,7 +107,10 @@ def paths(live: Instance) -> dict[str, str]:
         "service": f"/services/{service}",
         "members": "/members",
         "member": f"/members/{'/'.join(service.split('/')[:2])}",
+        "access": "/access",
+        "access to a service": f"/access?service={live.service}",
         "logs": "/logs",
+        "admin log": "/admin-log",
         "verify": "/verify",
         "missing": "/nowhere",
     }
@@ -116,6 +123,21 @@ def test_axe_finds_nothing_grave(visit: Callable[..., Page], live: Instance, sch
     found = {}
     for name, path in paths(live).items():
         page.goto(live.country["portal"] + path + ("&" if "?" in path else "?") + "lang=kk")
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        found[name] = grave_findings(page)
+    assert {name: findings for name, findings in found.items() if findings} == {}
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_axe_finds_nothing_grave_on_access_and_acts_in_other_languages(
+    visit: Callable[..., Page], live: Instance, language: str
+) -> None:
+    """Their longest words differ; details opened."""
+    page = visit("/")
+    found = {}
+    for name in ("access", "access to a service", "admin log"):
+        path = paths(live)[name]
+        page.goto(live.country["portal"] + path + ("&" if "?" in path else "?") + f"lang={language}")
         page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         found[name] = grave_findings(page)
     assert {name: findings for name, findings in found.items() if findings} == {}
@@ -165,7 +187,7 @@ def test_the_catalogue_works_without_javascript(visit: Callable[..., Page], live
     page.click("dl.facts a")
     expect(page.locator("h2.name")).to_have_text("Центр регистров (пример)")
     page.click("nav.sections a[href^='/logs']")
-    expect(page.locator(".log-state")).to_have_count(1 + len(live.country["nodes"]))
+    expect(page.locator(".log-state")).to_have_count(2 + len(live.country["nodes"]))
 
 
 def test_logs_show_what_each_witness_has_seen(visit: Callable[..., Page], live: Instance) -> None:
@@ -179,6 +201,51 @@ def test_logs_show_what_each_witness_has_seen(visit: Callable[..., Page], live: 
     expect(log.locator(".figure")).to_have_text(str(size))
     expect(log).to_contain_text(f"entries seen by a quorum: {size}")
     assert sum(int(text) == size for text in log.locator("tbody td.amount").all_inner_texts() if text.isdigit()) >= 2
+
+
+def test_an_act_is_shown_without_names_and_proven_to_anybody(
+    visit: Callable[..., Page], live: Instance, tmp_path: Path
+) -> None:
+    """Cosigned by the witnesses; the file that the page gives holds with the anchor's policy and the log's key."""
+    live.until(lambda: json.loads(request(live.country["portal"], "GET", "/api/v1/admin-log").body)["witnessed"] > 0)
+    page = visit("/admin-log?lang=kk")
+    expect(page.locator(".hero .badge")).to_contain_text("Куәгерлер кворумы")
+    act = page.locator("li.card").last
+    expect(act).to_contain_text("Есептік жазба қосылды")
+    act.locator("summary").click()
+    leaf = bytes.fromhex(act.locator("details code").inner_text())
+    with page.expect_download() as download:
+        act.locator("details a").click()
+    file = tmp_path / "act.tlog-proof"
+    download.value.save_as(file)
+    proof = TlogProof.parse(file.read_bytes())
+    anchor = parse_anchor(live.anchor.read_bytes())
+    origin = proof.checkpoint.split(b"\n")[0].decode()
+    named = json.loads(request(live.country["registry"], "GET", "/registry/admin-log/acts").body)
+    assert origin == named["origin"]
+    proof.verify(leaf, anchor.policy, [VerifierKey.parse(named["vkey"])])
+    with pytest.raises(Untrusted):
+        proof.verify(bytes(32), anchor.policy, [VerifierKey.parse(named["vkey"])])
+    token = (live.home / "registry" / "management.token").read_text()
+    headers = {"Authorization": f"Bearer {token}"}
+    full = json.loads(request(live.country["registry"], "GET", "/manage/acts", headers=headers).body)
+    names = {one[key] for one in full for key in ("who", "subject")}
+    assert "operator" in names
+    text = page.locator("main").inner_text()
+    assert [name for name in names if name in text] == []
+
+
+def test_asking_begins_at_the_service(visit: Callable[..., Page], live: Instance) -> None:
+    """The page says what to type in one's own console, and that requests are not seen here."""
+    page = visit(paths(live)["service"] + "?lang=kk")
+    page.click("p.asking a.button")
+    expect(page.locator("#path")).to_have_text(f"/console/requests/new?service={live.service}")
+    expect(page.locator("#ask")).to_be_in_viewport()
+    expect(page.locator(".rights .card").first).to_contain_text("күшінде")
+    page.fill("#member", "университет")
+    page.fill("#service", "")
+    page.click("form.search button")
+    expect(page.locator(".rights .card h3").first).to_contain_text("университеті")
 
 
 def test_a_receipt_is_checked_here_and_sent_nowhere(visit: Callable[..., Page], live: Instance, tmp_path: Path) -> None:

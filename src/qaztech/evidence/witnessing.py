@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -161,9 +161,12 @@ class Witnessing:
     async def round(self) -> Witnessed | None:
         """One round: the newest checkpoint to every witness. Gives what a quorum cosigned, None if nothing is new.
 
+        Then it goes only to those that have not cosigned it yet: a log may not grow again for long.
         Raises `Unavailable` where no quorum answered, `Contradicted` where a witness knows better.
         """
         if self.latest is not None and self.latest.checkpoint.size == self._log.size:
+            if missing := self.missing():
+                await self._submit_all(self._signed(), missing)
             return None
         signed = self._signed()
         lines = [line for answer in await self._submit_all(signed) for line in answer]
@@ -188,12 +191,15 @@ class Witnessing:
             signed = _with_lines(signed, (line,))
         return signed
 
-    async def _submit_all(self, signed: SignedCheckpoint) -> list[tuple[SignatureLine, ...]]:
+    async def _submit_all(
+        self, signed: SignedCheckpoint, only: Collection[str] | None = None
+    ) -> list[tuple[SignatureLine, ...]]:
         """What each witness that cosigned has answered. Raises `Contradicted`."""
         note = format_note(signed.note)
         witnesses = self._policy.witnesses
         answers = await asyncio.gather(
-            *(self._submit(w, signed, note) for w in witnesses.values()), return_exceptions=True
+            *(self._submit(w, signed, note) for name, w in witnesses.items() if only is None or name in only),
+            return_exceptions=True,
         )
         claims = []
         for answer in answers:
