@@ -21,7 +21,7 @@ FILE = Path(__file__).parent / "law.json"
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A provision: act, article, edition, what it says in short; in force from `since`, until the day before `until`."""
+    """A provision: act, article, edition, what it says in short; in force from `since` to the day before `until`."""
 
     id: str
     act: str
