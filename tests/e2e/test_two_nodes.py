@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from qaztech.member.node_client import NodeClient
+from qaztech.member.nodes import MemberNodes
 from qaztech.testing.instance import request
 from steady_load import SteadyLoad
 from two_nodes import PROVIDERS, TwoNodes, two_nodes
@@ -104,3 +106,25 @@ def test_a_call_that_is_not_idempotent_is_never_made_again(country: TwoNodes, ec
     assert country.kinds("ministry", answer.message)[:1] == ["request"]
     assert country.called_at(answer.message) == name
     assert "no-answer" in country.outcome(answer.message)["records"]
+
+
+def test_exchanges_of_both_nodes_are_found_in_one_list(country: TwoNodes) -> None:
+    """Page by page, the newest first, each with the node that has it on record; since a time."""
+    began = int(time.time() * 1000)
+    made = [country.echoed(f"/found/{i}").message for i in range(12)]
+    member = str(country.node("registers")["member"])
+    nodes = MemberNodes([NodeClient(country.management(name)) for name in PROVIDERS])
+    found, before = [], ""
+    for _ in range(12):
+        looked = nodes.search(member=member, since=began - 5, limit=5, before=before)
+        assert len(looked.exchanges) <= 5
+        found += looked.exchanges
+        if looked.further is None:
+            break
+        before = looked.further
+    assert {one["message"] for one in found} == set(made)
+    assert [one["time"] for one in found] == sorted((one["time"] for one in found), reverse=True)
+    assert {one["node"] for one in found} == {f"{member}/node1", f"{member}/node2"}
+    assert {(one["side"], one["state"], one["status"]) for one in found} == {("provider", "answered", 200)}
+    assert nodes.search(member="KZ/GOV/990000000000", since=began).exchanges == ()
+    assert nodes.outcome(made[0])["outcome"] == "answered"

@@ -14,7 +14,7 @@ from qaztech.node.http_client import ClientLimits, HttpClient
 from qaztech.node.limits import CallCounts
 from qaztech.node.settings import MemberSettings
 from qaztech.node.systems import System
-from qaztech.registry.call_limits import CallLimits, parse_limits
+from qaztech.registry.call_limits import CallLimits, Timetable, parse_limits, parse_timetable
 from qaztech.registry.files import write_file
 
 # A desk answers people's requests, and few of them: what more there is waits, or is told to come again.
@@ -48,7 +48,7 @@ class LimitFiles:
         self._saved = b""
         self._files: dict[MemberId, Path] = {}
         self._seen: dict[MemberId, tuple[int, int, int] | None] = {}
-        self._found: dict[MemberId, CallLimits] = {}
+        self._found: dict[MemberId, tuple[CallLimits, Timetable]] = {}
 
     def start(self, members: Sequence[MemberSettings]) -> None:
         """Begin with the files of these members. Raises `Malformed`: nothing is known of what it was before."""
@@ -58,6 +58,7 @@ class LimitFiles:
         for member, path in self._files.items():
             if member not in self._found and path.exists():
                 parse_limits(path.read_bytes(), member)
+                parse_timetable(path.read_bytes(), member)
 
     def use(self, members: Sequence[MemberSettings]) -> None:
         """Follow the files of these members from now on."""
@@ -80,11 +81,13 @@ class LimitFiles:
             return
         for member, path in self._files.items():
             try:
-                self._found[member] = parse_limits(path.read_bytes(), member) if seen[member] is not None else {}
+                data = path.read_bytes() if seen[member] is not None else b""
+                self._found[member] = (parse_limits(data, member), parse_timetable(data, member)) if data else ({}, {})
             except (Error, OSError) as exc:
                 logger.warning("limits are not taken up", extra={"fields": {"member": str(member), "error": str(exc)}})
         self._seen = seen
-        self._counts.limits = {pair: limit for limits in self._found.values() for pair, limit in limits.items()}
+        self._counts.limits = {pair: limit for limits, _ in self._found.values() for pair, limit in limits.items()}
+        self._counts.timetable = {id_: one for _, planned in self._found.values() for id_, one in planned.items()}
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

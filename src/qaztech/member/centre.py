@@ -38,6 +38,7 @@ class CentreTotal(msgspec.Struct, frozen=True, kw_only=True):
     request_bytes: int
     response_bytes: int
     mean_ms: float | None = None
+    unfinished: int = 0
 
 
 class CentreExchange(msgspec.Struct, frozen=True, kw_only=True):

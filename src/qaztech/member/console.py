@@ -7,7 +7,7 @@ parts: `desk_work` (signing), `publishing` (services), `membership` (joining, no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from qaztech.member.exchanges import CarriedCall, EdgeCaller
 from qaztech.member.granting import Granting
 from qaztech.member.membership import Membership
 from qaztech.member.nodes import Looked, MemberNodes
-from qaztech.member.publishing import Publishing
+from qaztech.member.publishing import Published, Publishing
 from qaztech.member.requests import OPEN, AccessRequests, Carried, Decided
 from qaztech.member.store import AccessStore, Made
 from qaztech.member.window import SendShowcase
@@ -31,6 +31,7 @@ from qaztech.people.actors import Actor
 from qaztech.people.roles import RoleScopes
 from qaztech.registry.catalogue import Catalogue
 from qaztech.registry.desk import Submission
+from qaztech.registry.maintenance import Maintenance
 
 MINUTE = 60_000
 LIMITS = "limits.json"
@@ -145,6 +146,21 @@ class Console:
         """Take access away that a request had given."""
         with self.work.alone():
             return self.requests.revoke(id_, version=version, reason=reason, by=by)
+
+    def plan(self, service: ServiceId, maintenance: Maintenance | None, by: Actor) -> Published:
+        """Maintenance of a service by timetable, or none of it any more: signed, shown, and told to the node.
+
+        Raises `Malformed`, `NotFound`, or `Conflict` where the node reads no file that could tell it.
+        """
+        if self.places.limits is None:
+            raise Conflict(
+                "console.no-limits", "the node reads no file of limits from here; switch the service off by hand",
+                at="caller",
+            )  # fmt: skip
+        with self.work.alone():
+            published = self.services.plan(service, maintenance, by)
+            told = self.requests.tell_limits()
+        return replace(published, outcome=replace(published.outcome, node=told))
 
     def revoke_right(self, service: ServiceId, *, client: str | None, group: str | None, by: Actor) -> Outcome:
         """Take a right away at once; requests that gave it are revoked with it, so that it does not come back."""

@@ -19,6 +19,7 @@ from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock
 from qaztech.member.access import Granted, end_of_day
 from qaztech.member.store import AccessStore, Received
+from qaztech.member.window import Window
 from qaztech.registry.authoring import ServiceRights
 from qaztech.registry.call_limits import CallLimit, format_limits
 from qaztech.registry.desk import Desk, Submission
@@ -104,7 +105,8 @@ class Granting:
                 limits[service, client] = limit._replace(closed=tuple(sorted(closed)))
         try:
             if self._limits is not None:
-                _write(self._limits, format_limits({k: v for k, v in limits.items() if any(v)}))
+                timetable = Window(self._directory, self._clock).timetable()
+                _write(self._limits, format_limits({k: v for k, v in limits.items() if any(v)}, timetable))
             self._tell()
         except Error as exc:
             return exc.code

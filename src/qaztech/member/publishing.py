@@ -31,6 +31,7 @@ from qaztech.people.actors import Actor
 from qaztech.registry.desk import Desk
 from qaztech.registry.files import replace_file
 from qaztech.registry.forms import Form, Names
+from qaztech.registry.maintenance import Maintenance, check_maintenance
 from qaztech.registry.member_file import ServiceLine
 from qaztech.registry.passport import Passport, check_passport, format_passport
 from qaztech.registry.showcase import DescriptionReference, Showcase, ShownService
@@ -238,6 +239,23 @@ class Publishing:
         """Switch it on again."""
         return self._switch(service, None, by)
 
+    def plan(self, service: ServiceId, maintenance: Maintenance | None, by: Actor) -> Published:
+        """When a service will not be there, or None for no more of it, for all to read. Raises `Malformed`, `NotFound`.
+
+        It does not count before the node is told of it (`Console.plan`).
+        """
+        before = self._shown().get(str(service))
+        if maintenance is not None:
+            check_maintenance(maintenance, "console.maintenance")
+            if maintenance.end <= self._work.clock.now():
+                raise Malformed("console.maintenance", "maintenance ends in the future", at="caller")
+        old = before.maintenance if before is not None else None
+        outcome = self._work.change(
+            by, lambda desk: self._window.plan(desk, service, maintenance), act="service.maintenance",
+            subject=str(service), before=_times(old), after=_times(maintenance),
+        )  # fmt: skip
+        return Published(outcome=outcome, showcase=self._bring_showcase(), lines=None)
+
     def _switch(self, service: ServiceId, disabled: str | None, by: Actor) -> Outcome:
         line = _line_of(self._work.reading(), service)
 
@@ -329,6 +347,11 @@ def check_code(code: str) -> None:
     """Raise `Malformed` unless this can be the code of a system, a service or a node of the member."""
     if not CODE.match(code):
         raise Malformed("console.code", "a code has 1 to 64 of a-z, A-Z, 0-9 and . _ - between them", at="caller")
+
+
+def _times(one: Maintenance | None) -> dict[str, Any]:
+    """As the admin log may show it."""
+    return {"maintenance": None if one is None else {"begin": one.begin, "end": one.end}}
 
 
 def _hash(data: bytes) -> str:

@@ -133,6 +133,11 @@ class AccessRequests:
             told = self._granting.limit(self.store, ())
         return Carried(rights=rights, node=told)
 
+    def tell_limits(self) -> str | None:
+        """Tell the node once more how often and when it may be called; the code of what stands in the way."""
+        with self._publishing:
+            return self._granting.limit(self.store, self.store.unpublished())
+
     # Our own requests ---------------------------------------------------------------------------------------------
 
     def ask(self, request: AccessRequest, by: Actor) -> Made:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from qaztech.core.errors import Error
+import msgspec
+
+from qaztech.core.errors import Error, NotFound
 from qaztech.core.ids import ServiceId
 from qaztech.core.time import Clock
 from qaztech.registry.desk import Desk
 from qaztech.registry.files import replace_file
+from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.member_file import verify_member_file
 from qaztech.registry.passport import Passport
 from qaztech.registry.showcase import (
@@ -65,6 +68,24 @@ class Window:
         except FileNotFoundError:
             return None
 
+    def timetable(self) -> dict[ServiceId, Maintenance]:
+        """The maintenance that is planned or lasts, by service; none where what is shown cannot be read."""
+        now = self._clock.now()
+        try:
+            shown = self.shown()
+        except Error:
+            return {}
+        planned = {ServiceId.parse(id_): one.maintenance for id_, one in shown.items()}
+        return {id_: one for id_, one in planned.items() if one is not None and now < one.end}
+
+    def plan(self, desk: Desk, service: ServiceId, maintenance: Maintenance | None) -> None:
+        """Show when a service will not be there (None: no more), and sign. Raises `NotFound` where it is not shown."""
+        shown = self.shown()
+        if str(service) not in shown:
+            raise NotFound("console.no-passport", "a service needs its passport first", at="caller")
+        one = msgspec.structs.replace(shown[str(service)], maintenance=maintenance)
+        self._sign(desk, {**shown, str(service): one})
+
     def put(self, desk: Desk, service: ServiceId, passport: Passport, document: bytes | None) -> None:
         """Show a service so, and sign. Without a document the one it has stays."""
         shown = self.shown()
@@ -75,7 +96,8 @@ class Window:
             folder = self._directory / DESCRIPTIONS
             folder.mkdir(exist_ok=True)
             replace_file(folder / f"{reference.sha256}.json", document)
-        one = ShownService(id=str(service), passport=passport, description=reference)
+        planned = old.maintenance if old is not None else None
+        one = ShownService(id=str(service), passport=passport, description=reference, maintenance=planned)
         self._sign(desk, {**shown, str(service): one})
 
     def sign_again(self, desk: Desk) -> None:
@@ -102,7 +124,14 @@ class Window:
         before = self._statement()
         file = verify_member_file(desk.submission().envelope)
         named = {line.id for line in file.statement.services}
-        services = tuple(one for id_, one in shown.items() if id_ in named)
+        now = self._clock.now()
+        services = tuple(_present(one, now) for id_, one in shown.items() if id_ in named)
         version = before.version + 1 if before is not None else 1
-        statement = new_showcase(file, version, self._clock.now(), services)
+        statement = new_showcase(file, version, now, services)
         replace_file(self._directory / SHOWCASE, sign_showcase(statement, desk.key))
+
+
+def _present(one: ShownService, now: int) -> ShownService:
+    """Without a maintenance that is over."""
+    over = one.maintenance is not None and one.maintenance.end <= now
+    return msgspec.structs.replace(one, maintenance=None) if over else one

@@ -12,9 +12,9 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from qaztech.core.errors import Error, Forbidden, Limited
+from qaztech.core.errors import Error, Forbidden, Limited, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.registry.call_limits import CallLimits
+from qaztech.registry.call_limits import CallLimits, Timetable
 
 MINUTE: Final = 60_000
 DAY: Final = 24 * 60 * MINUTE
@@ -48,17 +48,26 @@ class Counter(Generic[Key]):
 
 
 class CallCounts:
-    """What the members of this node allow each client; `limits` is put in place as a whole when a file changes."""
+    """What the members of this node allow each client; `limits` is put in place as a whole when a file changes.
+
+    `timetable` says when a service is not to be called at all.
+    """
 
     def __init__(self, *, access_requests: int) -> None:
         self.limits: CallLimits = {}
+        self.timetable: Timetable = {}
         self.access_requests = access_requests
         self._minutes: Counter[tuple[ServiceId, SubsystemId]] = Counter(MINUTE)
         self._days: Counter[tuple[ServiceId, SubsystemId]] = Counter(DAY)
         self._asked: Counter[SubsystemId] = Counter(MINUTE)
 
     def call(self, service: ServiceId, client: SubsystemId, endpoint: str, now: int) -> Error | None:
-        """Count one call by the right to an endpoint; why it is one too many, if so."""
+        """Count one call by the right to an endpoint; why it is one too many, or out of time, if so."""
+        planned = self.timetable.get(service)
+        if planned is not None and planned.lasts(now):
+            return Unavailable(
+                "service.disabled", f"Service SERVICE:{service} is disabled: {planned.text()}", at="provider-node"
+            )
         limit = self.limits.get((service, client))
         if limit is None:
             return None

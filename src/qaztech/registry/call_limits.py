@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import MemberId, ServiceId, SubsystemId
-from qaztech.registry.forms import Form, decode, encode, malformed
+from qaztech.registry.forms import Form, Names, decode, encode, malformed
+from qaztech.registry.maintenance import Maintenance, check_maintenance
 
 TYPE = "qaztech-limits 1"
 MAX_FILE = 4 * 1024 * 1024
@@ -32,6 +33,8 @@ class CallLimit(NamedTuple):
 
 
 CallLimits = Mapping[tuple[ServiceId, SubsystemId], CallLimit]
+Timetable = Mapping[ServiceId, Maintenance]
+"""When services of a member are not to be called."""
 
 
 class _Line(Form, frozen=True, forbid_unknown_fields=True):
@@ -42,15 +45,44 @@ class _Line(Form, frozen=True, forbid_unknown_fields=True):
     closed: tuple[str, ...]
 
 
-class _File(Form, frozen=True, forbid_unknown_fields=True):
+class _Planned(Form, frozen=True, forbid_unknown_fields=True):
+    service: str
+    begin: int
+    end: int
+    notice: Names
+
+
+class _File(Form, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     type: str
     limits: tuple[_Line, ...]
+    maintenance: tuple[_Planned, ...] = ()
 
 
-def format_limits(limits: CallLimits) -> bytes:
+def format_limits(limits: CallLimits, timetable: Timetable | None = None) -> bytes:
     """The file, in its one spelling."""
     lines = sorted((str(service), str(client), limit) for (service, client), limit in limits.items())
-    return encode(_File(type=TYPE, limits=tuple(_Line(service, client, *limit) for service, client, limit in lines)))
+    planned = sorted((str(service), one) for service, one in (timetable or {}).items())
+    return encode(
+        _File(
+            type=TYPE, limits=tuple(_Line(service, client, *limit) for service, client, limit in lines),
+            maintenance=tuple(_Planned(service, one.begin, one.end, one.notice) for service, one in planned),
+        )
+    )  # fmt: skip
+
+
+def parse_timetable(data: bytes, member: MemberId) -> dict[ServiceId, Maintenance]:
+    """The maintenance in that file. Raises `Malformed`, also where it names another's service."""
+    found: dict[ServiceId, Maintenance] = {}
+    for line in decode(_File, data, code=_CODE, limit=MAX_FILE).maintenance:
+        try:
+            service = ServiceId.parse(line.service)
+        except Error as exc:
+            raise Malformed(_CODE, exc.detail, at="registry") from exc
+        if service.subsystem.member != member or service in found:
+            malformed(_CODE, "each service is the member's own, and has one maintenance")
+        found[service] = Maintenance(line.begin, line.end, line.notice)
+        check_maintenance(found[service], _CODE)
+    return found
 
 
 def parse_limits(data: bytes, member: MemberId) -> dict[tuple[ServiceId, SubsystemId], CallLimit]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.registry.configuration import Configuration, LogEntry, NodeEntry, ServiceType
 from qaztech.registry.forms import Names
+from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.member_file import MemberFile, MemberStatement, ServiceLine
 from qaztech.registry.passport import Passport
 from qaztech.registry.rights_page import Right, RightsPage
@@ -51,6 +52,11 @@ class CatalogueService:
     def passport(self) -> Passport | None:
         """Its passport, where the member shows one."""
         return self.shown.passport if self.shown is not None else None
+
+    def planned(self, now: int) -> Maintenance | None:
+        """Its maintenance, until that is over."""
+        found = self.shown.maintenance if self.shown is not None else None
+        return found if found is not None and now < found.end else None
 
     @property
     def shown_names(self) -> Names:

@@ -24,6 +24,7 @@ from qaztech.registry.forms import (
     encode,
     malformed,
 )
+from qaztech.registry.maintenance import Maintenance, check_maintenance
 from qaztech.registry.member_file import MemberFile
 from qaztech.registry.passport import Passport, check_passport
 from qaztech.trust.envelope import SignedEnvelope, seal
@@ -47,12 +48,13 @@ class DescriptionReference(Form, frozen=True, forbid_unknown_fields=True):
     media: Literal["application/json"]
 
 
-class ShownService(Form, frozen=True, forbid_unknown_fields=True):
-    """One service: its passport, and its description where it has one."""
+class ShownService(Form, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One service: its passport, its description where it has one, and its next maintenance where one is planned."""
 
     id: str
     passport: Passport
     description: DescriptionReference | None
+    maintenance: Maintenance | None = None
 
 
 class ShowcaseStatement(Form, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +196,8 @@ def _check_services(member: MemberId, services: tuple[ShownService, ...]) -> Non
         try:
             parsed = ServiceId.parse(service.id)
             check_passport(service.passport)
+            if service.maintenance is not None:
+                check_maintenance(service.maintenance, _CODE)
         except Malformed as exc:
             raise Malformed(_CODE, f"{service.id[:300]}: {exc.detail}", at="registry") from exc
         if str(parsed) != service.id or parsed.subsystem.member != member:

@@ -165,6 +165,7 @@ class CataloguePages:
             request,
             view=view,
             service=service,
+            planned=service.planned(now),
             provider=view.catalogue.members[service.member],
             callers=callers[:CALLERS_SHOWN],
             more_callers=max(0, len(callers) - CALLERS_SHOWN),

@@ -20,6 +20,7 @@ from qaztech.people.accounts import Account
 from qaztech.people.actors import Act
 from qaztech.people.acts import LoggedAct
 from qaztech.registry.forms import Names
+from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.member_file import MemberStatement, NodeLine, SubsystemLine
 from qaztech.registry.passport import Passport
 from qaztech.registry.showcase import DescriptionReference
@@ -89,6 +90,7 @@ class ServiceAnswer(_Answer, frozen=True, kw_only=True):
     score: int | None
     passport: Passport | None
     description: DescriptionReference | None
+    maintenance: Maintenance | None
 
     @classmethod
     def of(cls, service: OwnService) -> ServiceAnswer:
@@ -99,6 +101,7 @@ class ServiceAnswer(_Answer, frozen=True, kw_only=True):
             clients=service.clients, url=None if node is None else node.get("url"), score=service.score,
             passport=None if shown is None else shown.passport,
             description=None if shown is None else shown.description,
+            maintenance=None if shown is None else shown.maintenance,
         )  # fmt: skip
 
 

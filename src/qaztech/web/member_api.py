@@ -22,6 +22,7 @@ from qaztech.member.openapi import read_description
 from qaztech.people.acts import MOST_AT_ONCE
 from qaztech.people.people import Person
 from qaztech.registry.forms import Names
+from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.passport import Passport
 from qaztech.runtime.shell import read_json
 from qaztech.web.member_answers import (
@@ -63,6 +64,13 @@ class Notice(_Input, frozen=True, kw_only=True):
 
     service: str
     notice: str | None
+
+
+class Plan(_Input, frozen=True, kw_only=True):
+    """Maintenance from a time to a time (milliseconds), with what callers are told meanwhile; null: none any more."""
+
+    service: str
+    maintenance: Maintenance | None
 
 
 class Decision(_Input, frozen=True, kw_only=True):
@@ -162,6 +170,8 @@ class MemberApi:
                body=PutService),
             of("POST /services/notice", "services:write", "Switch a service off or on", self._notice, SignedAnswer,
                body=Notice),
+            of("POST /services/maintenance", "services:write", "Plan maintenance of a service, or take it back",
+               self._plan, SignedAnswer, body=Plan),
             of("PUT /systems", "services:write", "Add an information system", self._system, SignedAnswer,
                body=SystemForm),
             of("GET /access", "access:read", "Requests received, newest first", self._received,
@@ -252,6 +262,10 @@ class MemberApi:
         if body.notice is None:
             return SignedAnswer.of(self._console.services.enable(service, person.actor))
         return SignedAnswer.of(self._console.services.disable(service, body.notice, person.actor))
+
+    def _plan(self, person: Person, _: dict[str, str], body: Plan) -> Any:
+        published = self._console.plan(ServiceId.parse(body.service), body.maintenance, person.actor)
+        return SignedAnswer.of(published.outcome, showcase=published.showcase)
 
     def _system(self, person: Person, _: dict[str, str], body: SystemForm) -> Any:
         return SignedAnswer.of(self._console.services.add_system(body.code, body.names, person.actor))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qaztech.core.errors import Error, Malformed, NotFound, Unavailable
+from qaztech.core.errors import Error, NotFound, Unavailable
 from qaztech.core.ids import NodeId
-from qaztech.member.access import ZONE
 from qaztech.member.nodes import Looked
 from qaztech.people.people import Person
 from qaztech.web.blocks import json_block
 from qaztech.web.member_parts import PageRoute, Parts, late, off_loop
-from qaztech.web.member_site import one, read_values, redirect
+from qaztech.web.member_site import moment_of, one, read_values, redirect
 from qaztech.web.people_pages import page_language
 from qaztech.web.texts import catalogue
 
@@ -82,7 +80,7 @@ class NodePages:
         if (message := query["q"].strip().lower()) and len(message) == 36 and message.count("-") == 4:
             return redirect(request, f"{EXCHANGES}/{message}")
         before = request.query_params.get("before", "")[:_LONGEST_PLACE]
-        since, until = _moment(query["from"]), _moment(query["to"])
+        since, until = moment_of(query["from"]), moment_of(query["to"])
         looked = await off_loop(lambda: self._looked(query, since, until, before))
         found = () if looked is None else looked.exchanges
         if looked is not None and not before:
@@ -164,7 +162,7 @@ def _concerns(one: dict[str, Any], own: str) -> bool:
 
 def _chosen(found: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
     """Those that a search asks for: by service or client, from and to a moment of the country's clocks."""
-    from_, to = _moment(query["from"]), _moment(query["to"])
+    from_, to = moment_of(query["from"]), moment_of(query["to"])
     words = f"{query['service']} {query['q']}".casefold().split()
     return [
         each
@@ -173,17 +171,6 @@ def _chosen(found: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str
         and (to is None or each["time"] < to + _MINUTE)
         and all(word in f"{each['service']} {each['client']}".casefold() for word in words)
     ]
-
-
-def _moment(text: str) -> int | None:
-    """`2026-11-23T10:15` as an input of a page gives it."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise Malformed("form.malformed", "a time is written 2026-11-23T10:15", at="caller") from exc
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=ZONE)).timestamp() * 1000)
 
 
 def _or_none(ask: Any) -> Any:

@@ -12,14 +12,19 @@ from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.openapi import Description, read_description
 from qaztech.member.passport import passport_from_form, passport_to_form
 from qaztech.member.passport_fields import FIELDS, SECTIONS, Field
-from qaztech.member.publishing import Draft, DraftForm, Published
+from qaztech.member.publishing import Draft, DraftForm, OwnService, Published
 from qaztech.people.people import Person
+from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.passport import Passport, new_passport
 from qaztech.web.member_parts import PageRoute, Parts, late, off_loop
-from qaztech.web.member_site import Form, one, read_upload, read_values, redirect, three
+from qaztech.web.member_site import Form, moment_of, one, read_upload, read_values, redirect, three
 
 LIST, DRAFTS = "/console/services", "/console/drafts"
 ONE = "/console/services/{subsystem}/{code}"
+# What callers are told of maintenance, unless somebody writes something else.
+USUAL_NOTICE = {
+    "reason.kk": ["Техникалық жұмыстар"], "reason.ru": ["Технические работы"], "reason.en": ["Maintenance"],
+}  # fmt: skip
 # Empty rows offered below those of a list that are filled in.
 MORE_ROWS = 2
 # Of the number of a row, as in what `passport_from_form` reads.
@@ -49,6 +54,8 @@ class ServicePages:
             PageRoute("POST", f"{ONE}/description", "services:write", self._put_description),
             PageRoute("POST", f"{ONE}/disable", "services:write", self._disable),
             PageRoute("POST", f"{ONE}/enable", "services:write", self._enable),
+            PageRoute("POST", f"{ONE}/maintenance", "services:write", self._plan),
+            PageRoute("POST", f"{ONE}/maintenance/cancel", "services:write", self._cancel),
         ]
 
     async def _list(self, request: Request, person: Person) -> Response:
@@ -128,8 +135,13 @@ class ServicePages:
         fields = _filled(passport_to_form(found.shown.passport)) if found.shown is not None else None
         return self._render(
             request, "service.html", person, service=found, rights=rights, description=description, fields=fields,
-            sections=SECTIONS, here=path_of(service),
+            sections=SECTIONS, here=path_of(service), planned=self._planned(found), usual=USUAL_NOTICE,
         )  # fmt: skip
+
+    def _planned(self, found: OwnService) -> Maintenance | None:
+        """Its maintenance, as long as it is not over."""
+        planned = found.shown.maintenance if found.shown is not None else None
+        return planned if planned is not None and self._console.clock.now() < planned.end else None
 
     def _described(self, found: Any) -> Description | None:
         if found.shown is None or found.shown.description is None:
@@ -181,6 +193,20 @@ class ServicePages:
         service = self._service_of(request)
         outcome = await off_loop(lambda: self._services.enable(service, person.actor))
         return redirect(request, path_of(service), done="service-enabled", **late(outcome))
+
+    async def _plan(self, request: Request, person: Person) -> Response:
+        service, values = self._service_of(request), await read_values(request)
+        begin, end = moment_of(one(values, "begin")), moment_of(one(values, "end"))
+        if begin is None or end is None:
+            raise Malformed("form.malformed", "maintenance has a beginning and an end", at="caller")
+        planned = Maintenance(begin, end, three(values, "reason"))
+        published = await off_loop(lambda: self._console.plan(service, planned, person.actor))
+        return self._published(request, person, service, published, "maintenance-planned")
+
+    async def _cancel(self, request: Request, person: Person) -> Response:
+        service = self._service_of(request)
+        published = await off_loop(lambda: self._console.plan(service, None, person.actor))
+        return self._published(request, person, service, published, "maintenance-cancelled")
 
     async def _add_system(self, request: Request, person: Person) -> Response:
         values = await read_values(request)

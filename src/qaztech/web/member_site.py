@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from qaztech.core.errors import Error, Limited, Malformed
+from qaztech.member.access import ZONE
 from qaztech.people.gate import FORM, MAX_FIELDS, MULTIPART, read_form_lists
 from qaztech.people.people import Person
 from qaztech.registry.forms import Names
@@ -156,6 +158,17 @@ def whole(values: Form, name: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or len(text) > 12:
         raise Malformed("form.malformed", f"{name} is a whole number", at="caller")
     return int(text)
+
+
+def moment_of(text: str) -> int | None:
+    """Milliseconds from `2026-11-23T10:15`, as a page's input gives it by the country's clocks; None for nothing."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=ZONE)).timestamp() * 1000)
+    except (ValueError, OverflowError) as exc:
+        raise Malformed("form.malformed", "a time is written 2026-11-23T10:15", at="caller") from exc
 
 
 def _in_fours(text: str) -> str:

@@ -12,7 +12,9 @@ from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.node.limits import ASKED_TOO_OFTEN, DAY, MINUTE, RATE, VOLUME, CallCounts, retry_after
 from qaztech.node.place import refusal
 from qaztech.node.settings import MemberSettings
-from qaztech.registry.call_limits import CallLimit, format_limits, parse_limits
+from qaztech.registry.call_limits import CallLimit, format_limits, parse_limits, parse_timetable
+from qaztech.registry.forms import Names
+from qaztech.registry.maintenance import Maintenance
 
 MEMBER = MemberId.parse("KZ/QUASI/991340000027")
 SERVICE = ServiceId.parse(f"{MEMBER}/codes/codes")
@@ -20,6 +22,7 @@ CLIENT, OTHER = (SubsystemId.parse(f"KZ/EDU/991340000037/{name}") for name in ("
 # 2027-01-01, 00:00 in Kazakhstan.
 MIDNIGHT = 1798743600000
 SECRET = "s" * 43
+NOTICE = Names(kk="Қайта жүктеу", ru="Перезапуск", en="Restart")
 
 
 def counts(minute=None, day=None, closed=()):
@@ -156,3 +159,50 @@ def test_each_member_has_its_own_desk():
     first = MemberSettings(id=str(MEMBER), lineage="a" * 64, desk=f"http://127.0.0.1:8450/exchanges/{SECRET}")
     second = MemberSettings(id="KZ/GOV/991340000017", lineage="b" * 64)
     assert set(build_desks([first, second])) == {MEMBER}
+
+
+def test_a_service_is_away_by_timetable_and_comes_back_by_itself():
+    """For whoever calls, limited or not, with the notice; nothing is counted meanwhile."""
+    made, begin, end = counts(minute=1), MIDNIGHT + 2 * 3_600_000, MIDNIGHT + 4 * 3_600_000
+    planned = Maintenance(begin, end, NOTICE)
+    made.timetable = {SERVICE: planned}
+    away = [made.call(SERVICE, OTHER, "GET /a", time) for time in (begin - 1, begin, end - 1, end)]
+    assert [outcome is None for outcome in away] == [True, False, False, True]
+    assert away[1].code == "service.disabled"
+    assert "Қайта жүктеу / Перезапуск / Restart (2027-01-01 02:00 – 2027-01-01 04:00 UTC+05:00)" in away[1].detail
+    assert codes(made, [2 * 3_600_000, 4 * 3_600_000]) == ["service.disabled", None]
+
+
+def test_the_timetable_stands_in_the_file_of_limits(tmp_path):
+    """Only where there is one, so that who knows nothing of it reads a file without; taken up with the limits."""
+    planned = {SERVICE: Maintenance(MIDNIGHT, MIDNIGHT + 1, NOTICE)}
+    assert b"maintenance" not in format_limits({})
+    data = format_limits({(SERVICE, CLIENT): CallLimit(1, None)}, planned)
+    assert parse_timetable(data, MEMBER) == planned
+    assert parse_limits(data, MEMBER) == {(SERVICE, CLIENT): CallLimit(1, None)}
+    made, path = CallCounts(access_requests=1), tmp_path / "limits.json"
+    path.write_bytes(data)
+    files = LimitFiles(made, lambda _: path, tmp_path / "kept.json")
+    files.start([MemberSettings(id=str(MEMBER), lineage="a" * 64, limits="limits.json")])
+    assert made.timetable == planned
+    path.unlink()
+    files.look()
+    assert (made.timetable, made.limits) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line.update(end=line["begin"]), lambda line: line.update(end=line["begin"] + 32 * DAY),
+        lambda line: line.update(begin=-1), lambda line: line["notice"].update(kk=""),
+        lambda line: line["notice"].update(ru="x" * 201), lambda line: line.update(service="KZ/GOV/991340000017/a/b"),
+        lambda line: line.update(service="x"),
+    ],
+)  # fmt: skip
+def test_a_timetable_that_is_none_is_refused(change):
+    """Another's service, times the wrong way round or too long, notices that are empty or too long."""
+    file = json.loads(format_limits({}, {SERVICE: Maintenance(MIDNIGHT, MIDNIGHT + 1, NOTICE)}))
+    change(file["maintenance"][0])
+    with pytest.raises(Malformed) as caught:
+        parse_timetable(json.dumps(file, ensure_ascii=False, separators=(",", ":")).encode(), MEMBER)
+    assert caught.value.code == "limits.malformed"

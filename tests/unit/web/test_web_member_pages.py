@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ import pytest
 from document_host import Host, saying
 from member_office import ADMIN, CODES_NAMES, MEMBER, SECRET, MemberOffice
 from people_console import PASSWORD, Reply, Visitor
-from qaztech.core.errors import Halt
+from qaztech.core.errors import Halt, Malformed
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.member.access import TYPE, AccessRequest, Purpose, format_request
+from qaztech.member.access import TYPE, ZONE, AccessRequest, Purpose, format_request
+from qaztech.registry.call_limits import parse_timetable
+from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.passport import format_passport, new_passport
 from registry_country import Country, quick_folder
 
@@ -224,3 +227,43 @@ def test_the_api_takes_the_address_of_an_openapi_file(office: MemberOffice) -> N
     assert (reply.status, reply.json()["code"]) == (403, "openapi.host")
     reply = caller.send_json("PUT", "/api/v1/services", wanted | {"openapi": "{}"}, headers)
     assert (reply.status, reply.json()["code"]) == (400, "request.malformed")
+
+
+def test_maintenance_is_planned_shown_told_to_the_node_and_taken_back(office: MemberOffice, admin: Visitor) -> None:
+    """On the page by the country's clocks; in what is signed; in the file the node reads; another passport keeps it."""
+    here = "/console/services/codes/list"
+    csrf, begin = admin.get(f"{here}?lang=en").csrf, office.clock.now() + 3_600_000
+    typed = {"csrf": csrf, "begin": local(begin), "end": local(begin + 7_200_000)} | {
+        f"reason.{language}": f"Restart ({language})" for language in ("kk", "ru", "en")
+    }
+    wrong = admin.submit(f"{here}/maintenance?lang=en", typed | {"end": typed["begin"]})
+    assert (wrong.status, "console.maintenance" in wrong.text) == (400, True)
+    assert admin.submit(f"{here}/maintenance?lang=en", typed).status == 303
+    office.console.services.put(SERVICE, new_passport(CODES_NAMES, version="2"), ADMIN)
+    page = admin.get(f"{here}?lang=en").text
+    assert ("Restart (en)" in page, "Take the maintenance back" in page) == (True, True)
+    limits = office.folder / "limits.json"
+    (told,) = parse_timetable(limits.read_bytes(), MEMBER).values()
+    assert (told.begin, told.end, told.notice.kk) == (begin // 60_000 * 60_000, told.begin + 7_200_000, "Restart (kk)")
+    assert admin.submit(f"{here}/maintenance/cancel?lang=en", {"csrf": csrf}).status == 303
+    assert "Take the maintenance back" not in admin.get(f"{here}?lang=en").text
+    assert parse_timetable(limits.read_bytes(), MEMBER) == {}
+
+
+def test_maintenance_that_is_over_is_shown_no_more(office: MemberOffice, admin: Visitor) -> None:
+    """By itself, and the next signature leaves it out."""
+    now = office.clock.now()
+    office.console.plan(SERVICE, Maintenance(now, now + 60_000, CODES_NAMES), ADMIN)
+    assert "Take the maintenance back" in admin.get("/console/services/codes/list?lang=en").text
+    office.clock.advance(60_000)
+    assert "Take the maintenance back" not in admin.get("/console/services/codes/list?lang=en").text
+    office.console.services.put(SERVICE, new_passport(CODES_NAMES, version="3"), ADMIN)
+    shown = office.console.services.service(SERVICE).shown
+    assert (shown is not None and shown.maintenance) is None
+    with pytest.raises(Malformed):
+        office.console.plan(SERVICE, Maintenance(now, now + 60_000, CODES_NAMES), ADMIN)
+
+
+def local(moment: int) -> str:
+    """A time as a page's input gives it."""
+    return datetime.fromtimestamp(moment / 1000, ZONE).strftime("%Y-%m-%dT%H:%M")
