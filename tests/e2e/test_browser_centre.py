@@ -116,13 +116,16 @@ def test_the_analyst_sees_what_was_called_and_goes_down_to_the_logs(
     row.get_by_role("link").click()
     expect(page.get_by_role("heading", name="Алмасулар", exact=True)).to_be_visible()
     keep(page, "exchanges")
-    page.locator("tbody tr", has_text="404").get_by_role("link").first.click()
+    # Other calls may have had a 404 too: a centre that has only begun knows no log yet.
+    found = page.locator("tbody tr", has_text=country.service).filter(has=page.locator(".outcome", has_text="404"))
+    found.get_by_role("link").first.click()
     expect(page.get_by_role("heading", name="Алмасу", exact=True)).to_be_visible()
 
     def both() -> bool:
         page.reload()
         leaves = [found.split()[-1] for found in page.locator("tbody tr").all_inner_texts()]
-        return len(leaves) == 4 and len(set(leaves)) == 2
+        # Request and answer, and where the answer was streamed its end, each in both logs.
+        return len(set(leaves)) in {2, 3} and all(leaves.count(leaf) == 2 for leaf in leaves)
 
     country.until(both, 30.0)
     assert "Рұқсаттар министрлігі (үлгі)" in page.content()

@@ -24,11 +24,12 @@ class Sum:
     bytes: int = 0
     mean_ms: float | None = None
     others: int = 0
+    unfinished: int = 0
 
     @property
     def failed(self) -> int:
-        """Calls that did not end well, for whatever reason."""
-        return self.calls - self.succeeded
+        """Calls that are known not to have ended well, for whatever reason."""
+        return self.calls - self.succeeded - self.unfinished
 
 
 def member_of(identifier: str) -> str:
@@ -82,6 +83,7 @@ def _sum(name: str, group: list[Total], others: set[str]) -> Sum:
         bytes=sum(total.request_bytes + total.response_bytes for total in group),
         mean_ms=sum(mean * calls for mean, calls in timed) / weight if weight else None,
         others=len(others),
+        unfinished=sum(total.unfinished for total in group),
     )
 
 

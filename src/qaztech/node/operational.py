@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -183,7 +183,7 @@ class OperationalData:
             return False
         if self._clock.now() - view.rows(start, start + 1)[0].time > LONGEST_WAIT:
             return False
-        return all(_is_delivery(row, self._quiet) for row in rows(view, start, stop))
+        return _are_deliveries(rows(view, start, stop), self._quiet)
 
     # One log ---------------------------------------------------------------------------------------------------------
 
@@ -275,9 +275,15 @@ class OperationalData:
         return parts, files, total
 
 
-def _is_delivery(row: Row, service: str) -> bool:
-    """Whether a leaf is of a delivery to this service, by whichever side."""
-    return row.service == service and (row.kind != "request" or row.method == "POST")
+def _are_deliveries(leaves: Iterable[Row], service: str) -> bool:
+    """Whether all these leaves are of deliveries to this service, by whichever side, tails of their bodies included."""
+    heads = set()
+    for row in leaves:
+        if row.service == service and (row.kind != "request" or row.method == "POST"):
+            heads.add(row.leaf)
+        elif row.bound_leaf not in heads:
+            return False
+    return True
 
 
 def choose(view: LogView, start: int, most: int) -> tuple[bytes, bytes, int] | None:
