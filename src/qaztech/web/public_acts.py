@@ -186,7 +186,7 @@ class ActPages:
 def act_words(language: str) -> Mapping[str, Mapping[str, str]]:
     """The names of acts, roles and values, as the registry's console has them."""
     found = json.loads((STATIC / "texts" / "registry" / f"{language}.json").read_text(encoding="utf-8"))
-    return {name: found[name] for name in ("act", "role", "field")}
+    return {name: found[name] for name in ("act", "role", "field", "state")}
 
 
 def number(text: str) -> int | None:

@@ -106,6 +106,19 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield Place(tmp_path, files)
 
 
+async def test_a_witness_that_missed_the_last_entry_gets_it_later(place: Place) -> None:
+    """Though the log did not grow since; the others are left alone."""
+    log = place.log("log", 3)
+    place.answers["three"] = (500, "", b"")
+    assert (await log.witnessing.round()).checkpoint.size == 3
+    assert log.witnessing.missing() == ("three",)
+    assert await log.witnessing.round() is None
+    place.answers = {"one": (500, "", b""), "two": (500, "", b"")}
+    assert await log.witnessing.round() is None
+    assert (log.witnessing.missing(), log.kept) == ((), [3])
+    assert place.witnesses["three"].seen(ORIGIN).size == 3
+
+
 async def test_what_a_quorum_cosigned_is_kept(place: Place) -> None:
     """One round a size; with one witness of three away it still is a quorum, with two it is not."""
     log = place.log("log", 3)
