@@ -40,6 +40,11 @@ def test_a_process_apart_says_the_same_and_is_begun_anew(tmp_path: Path) -> None
             apart(claim, held, [junk])
         assert caught.value.code == "operational.file"
         assert apart.pid is not None
+        apart.rest(60.0)
+        assert apart.pid is not None, "it has been used just now"
+        apart.rest(0.0)
+        assert apart.pid is None
+        assert apart(claim, held, [good]) == judge_here(claim, held, [good])
     finally:
         apart.close()
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from operational_logs import CLIENT, PROVIDER, START, Hub, Pair
+from operational_logs import _HASH, CLIENT, PROVIDER, SERVICE, START, Hub, Pair
 from qaztech.core.errors import Conflict, Malformed, Unavailable, Untrusted
 from qaztech.core.time import ManualClock
 from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.view import LogView
 from qaztech.node import operational_parquet
-from qaztech.node.operational import Held, OperationalData, choose, deliver_rounds
+from qaztech.node.operational import LONGEST_WAIT, Held, OperationalData, choose, deliver_rounds
 from qaztech.node.operational_manifest import MAX_MANIFEST, format_manifest, parse_manifest
 from qaztech.node.operational_parquet import COLUMNS, connect, quoted, read_part, write_part
 from qaztech.node.operational_rows import Row, row_of, rows
@@ -372,3 +372,36 @@ class TestDelivering:
             data(node).lock()
         os.close(lock)
         os.close(data(node).lock())
+
+
+def posted(pair: Pair) -> None:
+    """A delivery as both logs have it: a streamed request, its end, its answer."""
+    request, place = pair.request(method="POST", size="-")
+    tail = pair.tail("request-tail", request, place, 100_000)
+    response = pair.bound("response", request, place, status=200, size=10, headers=_HASH, body=_HASH)
+    for log in pair.logs:
+        log.append(tail.data, pair.tick())
+        log.append(response.data, pair.tick())
+
+
+class TestQuiet:
+    def test_deliveries_alone_give_rise_to_no_other(self, pair: Pair, node: Path, hub: Hub) -> None:
+        """They wait for something else, or for an hour; without the setting they are delivered as they come."""
+        log, clock = pair.consumer, ManualClock(START + 1000)
+        log.on_disk(node / "log", len(log.entries))
+        quiet = OperationalData(node, clock=clock, quiet=SERVICE)
+        assert len(quiet.deliver(hub)) == 1
+        posted(pair)
+        log.on_disk(node / "log", len(log.entries))
+        assert quiet.deliver(hub) == []
+        pair.answered()
+        log.on_disk(node / "log", len(log.entries))
+        assert [each.stop for each in quiet.deliver(hub)] == [len(log.entries)]
+        posted(pair)
+        log.on_disk(node / "log", len(log.entries))
+        assert quiet.deliver(hub) == []
+        clock.advance(pair.now - START + LONGEST_WAIT)
+        assert [each.stop for each in quiet.deliver(hub)] == [len(log.entries)]
+        posted(pair)
+        log.on_disk(node / "log", len(log.entries))
+        assert len(data(node).deliver(hub)) == 1
