@@ -54,7 +54,7 @@ from qaztech.node.tls import EdgeFiles, EdgeTls, LinkTls
 from qaztech.node.tls_files import TlsFiles
 from qaztech.node.tracing import Tracing
 from qaztech.registry.anchor import Anchor, parse_anchor
-from qaztech.registry.client import ConfigurationClient
+from qaztech.registry.client import ClientSettings, ConfigurationClient
 from qaztech.registry.configuration import NodeEntry
 from qaztech.registry.excerpt_maker import ExcerptMaker
 from qaztech.registry.fetch import HttpFetcher
@@ -106,6 +106,7 @@ class NodeBuilder:
             own_members={MemberId.parse(m.id): m.lineage for m in settings.members},
             clock=clock,
             incident=lambda error: incidents.report(error, peer="registry"),
+            settings=ClientSettings(admin_logs=bool(settings.witness.name)),
         )
         own, sequencer, keys, hybrid = self._log()
         sequencer.on_commit = self._committed
