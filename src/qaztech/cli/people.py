@@ -32,8 +32,8 @@ def add_parser(verbs: Verbs) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     add = _action(
         actions, "add", "add an account, with roles and a password", _add,
-        more="The roles are of one kind: those of a registry (registry-operator, auditor, analyst) or those of a"
-        " member (administrator, service-owner, developer).",
+        more="The roles are of one kind: those of a registry (registry-operator, auditor, analyst), of a member"
+        " (administrator, service-owner, developer) or of the support center (analyst, auditor, administrator).",
     )  # fmt: skip
     _add_name(add)
     add.add_argument("--display", metavar="NAME", help="how the person is called on pages (the account's name)")
@@ -111,11 +111,12 @@ def _people(args: argparse.Namespace, *, create: bool = False) -> People:
 
 def _checked_roles(args: argparse.Namespace) -> list[str]:
     """The roles given, which must be of one kind of console."""
-    from qaztech.people.roles import MEMBER_ROLES, REGISTRY_ROLES  # noqa: PLC0415
+    from qaztech.people.roles import CENTRE_ROLES, MEMBER_ROLES, REGISTRY_ROLES  # noqa: PLC0415
 
     given: list[str] = args.role
-    if set(given) & set(REGISTRY_ROLES) and set(given) & set(MEMBER_ROLES):
-        raise Malformed("command.malformed", "a console is a registry's or a member's; these roles are of both")
+    known = set(given) & {*REGISTRY_ROLES, *MEMBER_ROLES}  # what is no role at all is told by whoever gives it
+    if not any(known <= set(kind) for kind in (REGISTRY_ROLES, MEMBER_ROLES, CENTRE_ROLES)):
+        raise Malformed("command.malformed", "these roles are not those of one console")
     return given
 
 

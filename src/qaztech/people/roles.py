@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from qaztech.core.errors import Malformed
 
 REGISTRY_ROLES = ("registry-operator", "auditor", "analyst")
+CENTRE_ROLES = ("analyst", "auditor", "administrator")
 MEMBER_ROLES = ("administrator", "service-owner", "developer")
 
 RoleScopes = Mapping[str, frozenset[str]]
