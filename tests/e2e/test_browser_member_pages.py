@@ -19,7 +19,7 @@ RUNNING = (
 )  # fmt: skip
 PAGES = (
     "", "services", "services/new", "services/codes/codes", "services/codes/codes/passport", "access", "requests",
-    "requests/new?service={service}", "requests/new?q=ISO", "rights", "nodes", "exchanges",
+    "requests/new?service={service}", "requests/new?q=ISO", "rights", "rights/new", "nodes", "exchanges",
     "exchanges/{message}", "joining", "key", "people", "log",
 )  # fmt: skip
 

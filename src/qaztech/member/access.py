@@ -154,11 +154,16 @@ def check_request(request: AccessRequest) -> None:
 
 def check_granted(granted: Granted, request: AccessRequest, now: int) -> None:
     """Raise `Malformed` unless an owner can give this on that request: no more than was asked, for a time to come."""
-    _check_endpoints(granted.endpoints)
+    check_own_terms(granted, now)
     asked = [Endpoint.parse(text) for text in request.endpoints]
     for text in granted.endpoints:
         if not any(is_narrower(Endpoint.parse(text), endpoint) for endpoint in asked):
             _wrong(f"{text} was not asked for")
+
+
+def check_own_terms(granted: Granted, now: int) -> None:
+    """Raise `Malformed` unless an owner can give this, asked or not: for a time to come."""
+    _check_endpoints(granted.endpoints)
     _check_calls(granted.calls_a_minute, granted.calls_a_day)
     if granted.until is not None and end_of_day(granted.until) <= now:
         _wrong("the last day is over already")

@@ -14,12 +14,14 @@ from typing import Any, Protocol
 from sqlalchemy import Engine
 
 from qaztech.core.errors import Conflict, Error, NotFound
-from qaztech.core.ids import ServiceId
+from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.rights import Endpoint
 from qaztech.core.time import Clock
-from qaztech.member.access import AccessRequest, Granted
+from qaztech.member.access import AccessRequest, Granted, end_of_day
 from qaztech.member.centre import Centre
 from qaztech.member.desk_work import DeskWork, Outcome
 from qaztech.member.exchanges import CarriedCall, EdgeCaller
+from qaztech.member.given import GivenRight, GivenRights
 from qaztech.member.granting import Granting
 from qaztech.member.membership import Membership
 from qaztech.member.nodes import Looked, MemberNodes
@@ -114,6 +116,7 @@ class Console:
         self.member = Membership(
             work=self.work, registry=places.registry, instance=places.instance, fingerprint=places.fingerprint
         )
+        self.given = GivenRights(self.work)
         self._engine = engine
         self._edge = edge
         self._requests: AccessRequests | None = None
@@ -125,7 +128,7 @@ class Console:
             file = self.work.file()
             granting = Granting(
                 directory=self.places.directory, submit=self.work.send, tell=self.node.reload,
-                limits=self.places.limits, clock=self.clock,
+                limits=self.places.limits, clock=self.clock, given=self.given.limits,
             )  # fmt: skip
             store = AccessStore(self._engine, file.member, self.clock)
             self._requests = AccessRequests(store=store, granting=granting, edge=self._edge, clock=self.clock)
@@ -162,11 +165,30 @@ class Console:
             told = self.requests.tell_limits()
         return replace(published, outcome=replace(published.outcome, node=told))
 
+    def give(self, given: GivenRight, by: Actor) -> Outcome:
+        """A right that nobody asked for, in place of any the client had. Raises `Malformed`, `NotFound`, `Conflict`."""
+        given.check(self.clock.now())
+        service, client, terms = ServiceId.parse(given.service), SubsystemId.parse(given.client), given.terms
+        with self.work.alone():
+            self.services.service(service)
+            if any(one.state == "approved" for one in self.requests.store.of_pair(service, client)):
+                raise Conflict("access.requested", "the client has access by a request; decide on that", at="caller")
+            outcome = self.member.grant(
+                service, client, lineage=given.lineage, endpoints=[Endpoint.parse(text) for text in terms.endpoints],
+                until=None if terms.until is None else end_of_day(terms.until), by=by,
+            )  # fmt: skip
+            self.given.put(given)
+            told = self.requests.tell_limits()
+        return replace(outcome, node=outcome.node or told)
+
     def revoke_right(self, service: ServiceId, *, client: str | None, group: str | None, by: Actor) -> Outcome:
         """Take a right away at once; requests that gave it are revoked with it, so that it does not come back."""
         with self.work.alone():
             approved = self.requests.store.of_pair(service, client) if client is not None else []
             approved = [one for one in approved if one.state == "approved"]
+            if client is not None and (str(service), client) in self.given.all():
+                self.given.drop(str(service), client)
+                self.requests.tell_limits()
             for one in approved:
                 self.requests.revoke(one.id, version=one.version, reason=TAKEN_AWAY, by=by)
             if approved and not any(right.client == client for right in self.member.rights(service)):

@@ -21,7 +21,7 @@ from qaztech.member.access import Granted, end_of_day
 from qaztech.member.store import AccessStore, Received
 from qaztech.member.window import Window
 from qaztech.registry.authoring import ServiceRights
-from qaztech.registry.call_limits import CallLimit, format_limits
+from qaztech.registry.call_limits import CallLimit, CallLimits, format_limits
 from qaztech.registry.desk import Desk, Submission
 from qaztech.registry.files import replace_file
 from qaztech.registry.member_file import verify_member_file
@@ -32,7 +32,8 @@ class Granting:
     """How one member's decisions reach its rights and its node.
 
     `directory` is the member's desk; `submit` brings a change to the registry; `tell` makes the member's node look at
-    registry and limits at once; `limits` is the file its node reads, None where it reads none.
+    registry and limits at once; `limits` is the file its node reads, None where it reads none; `given` says how often
+    clients may call whose right nobody asked for.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Granting:
         limits: Path | None,
         clock: Clock,
         patience: float = 5.0,
+        given: Callable[[], CallLimits] = dict,
     ) -> None:
         self._directory = directory
         self._submit = submit
         self._tell = tell
         self._limits = limits
         self._clock = clock
+        self._given = given
         # Seconds to wait for another who changes the desk.
         self._patience = patience
 
@@ -92,7 +95,7 @@ class Granting:
 
         Gives the code of what stands in the way, if anything does.
         """
-        limits: dict[tuple[ServiceId, SubsystemId], CallLimit] = {}
+        limits: dict[tuple[ServiceId, SubsystemId], CallLimit] = dict(self._given())
         for one in store.approved():
             if one.granted is not None:
                 limits[_pair(one)] = CallLimit(one.granted.calls_a_minute, one.granted.calls_a_day)

@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qaztech.core.errors import Error, Malformed
-from qaztech.core.ids import ServiceId
+from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.access import TYPE, AccessRequest, Granted, Purpose
+from qaztech.member.given import GivenRight
 from qaztech.member.requests import Decided
 from qaztech.people.people import Person
 from qaztech.registry.catalogue import CatalogueService
@@ -44,6 +45,8 @@ class AccessPages:
             PageRoute("POST", f"{MADE}/{{id}}/send", "requests:write", self._send),
             PageRoute("POST", f"{MADE}/{{id}}/withdraw", "requests:write", self._withdraw),
             PageRoute("GET", RIGHTS, "rights:read", self._rights),
+            PageRoute("GET", f"{RIGHTS}/new", "rights:write", self._new_right),
+            PageRoute("POST", f"{RIGHTS}/new", "rights:write", self._give),
             PageRoute("GET", f"{RIGHTS}/revoke", "rights:write", self._ask_revoke),
             PageRoute("POST", f"{RIGHTS}/revoke", "rights:write", self._revoke_right),
         ]
@@ -180,7 +183,40 @@ class AccessPages:
 
     async def _rights(self, request: Request, person: Person) -> Response:
         found = await off_loop(self._console.member.rights)
-        return self._render(request, "rights.html", person, rights=found, now=self._console.clock.now())
+        return self._render(request, "rights.html", person, rights=found, now=self._console.clock.now(),
+            given=await off_loop(self._console.given.all),
+        )  # fmt: skip
+
+    async def _new_right(self, request: Request, person: Person) -> Response:
+        query = request.query_params
+        values = {name: [query.get(name, "")[:1700].strip()] for name in ("service", "client")}
+        known = self._lineage(values["client"][0])
+        return await self._right_form(request, person, values | {"lineage": [known]}, None)
+
+    def _lineage(self, client: str) -> str:
+        """The lineage of a client's member, as the verified catalogue has it; empty where it has none."""
+        catalogue = self._console.country.catalogue()
+        try:
+            member = catalogue.members.get(SubsystemId.parse(client).member) if catalogue is not None else None
+        except Malformed:
+            return ""
+        return member.lineage if member is not None else ""
+
+    async def _right_form(self, request: Request, person: Person, values: Form, problem: Error | None) -> Response:
+        services = await off_loop(self._console.services.services)
+        return self._render(
+            request, "right-new.html", person, status=200 if problem is None else problem.status, values=values,
+            services=services, problem=self._words(request, problem),
+        )  # fmt: skip
+
+    async def _give(self, request: Request, person: Person) -> Response:
+        values = await read_values(request)
+        try:
+            given = _given_of(values)
+            outcome = await off_loop(lambda: self._console.give(given, person.actor))
+        except Error as exc:
+            return await self._right_form(request, person, values, exc)
+        return redirect(request, RIGHTS, done="right-given", **late(outcome))
 
     async def _ask_revoke(self, request: Request, person: Person) -> Response:
         query = request.query_params
@@ -230,6 +266,19 @@ def _request_of(values: Form, person: Person) -> AccessRequest:
         contact=one(values, "contact"),
         requested_by=role,
     )
+
+
+def _given_of(values: Form) -> GivenRight:
+    """The right that the form describes; checked where it is given."""
+    lines = (" ".join(line.split()) for line in one(values, "endpoints").splitlines())
+    terms = Granted(
+        endpoints=tuple(dict.fromkeys(line for line in lines if line)), until=one(values, "until") or None,
+        calls_a_minute=whole(values, "minute"), calls_a_day=whole(values, "day"),
+    )  # fmt: skip
+    return GivenRight(
+        service=one(values, "service"), client=one(values, "client"), terms=terms, reason=_text(values, "reason"),
+        lineage="".join(one(values, "lineage").split()).lower(),
+    )  # fmt: skip
 
 
 def _text(values: Form, name: str) -> str:

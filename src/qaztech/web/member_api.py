@@ -17,6 +17,7 @@ from starlette.responses import Response
 from qaztech.core.errors import Malformed
 from qaztech.core.ids import NodeId, ServiceId
 from qaztech.member.access import AccessRequest, Granted
+from qaztech.member.given import GivenRight
 from qaztech.member.membership import HeldRight
 from qaztech.member.openapi import read_description
 from qaztech.people.acts import MOST_AT_ONCE
@@ -190,6 +191,8 @@ class MemberApi:
             of("POST /requests/{id}/withdraw", "requests:write", "Take it back", self._withdraw, MadeAnswer,
                body=Version),
             of("GET /rights", "rights:read", "Who may call what", self._rights, list[HeldRight]),
+            of("PUT /rights", "rights:write", "Give a right that nobody asked for", self._give, SignedAnswer,
+               body=GivenRight),
             of("POST /rights/revoke", "rights:write", "Take a right away at once", self._revoke, SignedAnswer,
                body=RightOf),
             of("GET /nodes", "nodes:read", "The member's nodes, the own node's state, enrolments", self._nodes,
@@ -311,6 +314,9 @@ class MemberApi:
 
     def _rights(self, _: Person, __: dict[str, str], ___: Any) -> Any:
         return self._console.member.rights()
+
+    def _give(self, person: Person, _: dict[str, str], body: GivenRight) -> Any:
+        return SignedAnswer.of(self._console.give(body, person.actor))
 
     def _revoke(self, person: Person, _: dict[str, str], body: RightOf) -> Any:
         service = ServiceId.parse(body.service)

@@ -13,10 +13,11 @@ import pytest
 from document_host import Host, saying
 from member_office import ADMIN, CODES_NAMES, MEMBER, SECRET, MemberOffice
 from people_console import PASSWORD, Reply, Visitor
-from qaztech.core.errors import Halt, Malformed
+from qaztech.core.errors import Conflict, Halt, Malformed
 from qaztech.core.ids import ServiceId, SubsystemId
-from qaztech.member.access import TYPE, ZONE, AccessRequest, Purpose, format_request
-from qaztech.registry.call_limits import parse_timetable
+from qaztech.member.access import TYPE, ZONE, AccessRequest, Granted, Purpose, end_of_day, format_request
+from qaztech.member.given import GivenRight
+from qaztech.registry.call_limits import parse_limits, parse_timetable
 from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.passport import format_passport, new_passport
 from registry_country import Country, quick_folder
@@ -267,3 +268,42 @@ def test_maintenance_that_is_over_is_shown_no_more(office: MemberOffice, admin: 
 def local(moment: int) -> str:
     """A time as a page's input gives it."""
     return datetime.fromtimestamp(moment / 1000, ZONE).strftime("%Y-%m-%dT%H:%M")
+
+
+def test_a_right_is_given_without_a_request(office: MemberOffice, admin: Visitor) -> None:
+    """Signed, limited at the node, with its reason on the page; taken away, nothing is left of it."""
+    client = "KZ/EDU/991340000037/research"
+    csrf = admin.get(f"/console/rights/new?lang=en&client={client}").csrf
+    typed = {
+        "csrf": csrf, "service": str(SERVICE), "client": client, "lineage": f" {'B' * 4} {'b' * 60} ",
+        "endpoints": "GET  /a\n\nGET /b\n", "until": "2040-12-31", "minute": "5", "day": "100", "reason": "A pilot.",
+    }  # fmt: skip
+    for wrong, code in (
+        ({"lineage": "b"}, "access.malformed"), ({"client": "x"}, "identifier.malformed"), ({"reason": ""}, "access."),
+        ({"until": "2020-01-01"}, "access.malformed"), ({"service": f"{MEMBER}/codes/none"}, "service.unknown"),
+    ):  # fmt: skip
+        reply = admin.submit("/console/rights/new?lang=en", typed | wrong)
+        assert (reply.status in {400, 404}, code in reply.text) == (True, True), wrong
+    assert admin.submit("/console/rights/new?lang=en", typed).status == 303
+    (held,) = office.console.member.rights(SERVICE)
+    assert (held.client, held.endpoints, held.until) == (client, ("GET /a", "GET /b"), end_of_day("2040-12-31"))
+    assert "A pilot." in admin.get("/console/rights?lang=en").text
+    limits = office.folder / "limits.json"
+    (limit,) = parse_limits(limits.read_bytes(), MEMBER).values()
+    assert (limit.minute, limit.day) == (5, 100)
+    gone = {"csrf": csrf, "service": str(SERVICE), "client": client, "group": ""}
+    assert admin.submit("/console/rights/revoke?lang=en", gone).status == 303
+    assert (office.console.member.rights(SERVICE), parse_limits(limits.read_bytes(), MEMBER)) == ([], {})
+    assert "A pilot." not in admin.get("/console/rights?lang=en").text
+
+
+def test_who_has_access_by_a_request_is_given_none_beside_it(office: MemberOffice, admin: Visitor) -> None:
+    """The request says what holds: it is decided anew."""
+    id_ = ask(office, "01a2081e-87ec-7c95-ba6e-d5ccda355209")
+    assert decide(admin, id_, "approve", version="1", endpoints="GET /a", minute="5", day="100").status == 303
+    terms = Granted(endpoints=("GET /b",), until=None, calls_a_minute=None, calls_a_day=None)
+    given = GivenRight(service=str(SERVICE), client=CLIENT, lineage="a" * 64, terms=terms, reason="More.")
+    with pytest.raises(Conflict) as caught:
+        office.console.give(given, ADMIN)
+    assert caught.value.code == "access.requested"
+    assert decide(admin, id_, "revoke", version="2", reason="Over.").status == 303
