@@ -12,12 +12,14 @@ from urllib.parse import quote
 
 import jsonschema
 import pytest
-from catalogue_country import Shown, page_of, passport
+from catalogue_country import HOST, Shown, page_of, passport
 
+from asgi_caller import Caller
 from qaztech.core.errors import Unavailable
 from qaztech.registry.survey import RETRY_REFUSED
 from qaztech.web.catalogue_view import Follower
 from qaztech.web.portal_description import describe_api
+from qaztech.web.sign_in import describe_routes
 from qaztech.web.texts import LANGUAGES
 from registry_country import Country, quick_folder
 
@@ -275,6 +277,20 @@ def test_the_api_refuses_what_is_not_described(shown: Shown, query: str) -> None
 def test_the_description_is_kept_in_the_docs() -> None:
     """As it is served; `docs/reference/portal-api.json` is made from it."""
     assert json.loads((ROOT / "docs/reference/portal-api.json").read_text(encoding="utf-8")) == describe_api()
+
+
+def test_the_portal_is_read_by_anyone_and_changed_by_nobody(shown: Shown) -> None:
+    """Every route but two only reads; those make calls, and only from a page of this site."""
+    routes = set(describe_routes(shown.portal.routes))
+    asking = {path for method, path in routes if method != "GET"}
+    assert asking == {"/calls", "/services/{member_class}/{code}/{subsystem}/{service}/try"}
+    assert {path for _, path in routes} >= {
+        "/access", "/admin-log", "/admin-log/{index:int}/proof", "/api/v1/access", "/api/v1/admin-log",
+        "/api/v1/admin-log/{index:int}/proof",
+    }  # fmt: skip
+    for path in asking:
+        where = path if path == "/calls" else page_of(shown.service) + "/try"
+        assert Caller(shown.portal.app).post(where, headers={"host": HOST}).status_code in {403, 404}
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 5000, "٣", "2", ""])

@@ -11,6 +11,7 @@ from people_console import PASSWORD, Visitor
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.people.oidc import CALLBACK
 from qaztech.people.roles import scopes_of
+from qaztech.registry.act_service import ActService
 from qaztech.registry.enrolments import Enrolments
 from qaztech.registry.joining import Joining
 from qaztech.registry.scopes import REGISTRY_SCOPES
@@ -26,6 +27,7 @@ TOKEN = "operator's token"
 OPEN = {
     ("GET", "/registry/metadata/{name}"), ("GET", "/registry/targets/{path:path}"),
     ("GET", "/registry/descriptions/{name}"), ("GET", "/registry/snapshots/{version:int}/proof"),
+    ("GET", "/registry/admin-log/acts"), ("GET", "/registry/admin-log/proofs/{index:int}"),
     ("GET", "/registry/log/{path:path}"), ("GET", "/anchor"), ("GET", "/directory"), ("GET", "/health"),
     ("POST", "/certificates/renew"), ("POST", "/witness/add-checkpoint"), ("GET", "/witness/{log}/checkpoint"),
     ("GET", "/static/{path:path}"), ("GET", "/console"), ("GET", "/sign-in"), ("POST", "/sign-in"),
@@ -106,7 +108,8 @@ def offices() -> Iterator[Offices]:
 def routes(offices: Offices) -> list[Any]:
     """Everything the registry's process serves."""
     country = offices.country
-    more = [*offices.management(token=TOKEN).routes(), *console(offices)]
+    acts = ActService(offices.log, witnessed=lambda: b"")
+    more = [*acts.routes(), *offices.management(token=TOKEN).routes(), *console(offices)]
     service = RegistryService(
         publisher=country.publisher, store=country.store, published=country.published, anchor=country.anchor_bytes,
         log=country.log, witnessed=country.witnessed_note, witness=None, authority=None, clock=country.clock, more=more,
