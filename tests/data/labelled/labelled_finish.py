@@ -98,6 +98,20 @@ def add_innocents(s: Split) -> None:
         s.label("supplier_concentration", "innocent", f"bin:{key}", "One of many suppliers with a small share.")
 
 
+def _oddities(s: Split) -> None:
+    """What clerks do to rows: a Latin i in a Kazakh word, capitals, a space too many, a date left out."""
+    keys = sorted(s.objects)
+    s.rng.shuffle(keys)
+    for key in keys[:9]:
+        s.set(key, name_kk=s.objects[key]["name_kk"].replace("і", "i"))
+    for key in keys[9:16]:
+        s.set(key, name_ru=s.objects[key]["name_ru"].upper())
+    for key in keys[16:22]:
+        s.set(key, purpose_ru=s.objects[key]["purpose_ru"].replace(" ", "  ", 2))
+    for key in [key for key in keys if s.objects[key]["status"] == "operation"][40:55]:
+        s.set(key, status_since="")
+
+
 def agree(s: Split) -> None:
     """An initial estimate below what creation has cost would be a slip of its own: raise it."""
     paid: dict[str, int] = {}
@@ -107,6 +121,7 @@ def agree(s: Split) -> None:
     for record in s.objects.values():
         if record["initial_estimate"] != "" and record["initial_estimate"] < paid.get(record["id"], 0):
             record["initial_estimate"] = paid[record["id"]]
+    _oddities(s)
     schema = ("id", "status", "created_at", "region", "reason", "document_no", "amount", "operator")
     for row in s.tables["integrations"]:
         known = {(line["object"], line["service"]) for line in s.tables["interfaces"]}

@@ -359,6 +359,9 @@ class Split:
         client: str = "",
     ) -> str:
         """One declared integration with the traffic that belongs to it; the integration's id is returned."""
+        for key in (client or consumer, provider):
+            if self.objects[key]["use_channel"] in {"people", "offline"}:
+                self.set(key, use_channel="mixed")
         target = f"{self.subsystem(provider)}/{service}"
         rows = traffic_of(
             f"{self.name}/{consumer}/{target}", self.subsystem(client or consumer, suffix), target, manner, level

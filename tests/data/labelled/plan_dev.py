@@ -161,7 +161,7 @@ def unused(s: Split) -> None:
     s.label("commissioned_without_use", NEAR, "copyright", "A slow start, then sign-ins grow.")
     c.fresh(s, "telemed", "operation", "2026-03-25", built=2024, tenge=210_000_000)
     s.set("telemed", use_channel="backbone")
-    s.edge("ski", "telemed", "consult", "rising", 12)
+    s.edge("ski", "telemed", "consult", "rising", 12, since="2026-04-01")
     s.label("commissioned_without_use", NEAR, "telemed", "Few calls in July, more each week.")
 
 
@@ -238,7 +238,7 @@ def life_cycle(s: Split) -> None:
     s.set("wastetruck", status="commissioned")
     s.stage("customsq", "creation", "2024-06-03")
     s.label(
-        "legal_vacuum", PLANTED, "customsq", "Still in creation by its record, and it makes thousands of calls a week."
+        "legal_vacuum", PLANTED, "customsq", "Still in creation by its record, and it makes a thousand calls a week."
     )
     s.drop("firesafety", "documents", type="commissioning_act")
     s.document("firesafety", "commissioning_act")

@@ -171,14 +171,12 @@ def suppliers(s: Split) -> None:
             ("m2", 66 * m),
         ],
     )
+    s.label("supplier_concentration", PLANTED, "bin:m3", "Nearly all contracts and money of one ministry.")
     s.label(
-        "supplier_concentration", PLANTED, "bin:m3", "Six of seven contracts of one ministry and almost all its money."
+        "supplier_concentration", PLANTED, "bin:m1", "With its affiliate it has nearly all contracts of a ministry."
     )
     s.label(
-        "supplier_concentration", PLANTED, "bin:m1", "With its affiliate it has six of seven contracts of a ministry."
-    )
-    s.label(
-        "supplier_concentration", PLANTED, "bin:m2", "With its affiliate it has six of seven contracts of a ministry."
+        "supplier_concentration", PLANTED, "bin:m2", "With its affiliate it has nearly all contracts of a ministry."
     )
     _code(s, "permit-core", "m4", ["epizoo", "construct"])
     s.contract("epizoo", "m4", "2024-02-01", "2028-12-31", 48 * m, subject="Разработка модуля заявок")
@@ -251,7 +249,7 @@ def upkeep(s: Split) -> None:
     s.label("orphan", PLANTED, "dietcalc", "Owner and administrator left, no successor.")
     s.drop("slaught", "roles", "contracts")
     s.contract("slaught", "s02", "2024-01-01", "2025-12-31", 9_000_000)
-    s.contract("slaught", "s02", "2026-01-01", "2029-12-31", 31_000_000)
+    s.contract("slaught", "s08", "2026-01-01", "2029-12-31", 21_000_000)
     s.label("expiry_without_team", NEAR, "slaught", "The old contract ended; a new one runs to the end of 2029.")
     s.drop("smartmeter", "roles", "contracts")
     s.contract("smartmeter", "s05", "2025-05-01", "2030-05-01", 55_000_000)
@@ -509,6 +507,10 @@ def platform(s: Split) -> None:
         ("payorder", "Called nightly by another owner's totals and by day by planners."),
         ("reservoir", "One caller, in office hours, of another owner."),
         ("notify", "A heartbeat of the same owner beside thousands of calls of others."),
+        ("egate", "A heartbeat of its owner, and it does real work for others as their caller."),
+        ("vetcert", "One caller and of the same owner, but at work hours and unevenly."),
+        ("telemed", "One caller and of the same owner, but calls grow with real use."),
+        ("sigcheck", "Its owner calls it most, and others too, all in office hours."),
         ("rschool", "Called by systems of its own ministry in office hours, unevenly."),
         ("hydropost", "Periodic, but read by another owner."),
     ):

@@ -162,7 +162,7 @@ def unused(s: Split) -> None:
     s.label("commissioned_without_use", NEAR, "firebrig", "Nobody at first; brigades have joined since June.")
     c.fresh(s, "dams", "operation", "2026-05-04", built=2024, tenge=330_000_000)
     s.set("dams", use_channel="backbone")
-    s.edge("glacier", "dams", "spillways", "rising", 7)
+    s.edge("glacier", "dams", "spillways", "rising", 7, since="2026-05-11")
     s.set("glacier", use_channel="mixed")
     s.label("commissioned_without_use", NEAR, "dams", "Commissioned in May; calls grow since the summer.")
 

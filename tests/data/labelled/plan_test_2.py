@@ -141,7 +141,7 @@ def suppliers(s: Split) -> None:
             f"bin:{supplier}",
             "Three firms of one group share a ministry's contracts among them.",
         )
-    s.label("supplier_concentration", PLANTED, "bin:m5", "Five of seven contracts of a ministry, nearly all the money.")
+    s.label("supplier_concentration", PLANTED, "bin:m5", "Nearly all contracts and money of a ministry.")
     sold = {
         "wizard-of-forms": {"callcentre": "m4", "slots": "m4"},
         "ledger-screen": {"payhub": "m6", "curricula": "m7"},
@@ -210,7 +210,7 @@ def upkeep(s: Split) -> None:
     s.label("orphan", PLANTED, "whistle", "Developer and owner left; no successors.")
     s.drop("minesim", "roles", "contracts")
     s.contract("minesim", "s09", "2024-01-01", "2026-10-31", 9_000_000)
-    s.contract("minesim", "s09", "2026-11-01", "2029-10-31", 33_000_000)
+    s.contract("minesim", "s04", "2026-11-01", "2029-10-31", 22_000_000)
     s.label("expiry_without_team", NEAR, "minesim", "Renewed to 2029 the day after the old contract ended.")
     s.drop("redbook", "roles", "contracts")
     s.document("redbook", "licence", "2024-06-06", "2031-06-06")
@@ -478,6 +478,9 @@ def platform(s: Split) -> None:
         ("frontoffice", "A heartbeat beside calls that follow the day."),
         ("shipreg", "Two callers, one of its own ministry, uneven and in office hours."),
         ("oskair", "Twice a day at fixed hours, but for a ministry that is not its owner."),
+        ("trademark", "One caller of its own owner, with the rhythm of people through day and night."),
+        ("dams", "One caller of its own owner, uneven, growing, in office hours."),
+        ("kland", "One caller of its own owner, at work hours and unevenly."),
         ("kuni", "Mostly its own ministry calls, people at work, unevenly."),
     ):
         s.label("self_made_traffic", NEAR, key, why)
