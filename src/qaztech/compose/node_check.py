@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -22,8 +24,9 @@ from qaztech.core.time import Clock
 from qaztech.evidence.state import read_closed, read_identity
 from qaztech.evidence.storage import OsStorage
 from qaztech.node.http_client import BaseUrl
-from qaztech.node.settings import ClientSettings, NodeSettings, ServiceSettings
+from qaztech.node.settings import ClientSettings, MemberSettings, NodeSettings, ServiceSettings
 from qaztech.registry.anchor import Anchor, parse_anchor
+from qaztech.registry.call_limits import parse_limits, parse_timetable
 from qaztech.registry.forms import ORIGIN, SHA256_HEX, bytes32
 from qaztech.registry.key_files import TLS_CERTIFICATE, WITNESS_KEY, load_cosigner, load_log_keys, tls_key_hash
 from qaztech.runtime.settings import read_settings
@@ -90,6 +93,8 @@ class _Check:
             self._tls,
             self._log,
             self._edge,
+            self._operational,
+            *((lambda m=m: self._limits(m)) for m in settings.members),
             *((lambda c=c: self._client(c)) for c in settings.clients),
             *((lambda s=s: self._service(s)) for s in settings.services),
         ]
@@ -219,6 +224,44 @@ class _Check:
             yield _error(f"services: {service.id}: certificate and key go together")
         if not base.is_tls and not _is_local(base.host):
             yield _warning(f"services: {service.id} is reached by plain HTTP at {base.host}")
+
+    def _operational(self) -> Iterator[Finding]:
+        """Whether operational data could be delivered, where it is to be."""
+        wanted = self._settings.operational
+        if not (wanted.service or wanted.client):
+            return
+        if not (wanted.service and wanted.client):
+            yield _error("operational: service and client go together")
+            return
+        ServiceId.parse(wanted.service)
+        if wanted.every_seconds < 1:
+            yield _error("operational: every_seconds is 1 at least")
+        if wanted.keep_days < 0:
+            yield _error("operational: keep_days is 0 (for ever) or more")
+        if find_spec("duckdb") is None:
+            yield _error("operational: it needs DuckDB: install qaztech[traffic]")
+        known = {SubsystemId.parse(client.id): client for client in self._settings.clients}
+        client = known.get(SubsystemId.parse(wanted.client))
+        if client is None:
+            yield _error(f"operational: no [[clients]] table lets {wanted.client} call")
+        elif not wanted.token_file:
+            if not client.loopback:
+                yield _error(f"operational: {wanted.client} calls with a token: name its token_file")
+        else:
+            token = self._resolve(wanted.token_file).read_text().strip()
+            if not client.loopback and sha256(token.encode()).hexdigest() not in client.token_hashes:
+                yield _error(f"operational: the token is none that lets {wanted.client} call")
+
+    def _limits(self, member: MemberSettings) -> Iterator[Finding]:
+        """A file of limits that is there must be one: the node does not start with another."""
+        path = self._resolve(member.limits)
+        if member.limits and path.exists():
+            data, owner = path.read_bytes(), MemberId.parse(member.id)
+            try:
+                parse_limits(data, owner)
+                parse_timetable(data, owner)
+            except Malformed as exc:
+                yield _error(f"members: limits: {path}: {exc.detail}")
 
     def _file(self, where: str, name: str, path: str) -> Iterator[Finding]:
         if path and not self._resolve(path).is_file():

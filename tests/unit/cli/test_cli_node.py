@@ -7,6 +7,7 @@ import shutil
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -173,6 +174,7 @@ def test_a_node_that_would_start(run: Run, node: Path) -> None:
 
 
 CLIENT = f'[[clients]]\nid = "{MEMBER}/permits"\n'
+CENTRE = f'[operational]\nservice = "KZ/GOV/991340000047/centre/data"\nclient = "{MEMBER}/permits"\n'
 SERVICE = f'[[services]]\nid = "{MEMBER}/permits/list"\nurl = "http://127.0.0.1:9000"\n'
 
 
@@ -210,6 +212,15 @@ SERVICE = f'[[services]]\nid = "{MEMBER}/permits/list"\nurl = "http://127.0.0.1:
         ("[edge]", f"{SERVICE.replace('/991340000017/', '/1/')}[edge]", "error services: KZ/GOV/1/permits/list is of"),
         ("[edge]", f'{SERVICE}openapi = "none.yaml"\n[edge]', "error permits/list: openapi: there is"),
         ("[edge]", f'{SERVICE}certificate = "tls.pem"\n[edge]', "error permits/list: certificate and key"),
+        ("[edge]", f"{CENTRE}[edge]", "error operational: no [[clients]] table lets"),
+        ("[edge]", f"{CLIENT}loopback = true\n{CENTRE}every_seconds = 0\n[edge]", "error operational: every_seconds"),
+        ("[edge]", f"{CLIENT}loopback = true\n{CENTRE}keep_days = -1\n[edge]", "error operational: keep_days"),
+        ("[edge]", f'{CLIENT}token_hashes = ["{LINEAGE}"]\n{CENTRE}[edge]', "error calls with a token"),
+        ("[edge]", f'{CLIENT}token_hashes = ["{LINEAGE}"]\n{CENTRE}token_file = "tls.csr"\n[edge]', "error the token"),
+        ("[edge]", f'{CLIENT}loopback = true\n{CENTRE}token_file = "none"\n[edge]', "error cannot read"),
+        ("[edge]", f"{CENTRE.partition('client')[0]}[edge]", "error operational: service and client go together"),
+        ("[edge]", f"{CENTRE.replace('/991340000047/', '/')}[edge]", "error a service identifier has 5 parts"),
+        ("lineage = ", 'limits = "tls.csr"\nlineage = ', "error members: limits: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_settings(run: Run, node: Path, old: str, new: str, finding: str) -> None:
@@ -222,6 +233,15 @@ def test_what_is_wrong_with_settings(run: Run, node: Path, old: str, new: str, f
     level, _, words = finding.partition(" ")
     assert any(line.startswith(level) and words in line for line in said), said
     assert checked.status == int(any(line.startswith("error") for line in said))
+
+
+def test_operational_data_that_would_be_delivered(run: Run, node: Path) -> None:
+    """As whoever is on this machine, or with a token of the client."""
+    (node.parent / "token").write_text("t" * 40 + "\n")
+    digest, before = sha256(b"t" * 40).hexdigest(), node.read_text()
+    for client, more in (("loopback = true", ""), (f'token_hashes = ["{digest}"]', 'token_file = "token"\n')):
+        node.write_text(before.replace("[edge]", f"{CLIENT}{client}\n{CENTRE}{more}[edge]", 1))
+        assert [f for f in run("node", "check-config", node).facts["findings"] if f["level"] == "error"] == []
 
 
 def test_what_is_wrong_with_keys_and_log(run: Run, node: Path, registry: Path, tmp_path: Path) -> None:
