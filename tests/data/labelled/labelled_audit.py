@@ -170,6 +170,22 @@ def _used(tables: dict[str, list[Row]], parquet: Path) -> tuple[dict[str, int], 
     return used, wrong
 
 
+def _shares(tables: dict[str, list[Row]], planted: set[str]) -> list[str]:
+    """Bodies of three contracts or more where a supplier without a planted label has half of the money."""
+    owner = {row["id"]: row["owner_bin"] for row in tables["objects"]}
+    money: dict[str, Counter[str]] = defaultdict(Counter)
+    number: Counter[str] = Counter()
+    for row in tables["contracts"]:
+        money[owner[row["object"]]][row["supplier_bin"]] += int(row["tenge"])
+        number[owner[row["object"]]] += 1
+    wrong = []
+    for body, suppliers in money.items():
+        first, most = suppliers.most_common(1)[0]
+        if number[body] >= 3 and most * 2 > suppliers.total() and f"bin:{first}" not in planted:
+            wrong.append(f"supplier_concentration: {first} at {body}")
+    return wrong
+
+
 def look(folder: Path) -> list[str]:
     """What is wrong with a written split; empty where nothing is."""
     tables = read(folder)
@@ -187,6 +203,7 @@ def look(folder: Path) -> list[str]:
         elif label["kind"] == "near_miss":
             near[label["detector"]] |= set(label["objects"])
     facts = _facts(tables, used)
+    wrong += _shares(tables, planted["supplier_concentration"])
     for detector, found in sorted(facts.items()):
         wrong += [f"{detector}: {id_} has no label" for id_ in sorted(found - planted[detector] - near[detector])]
         wrong += [

@@ -122,6 +122,10 @@ def agree(s: Split) -> None:
         if record["initial_estimate"] != "" and record["initial_estimate"] < paid.get(record["id"], 0):
             record["initial_estimate"] = paid[record["id"]]
     _oddities(s)
+    for record in s.objects.values():
+        if record["data_elements"] and s.rng.random() < 0.3:
+            names = [part.split(".")[-1] for part in record["data_elements"].split(";")]
+            s.add("interfaces", object=record["id"], fields=";".join([*names, "id"]))
     schema = ("id", "status", "created_at", "region", "reason", "document_no", "amount", "operator")
     for row in s.tables["integrations"]:
         known = {(line["object"], line["service"]) for line in s.tables["interfaces"]}

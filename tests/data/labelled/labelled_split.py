@@ -39,6 +39,11 @@ RESULTS = (
     "қызмет іске қосылды",
     "система внедрена, акт приёмки",
 )
+ELEMENTS = (
+    "application.number", "application.date", "applicant.name", "decision.text", "decision.date", "district",
+    "coordinates", "photo", "inspector.name", "act.number", "sum.tenge", "payment.date", "contract.number", "quantity",
+    "unit", "period", "schedule", "note", "file.hash", "phone", "status", "reason", "organisation.name", "year",
+)  # fmt: skip
 SUBJECTS = (
     "Сопровождение системы",
     "Жүйені техникалық қолдау",
@@ -49,6 +54,16 @@ SUBJECTS = (
 
 def _date(rng: random.Random, first_year: int, last_year: int) -> str:
     return f"{rng.randint(first_year, last_year)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+
+
+def _article(rng: random.Random) -> str:
+    return f"V{1100000000 + 13579 * rng.randint(1, 60)}:{rng.randint(1, 60)}"
+
+
+def _elements(rng: random.Random, system: Written) -> str:
+    """The written elements, or now and then some that any register may hold."""
+    some = ";".join(rng.sample(ELEMENTS, rng.randint(2, 5))) if rng.random() < 0.4 else ""
+    return system.options["e"].replace(",", ";") if "e" in system.options else some
 
 
 class Split:
@@ -118,10 +133,12 @@ class Split:
             "operator_bin": rng.choice((owner["bin"], "", owner["parent_bin"])),
             "area": owner["area"],
             "kato": owner["kato"],
-            "functions": system.options.get("f", f"{owner['area'].upper()}-{number % 10000:04d}"),
-            "public_services": system.options.get("s", f"PS-9{number % 100000:05d}" if rng.random() < 0.3 else ""),
-            "legal_basis": f"V{rng.randrange(10**9, 2 * 10**9)}:{rng.randint(1, 60)}" if rng.random() < 0.6 else "",
-            "data_elements": system.options.get("e", "").replace(",", ";"),
+            "functions": system.options.get("f", f"{owner['area'].upper()}-{rng.randint(1, 60):03d}"),
+            "public_services": system.options.get(
+                "s", f"PS-9{rng.randrange(100_000):05d}" if rng.random() < 0.3 else ""
+            ),
+            "legal_basis": _article(rng) if rng.random() < 0.6 else "",
+            "data_elements": _elements(rng, system),
             "object_class": rng.choice(("1", "2", "2", "3", "3", "")),
             "critical": rng.choice(("no", "no", "no", "yes", "")),
             "created": f"{int(since[:4]) - 2}{since[4:]}" if rng.random() < 0.85 else "",
@@ -188,7 +205,7 @@ class Split:
         if "f" in shared:
             two["functions"] = one["functions"]
         if "s" in shared:
-            one["public_services"] = two["public_services"] = f"PS-{self.name[0].upper()}{position:04d}"
+            one["public_services"] = two["public_services"] = f"PS-9{(position * 7919 + 31) % 100_000:05d}"
         if "e" in shared and not two["data_elements"]:
             two["data_elements"] = one["data_elements"]
         if "e" in shared:
@@ -196,7 +213,7 @@ class Split:
                 fields = [part.split(".")[-1] for part in record["data_elements"].split(";")]
                 self.add("interfaces", object=record["id"], fields=";".join([*fields, "id", "updated_at"]))
         if "l" in shared:
-            one["legal_basis"] = two["legal_basis"] = f"V{1300000000 + position * 7919}:{position % 40 + 1}"
+            one["legal_basis"] = two["legal_basis"] = f"V{1100000000 + 13579 * (position % 60 + 1)}:{position % 40 + 1}"
         if "0" in shared:
             one["functions"] = ""
 

@@ -237,7 +237,7 @@ def upkeep(s: Split) -> None:
     s.document("bookfund", "licence", "2023-12-10", "2026-12-10")
     s.label("expiry_without_team", PLANTED, "bookfund", "The licence ends in December; no roles at all.")
     s.drop("techpass", "roles", "contracts")
-    s.contract("techpass", "s12", "2025-09-30", "2026-09-30", 23_000_000)
+    s.contract("techpass", "s14", "2025-09-30", "2026-09-30", 23_000_000)
     s.label("expiry_without_team", PLANTED, "techpass", "Contract over since September, nobody in charge.")
     c.people(
         s,
