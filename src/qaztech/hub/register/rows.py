@@ -282,9 +282,9 @@ class Cost(Row, frozen=True, kw_only=True):
 
 
 class Contract(Row, frozen=True, kw_only=True):
-    """A contract with a supplier."""
+    """A contract with a supplier, or the part of it for one object: a contract may be for several."""
 
-    KEY: ClassVar = ("id",)
+    KEY: ClassVar = ("id", "object")
     id: Text
     object: ObjectId
     supplier_bin: Bin | None = None

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from qaztech.hub.register.rows import NAMES, DigitalObject, Organisation, Row
+from qaztech.hub.register.rows import NAMES, DigitalObject, Integration, Organisation, Row
 
 R = TypeVar("R", bound=Row)
 
@@ -23,7 +23,7 @@ class Register:
         self._of_object: dict[type[Row], defaultdict[str, list[Any]]] = {kind: defaultdict(list) for kind in NAMES}
         for row in rows:
             self._rows[type(row)][row.key] = row
-            if (object_ := getattr(row, "object", None)) is not None:
+            for object_ in _objects_of(row):
                 self._of_object[type(row)][object_].append(row)
         self._by_subsystem = {
             subsystem: object_ for object_ in self.objects.values() for subsystem in object_.subsystems
@@ -44,7 +44,7 @@ class Register:
         return self._rows[kind]
 
     def of(self, kind: type[R], object_id: str) -> Sequence[R]:
-        """The rows of a kind that belong to an object."""
+        """The rows of a kind that belong to an object; an integration belongs to both its ends."""
         return self._of_object[kind].get(object_id, ())
 
     def by_subsystem(self, subsystem: str) -> DigitalObject | None:
@@ -55,3 +55,11 @@ class Register:
         """All rows of all tables."""
         for rows in self._rows.values():
             yield from rows.values()
+
+
+def _objects_of(row: Row) -> tuple[str, ...]:
+    """The objects to which a row belongs."""
+    if isinstance(row, Integration):
+        return tuple(dict.fromkeys((row.consumer_object, row.provider_object)))
+    object_ = getattr(row, "object", None)
+    return () if object_ is None else (object_,)
