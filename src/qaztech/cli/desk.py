@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from qaztech.cli.options import add_action, add_desk, add_json, tell
+from qaztech.core.errors import Malformed
 from qaztech.core.time import SystemClock
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ def changed(args: argparse.Namespace, run: Callable[[argparse.Namespace, Desk], 
 
 def _next(args: argparse.Namespace) -> str:
     return f"bring it to the registry: qaztech member submit --desk {args.desk} --registry URL"
+
+
+def time_of(text: str) -> int:
+    """Milliseconds from a time that says its zone. Raises `Malformed`."""
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            raise Malformed("command.malformed", f"{text} does not say in which time zone, such as +05:00")
+        return int(found.timestamp() * 1000)
+    except (ValueError, OverflowError) as exc:
+        raise Malformed("command.malformed", f"{text!r} is no time such as 2031-05-01T12:00+05:00") from exc
 
 
 def moment(milliseconds: int) -> str:

@@ -1,4 +1,4 @@
-"""`qaztech member requests` and `publish`: what people do at a member's console, by its API with a token.
+"""`qaztech member requests`, `publish` and `maintenance`: what people do at a member's console, by its API.
 
 Requests for access travel through the member's node and are kept by the console, so the console does it; these commands
 ask it. Rights that need no request are given at the desk (`rights`).
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qaztech.cli.desk import add_service_id, moment
+from qaztech.cli.desk import add_service_id, moment, time_of
 from qaztech.cli.options import Run, add_action, add_json, add_yes, confirm, tell
 from qaztech.core.errors import Malformed, NotFound, Unavailable
 
@@ -25,8 +25,9 @@ _NOT_SENT = "the request was kept and did not arrive"
 
 
 def add_actions(actions: Verbs) -> None:
-    """Add both actions."""
+    """Add the actions."""
     _add_publish(actions)
+    _add_maintenance(actions)
     requests = actions.add_parser(
         "requests",
         help="ask others for access, and decide on what others ask",
@@ -118,6 +119,20 @@ def _add_publish(actions: Verbs) -> None:
         "--openapi-url", metavar="URL", help="where the console is to fetch it, from a host its settings allow"
     )
     add_json(publish)
+
+
+def _add_maintenance(actions: Verbs) -> None:
+    plan = _action(
+        actions, "maintenance", "plan when a service is not there, or take the plan back", _maintenance,
+        more="Meanwhile the node answers callers with the notice; at the end it goes on by itself.",
+    )  # fmt: skip
+    add_service_id(plan)
+    plan.add_argument("--from", dest="begin", metavar="TIME", help="such as 2031-05-01T02:00+05:00")
+    plan.add_argument("--until", dest="end", metavar="TIME", help="its end, within 31 days")
+    for code, language in (("kk", "Kazakh"), ("ru", "Russian"), ("en", "English")):
+        plan.add_argument(f"--notice-{code}", metavar="TEXT", help=f"what callers are told, in {language}")
+    plan.add_argument("--cancel", action="store_true", help="there is none any more")
+    add_json(plan)
 
 
 # What they do ------------------------------------------------------------------------------------------------------
@@ -252,12 +267,30 @@ def _publish(args: argparse.Namespace) -> int:
     if args.openapi_url is not None:
         wanted["openapi_url"] = args.openapi_url
     signed = console.put("services", body=wanted)
-    late = [
-        f"not yet: {where} ({signed[where]}); it is tried again" for where in ("registry", "node", "showcase")
-        if signed[where]
-    ]  # fmt: skip
     lines = ["for the node's node.toml:", signed["lines"]] if signed["lines"] else []
-    return tell(args, signed, [f"service {args.service}, version {signed['version']} of the file", *late, *lines])
+    return tell(
+        args, signed, [f"service {args.service}, version {signed['version']} of the file", *_late(signed), *lines]
+    )
+
+
+def _maintenance(args: argparse.Namespace) -> int:
+    notice = {"kk": args.notice_kk, "ru": args.notice_ru, "en": args.notice_en}
+    given = [args.begin, args.end, *notice.values()]
+    planned = None
+    if args.cancel is any(each is not None for each in given) or not (args.cancel or all(given)):
+        raise Malformed("command.malformed", "give --from, --until and --notice-kk, -ru and -en, or --cancel alone")
+    if not args.cancel:
+        planned = {"begin": time_of(args.begin), "end": time_of(args.end), "notice": notice}
+    body = {"service": args.service, "maintenance": planned}
+    signed = _console(args).post("services", "maintenance", body=body)
+    said = f"{args.service} is not there from {args.begin} until {args.end}" if planned else "no maintenance is planned"
+    return tell(args, signed, [said, *_late(signed)])
+
+
+def _late(signed: dict[str, Any]) -> list[str]:
+    """What a change that is signed has not reached."""
+    wheres = ("registry", "node", "showcase")
+    return [f"not yet: {where} ({signed[where]}); it is tried again" for where in wheres if signed[where]]
 
 
 def _passport(console: ConsoleClient, service: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from document_host import Host, saying
 from member_office import ADMIN, CODES_NAMES, MEMBER, SECRET, MemberOffice
 from people_console import Visitor
+from qaztech.cli.desk import HERE
 from qaztech.cli.main import main
 from qaztech.core.errors import Error, Malformed, Unavailable
 from qaztech.core.ids import ServiceId, SubsystemId
@@ -153,6 +155,25 @@ def test_a_service_is_published_from_a_file_and_from_an_address(desk: Desk, run:
     services = {each.id: each for each in desk.office.console.services.services()}
     assert services[SERVICE].shown.description is not None  # type: ignore[union-attr]
     assert len(services) == 2
+
+
+def test_maintenance_is_planned_and_taken_back(desk: Desk, run: Run) -> None:
+    """All of it or `--cancel` alone; a time says its zone."""
+    begin = datetime.fromtimestamp(desk.office.clock.now() // 1000 + 3600, HERE)
+    plan = ("maintenance", "--service", str(SERVICE))
+    notices = ("--notice-kk", "Жұмыстар", "--notice-ru", "Работы", "--notice-en", "Works")
+    times = ("--from", begin.isoformat(), "--until", (begin + timedelta(hours=2)).isoformat())
+    for wrong in (
+        (), times, (*notices, *times, "--cancel"), (*notices, "--from", "2031-05-01T02:00", "--until", "tomorrow"),
+    ):  # fmt: skip
+        assert run(*plan, *wrong)[2].endswith("(command.malformed)\n"), wrong
+    status, out, _ = run(*plan, *notices, *times)
+    assert (status, f"{SERVICE} is not there from" in out) == (0, True)
+    shown = desk.office.console.services.service(SERVICE).shown
+    assert shown is not None
+    assert shown.maintenance is not None
+    assert (shown.maintenance.end - shown.maintenance.begin, shown.maintenance.notice.ru) == (7_200_000, "Работы")
+    assert "no maintenance is planned" in run(*plan, "--cancel")[1]
 
 
 def desk_passport(desk: Desk) -> bytes:
