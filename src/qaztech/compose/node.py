@@ -104,10 +104,9 @@ class NodeBuilder:
             directory=self._directory / "configuration",
             fetcher=HttpFetcher(settings.registry),
             own_members={MemberId.parse(m.id): m.lineage for m in settings.members},
-            clock=clock,
-            incident=lambda error: incidents.report(error, peer="registry"),
+            clock=clock, incident=lambda error: incidents.report(error, peer="registry"),
             settings=ClientSettings(admin_logs=bool(settings.witness.name)),
-        )
+        )  # fmt: skip
         own, sequencer, keys, hybrid = self._log()
         sequencer.on_commit = self._committed
         accepted = AcceptedHeads(

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from qaztech.core.errors import NotFound
 from qaztech.core.time import Clock, SystemClock
 from qaztech.registry.anchor import parse_anchor
+from qaztech.registry.archive import Archive
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.registry.granted import RightsBook
+from qaztech.registry.past_rights import RightsKeeper
 from qaztech.registry.survey import Surveyor
 from qaztech.runtime.database import sqlite_url
 from qaztech.runtime.shell import serve
@@ -53,7 +55,7 @@ def _follower(country: Country, directory: Path, book: RightsBook, clock: Clock)
         fetcher=HttpFetcher(country.registry),
         descriptions=HttpFetcher(country.registry),
         clock=clock,
-        built=book.follow,
+        built=RightsKeeper(book, Archive(directory)).follow,
     )
     return Follower(surveyor, seconds=country.refresh_seconds)
 

@@ -85,6 +85,10 @@ class Archive:
         digest, _, root = data.decode("ascii", "replace").strip().partition(" ")
         return (digest, int(root)) if root.isdigit() else None
 
+    def snapshots(self) -> list[int]:
+        """The versions of all verified snapshots, in their order."""
+        return sorted(int(path.name) for path in (self._directory / "snapshots").iterdir() if path.name.isdigit())
+
     def put_proof(self, version: int, proof: bytes) -> None:
         """Keep the verified proof that a snapshot is in the registry's witnessed log."""
         write_file(self._directory / "proofs" / str(version), proof)

@@ -125,6 +125,11 @@ class RightsBook:
         """Close the database."""
         self._engine.dispose()
 
+    def is_empty(self) -> bool:
+        """Whether nothing has been written yet."""
+        with self._engine.connect() as db:
+            return db.execute(select(_read.c.member).limit(1)).first() is None
+
     def follow(self, files: Iterable[MemberFile], pages: Mapping[str, RightsPage]) -> int:
         """Write what verified files say now, pages by their hashes; how many files were new.
 

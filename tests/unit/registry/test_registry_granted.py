@@ -8,7 +8,9 @@ import pytest
 
 from qaztech.core.ids import ServiceId
 from qaztech.core.rights import Endpoint
+from qaztech.registry.archive import Archive
 from qaztech.registry.granted import Granted, RightsBook
+from qaztech.registry.past_rights import RightsKeeper
 from qaztech.registry.survey import Surveyor
 from qaztech.runtime.database import sqlite_url
 from registry_country import Country, LocalFetcher, MemberDesk
@@ -135,6 +137,33 @@ def test_a_page_that_cannot_be_had_takes_nothing_away(scene: Scene) -> None:
     file.write_bytes(kept)
     scene.look()
     assert len(scene.rows(which="open")) == 2
+
+
+def test_a_book_that_begins_late_knows_what_the_archive_holds(scene: Scene) -> None:
+    """A right that was given and taken away while the portal looked, but kept no book yet."""
+    one, two = scene.clients
+    scene.look()
+    given = scene.grant(one, "GET /a")
+    scene.look()
+    scene.grant(two, "GET /b")
+    scene.look()
+    gone = scene.revoke(one)
+    scene.look()
+    folder = scene.country.directory
+    late = RightsBook.open(sqlite_url(folder / "late.db"))
+    keeper = RightsKeeper(late, Archive(folder / "survey"))
+    surveyor = Surveyor(
+        anchor=scene.country.anchor, directory=folder / "survey", fetcher=scene.fetcher, clock=scene.country.clock,
+        built=keeper.follow,
+    )  # fmt: skip
+    surveyor.load()
+    surveyor.refresh()
+    rows, total = late.newest(now=scene.country.clock.now())
+    assert (rows, total) == (scene.rows(), 2)
+    assert (rows[0].since, rows[0].ended, rows[0].why) == (given, gone, "revoked")
+    assert keeper.follow((), {}) is None
+    assert late.newest(now=0)[1] == 2
+    late.close()
 
 
 def test_rows_are_picked_and_paged(scene: Scene) -> None:
