@@ -115,6 +115,17 @@ def links(s: Split) -> None:
         ["parking", "rperson"],
         "A copy held under an exemption and refreshed through the gateway.",
     )
+    s.set(
+        "traincentre",
+        data_elements="person.iin;person.full_name;person.birth_date;person.sex;person.address;course.code",
+    )
+    s.label(
+        "register_copy",
+        PLANTED,
+        ["traincentre", "rperson"],
+        "Declares no register, and holds every element of the register of persons; no integration.",
+    )
+    s.set("famaid", data_elements="person.full_name;person.address;aid.sum")
     s.set("vacchild", data_elements="person.iin;vaccine.name;refusal.reason")
     s.label("register_copy", NEAR, ["vacchild", "rperson"], "Holds only the number of a person as a key.")
     s.set("consumer", data_elements="claim.text;seller.phone;claimant.phone")

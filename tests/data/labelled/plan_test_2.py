@@ -84,6 +84,17 @@ def links(s: Split) -> None:
     s.label("register_copy", NEAR, ["citycards", "kpers"], "Copied under an exemption, refreshed through the gateway.")
     s.set("prisoners", data_elements="resident.iin;parcel.weight;visit.day")
     s.label("register_copy", NEAR, ["prisoners", "kpers"], "Holds only the personal number, as a key.")
+    s.set(
+        "famviol",
+        data_elements="resident.iin;resident.surname;resident.given;resident.born;resident.home;stay.from",
+    )
+    s.label(
+        "register_copy",
+        PLANTED,
+        ["famviol", "kpers"],
+        "Says nothing of the directory, and holds all its elements; nothing brings them.",
+    )
+    s.set("socpay", data_elements="resident.surname;resident.home;payment.sum")
     s.set("recall", data_elements="goods.title;goods.maker;hazard.kind")
     s.label("register_copy", NEAR, ["recall", "kbiz"], "Makers of goods are its own data and no register's.")
 
