@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 
 from qaztech.cli import (
     apply,
@@ -26,8 +27,9 @@ from qaztech.cli import (
 from qaztech.core.errors import Error
 
 
+@lru_cache(maxsize=1)
 def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+    """The whole command line; the same each time, for it is long in the making."""
     top = argparse.ArgumentParser(
         prog="qaztech",
         description="Organisations call each other, and every call can be proven offline, years later.",

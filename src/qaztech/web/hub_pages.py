@@ -82,10 +82,7 @@ class HubPages:
         self._instance = instance
         self._menu = menu
         self._configuration = configuration
-        self._environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-        self._environment.filters.update(
-            moment=moment_text, grouped=grouped, named=named, told=told, count=count_text, bytes=bytes_text
-        )
+        self._environment = _environment()
 
     def guarded(self, handler: PageHandler, scope: str) -> Callable[[Request], Awaitable[Response]]:
         """A route for people who have this scope; errors of its handler become pages."""
@@ -196,3 +193,13 @@ def bytes_text(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1024
     return f"{number:.1f} TiB"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    # One for all who make pages in this process: a template is compiled once.
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters.update(
+        moment=moment_text, grouped=grouped, named=named, told=told, count=count_text, bytes=bytes_text
+    )
+    return environment

@@ -46,11 +46,7 @@ class MemberPages:
     def __init__(self, *, site: Mapping[str, str], menu: Sequence[tuple[str, str]]) -> None:
         self._site = site
         self._menu = menu
-        self._environment = Environment(
-            loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
-        )  # fmt: skip
-        self._environment.filters.update(moment=moment_text, fours=_in_fours, local=_local)
+        self._environment = _environment()
 
     def render(self, request: Request, template: str, person: Person, *, status: int = 200, **values: Any) -> Response:
         """A page; never kept by the browser."""
@@ -179,3 +175,14 @@ def _in_fours(text: str) -> str:
 def _local(identifier: str) -> str:
     """The part of an identifier behind its member, for a narrow column."""
     return " / ".join(identifier.split("/")[3:])
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    # One for all who make pages in this process: a template is compiled once.
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update(moment=moment_text, fours=_in_fours, local=_local)
+    return environment

@@ -60,8 +60,7 @@ class Pages:
         self._site = site
         self.home = home
         self._parameters = parameters
-        self._environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-        self._environment.filters["moment"] = moment_text
+        self._environment = _environment()
 
     def render(
         self, request: Request, template: str, *, status: int = 200, person: Person | None = None, **values: Any
@@ -134,3 +133,11 @@ def moment_text(milliseconds: int | None) -> str:
     if milliseconds is None:
         return ""
     return local_moment(milliseconds).strftime("%d.%m.%Y %H:%M")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    # One for all who make pages in this process: a template is compiled once.
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters["moment"] = moment_text
+    return environment

@@ -67,10 +67,7 @@ class PortalPages:
 
     def __init__(self, country: Country) -> None:
         self._country = country
-        self._environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-        self._environment.filters.update(
-            clock=clock_text, moment=moment_text, local=_service_text, outcome=_outcome, named=named, at=page_path
-        )
+        self._environment = _environment()
 
     def render(
         self, template: str, request: Request, *, status: int = 200, data: object = None, rest: str = "", **values: Any
@@ -132,3 +129,13 @@ def _service_text(identifier: object) -> str:
 def _outcome(state: str) -> str:
     """How an exchange ended, in one of the words that have texts and colours."""
     return next((known for known in OUTCOMES if state.startswith(known)), OUTCOMES[-1])
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    # One for all who make pages in this process: a template is compiled once.
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters.update(
+        clock=clock_text, moment=moment_text, local=_service_text, outcome=_outcome, named=named, at=page_path
+    )
+    return environment

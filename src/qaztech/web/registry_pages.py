@@ -62,10 +62,7 @@ class ConsolePages:
         self._doors = doors
         self._gate = gate
         self._instance = instance
-        self._environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-        self._environment.filters.update(
-            moment=moment_text, grouped=grouped, named=named, told=told, code=code_of, member_path=member_path
-        )
+        self._environment = _environment()
 
     def guarded(self, handler: PageHandler, scope: str | None) -> Callable[[Request], Awaitable[Response]]:
         """A route for people who have this scope; errors of its handler become pages."""
@@ -175,3 +172,13 @@ def _menu(request: Request, person: Person) -> list[MenuItem]:
         for name, path, scope in _MENU
         if person.may(scope)
     ]
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    # One for all who make pages in this process: a template is compiled once.
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters.update(
+        moment=moment_text, grouped=grouped, named=named, told=told, code=code_of, member_path=member_path
+    )
+    return environment
