@@ -14,6 +14,7 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine
 
+from qaztech.hub.findings import METADATA as FINDINGS
 from qaztech.hub.register.store import METADATA as OBJECTS
 from qaztech.hub.store import METADATA
 from qaztech.member.desk_work import CONSOLE
@@ -27,7 +28,7 @@ from qaztech.runtime.migration import FOLDER, bring_up, revisions
 assert enrolments  # its tables belong to JOINING
 SETS: dict[str, MetaData] = {
     "registry": REGISTRY, "joining": JOINING, "people": PEOPLE, "access": ACCESS, "console": CONSOLE, "hub": METADATA,
-    "objects": OBJECTS,
+    "objects": OBJECTS, "findings": FINDINGS,
 }  # fmt: skip
 
 
