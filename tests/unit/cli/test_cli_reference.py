@@ -31,7 +31,11 @@ ALL = {command.prog: command for command in commands(parser())}
 def test_the_page_is_up_to_date() -> None:
     """If not: python scripts/cli_reference.py > docs/reference/cli.md."""
     made = subprocess.run(
-        [sys.executable, ROOT / "scripts/cli_reference.py"], capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "scripts/cli_reference.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
     )
     assert (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8") == made.stdout
 

@@ -123,7 +123,11 @@ def test_a_receipt_from_a_pipe(files: Path) -> None:
     program = Path(sys.executable).with_name("qaztech")
     with (files / "r.json").open("rb") as receipt:
         done = subprocess.run(
-            [program, "verify", "-", "--anchor", files / "anchor.json"], stdin=receipt, capture_output=True, text=True
+            [program, "verify", "-", "--anchor", files / "anchor.json"],
+            stdin=receipt,
+            capture_output=True,
+            text=True,
+            timeout=50,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("the receipt verifies\n")

@@ -183,7 +183,7 @@ def test_openssl_agrees(
 
     def verify(*arguments: str) -> bool:
         command = [openssl, "ts", "-verify", *arguments, "-attime", at, "-CAfile", "tsa.pem"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50)
         return done.returncode == 0 and "Verification: OK" in done.stdout
 
     assert verify("-token_in", "-in", "token", "-data", "note")

@@ -334,7 +334,7 @@ def test_racing_threads_never_roll_back(tmp_path: Path, clock: ManualClock, shar
 
     def push(number: int) -> None:
         witness = build(stores[number], clock)
-        start.wait()
+        start.wait(20)
         old = 0
         while old < 24:
             answer = witness.add_checkpoint(request(old, old + 1))
@@ -350,7 +350,8 @@ def test_racing_threads_never_roll_back(tmp_path: Path, clock: ManualClock, shar
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
     assert sorted(cosigned[0] + cosigned[1]) == list(range(1, 25))
     seen = first.seen(ORIGIN)
     assert seen is not None

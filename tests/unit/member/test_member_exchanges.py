@@ -114,6 +114,8 @@ def test_a_call_goes_through_the_own_edge():
     seen = []
 
     class Edge(BaseHTTPRequestHandler):
+        timeout = 20  # seconds a caller may be silent: a server of one thread would else not stop
+
         def do_POST(self):
             seen.append((self.path, dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(500)

@@ -35,6 +35,7 @@ class Edge(HTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Edge
+    timeout = 20  # seconds a caller may be silent: a server of one thread would else not stop
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

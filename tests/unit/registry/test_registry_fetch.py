@@ -22,6 +22,8 @@ def server(
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 20  # seconds a caller may be silent: a server of one thread would else not stop
+
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:

@@ -141,6 +141,8 @@ class Edge:
         edge = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 20  # seconds a caller may be silent: a server of one thread would else not stop
+
             def do_GET(self) -> None:
                 edge.seen.append((self.path, dict(self.headers.items())))
                 self.send_response(200)

@@ -57,7 +57,12 @@ def check(country: ReceiptCountry, program: Callable[[str], str]) -> Check:
         lines = [json.dumps({"receipt": r.decode(), "anchor": anchor, "bodies": given}) for r in receipts]
         driver = Path(__file__).with_name("check_receipts.mjs")
         done = subprocess.run(
-            [node, str(driver), str(STATIC), which], input="\n".join(lines), capture_output=True, text=True, check=True
+            [node, str(driver), str(STATIC), which],
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=50,
         )
         return [json.loads(line) for line in done.stdout.splitlines()]
 
