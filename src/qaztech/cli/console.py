@@ -72,6 +72,7 @@ def _new(args: argparse.Namespace) -> int:
         f'limits = "{LIMITS}"',
         f'exchange_secret_file = "{SECRET}"',
         f"port = {args.port}",
+        '# openapi_hosts = ["codes.example"]  # hosts from which an OpenAPI document may be fetched by its address',
     ]
     write_file(directory / SETTINGS, ("\n".join(lines) + "\n").encode())
     url, desk = f"http://127.0.0.1:{args.port}", f"http://127.0.0.1:{args.port}/exchanges/{secret}"
