@@ -45,7 +45,7 @@ COMPACT_SECONDS = 3600.0
 RECORD_AGAIN = 5.0
 ADMIN_LOG = "admin-log"
 WAITING = "waiting"
-JUDGE_IDLE_SECONDS = 10.0
+JUDGE_IDLE_SECONDS = 3.0
 
 
 class PagesSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -112,11 +112,16 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
         with (run / f"{process.name}.log").open("ab") as log:
             child = subprocess.Popen(
                 process.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-                start_new_session=True, env=child_environment(), cwd=home,
+                start_new_session=True, env=_environment(process), cwd=home,
             )  # fmt: skip
         (run / f"{process.name}.pid").write_text(f"{child.pid}\n{_started(child.pid)}\n")
         child.returncode = 0  # from here on it is known by its id; that it outlives this object is meant
         tell(f"{process.name} started")
+
+
+def _environment(process: Process) -> dict[str, str]:
+    """As ours. In all but nodes the threads share one heap, for few of them work at a time: it stays smaller."""
+    return child_environment() | ({} if process.name.startswith("node-") else {"MALLOC_ARENA_MAX": "1"})
 
 
 def _name_command(home: Path) -> None:
