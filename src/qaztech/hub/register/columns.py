@@ -153,7 +153,7 @@ def row_of(table: str, values: Mapping[str, Any]) -> Row:
 def values_of(row: Row) -> dict[str, Any]:
     """The declared values of a row by column name, as JSON has them."""
     values: dict[str, Any] = msgspec.to_builtins(row)
-    return values
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _in_short(message: str) -> str:

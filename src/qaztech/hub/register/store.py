@@ -67,6 +67,15 @@ _CHANGES = Table(
     Column("after", Text),
     Index("object_changes_row", "kind", "key"),
 )
+# What people decided about the columns of files (`mapping`).
+MAPPINGS = Table(
+    "object_mappings",
+    METADATA,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("by", String(255), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
 _SOME = 1000
 
 

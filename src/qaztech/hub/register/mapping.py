@@ -1,0 +1,260 @@
+"""Which table a sheet is and which of its columns is which of ours: guessed by titles, decided by people, remembered.
+
+A mapping is plain JSON that can be shown, edited and given with a file. In a sheet of objects a column may also be a
+cost of one kind (`cost.support` with its year) or the name of the owner (`owner.name_ru`). What a person has decided
+for a header is remembered by the header's fingerprint. Not here: reading the rows (`importing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from sqlalchemy import Engine, delete, insert, select
+
+from qaztech.core.errors import Malformed
+from qaztech.hub.register.columns import Form, columns_of
+from qaztech.hub.register.rows import TABLES, CostKind
+from qaztech.hub.register.store import MAPPINGS
+from qaztech.hub.register.titles import (
+    cost_kind,
+    cost_state,
+    is_title,
+    match_column,
+    match_table,
+    tokens,
+    unit_of,
+    year_of,
+)
+from qaztech.hub.register.workbook import RawTable
+
+FORMAT: Final = "qaztech-mapping-1"
+COST: Final = "cost."
+OWNER_NAMES: Final = ("owner.name_kk", "owner.name_ru", "owner.name_en")
+UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
+_OWNER_TITLES: Final = {
+    "владелец": "owner.name_ru", "наименование владельца": "owner.name_ru", "собственник": "owner.name_ru",
+    "наименование собственника": "owner.name_ru", "наименование организации": "owner.name_ru",
+    "государственный орган": "owner.name_ru", "владелец ис": "owner.name_ru", "организация": "owner.name_ru",
+    "иесі": "owner.name_kk", "меншік иесі": "owner.name_kk", "иесінің атауы": "owner.name_kk",
+    "ұйым": "owner.name_kk", "мемлекеттік орган": "owner.name_kk", "owner": "owner.name_en",
+    "owner name": "owner.name_en",
+}  # fmt: skip
+_MOST_FILE: Final = 1024 * 1024
+
+
+class ColumnRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a column of a file is: `field` of its table, `cost.<kind>` or `owner.name_<language>`; empty: not taken.
+
+    `unit` tenge that one of its numbers is; `year` and `state` (planned, paid) of a cost. `sure` is false for a guess.
+    """
+
+    header: str
+    field: str = ""
+    unit: int = 1
+    year: int | None = None
+    state: str = ""
+    sure: bool = True
+
+
+class TableRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a sheet is: `table` of the registry (empty: not taken) and its columns."""
+
+    sheet: str
+    table: str = ""
+    columns: list[ColumnRule] = []
+
+    def rule(self, header: str) -> ColumnRule | None:
+        """The rule of a header."""
+        return next((column for column in self.columns if column.header == header), None)
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a file is read: a rule for each sheet."""
+
+    tables: list[TableRule]
+    format: str = FORMAT
+
+    def table(self, raw: RawTable) -> TableRule | None:
+        """The rule of a sheet: by its name and header, else by its header alone."""
+        headers = {header for header in raw.headers if header}
+        fitting = [rule for rule in self.tables if {column.header for column in rule.columns} & headers]
+        named = [rule for rule in fitting if rule.sheet == raw.sheet]
+        return next(iter(named or [rule for rule in fitting if {c.header for c in rule.columns} >= headers]), None)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """The mapping in a JSON file. Raises `Malformed`."""
+    if path.stat().st_size > _MOST_FILE:
+        raise Malformed("mapping.malformed", "a mapping has at most a mebibyte", at="caller")
+    return parse_mapping(path.read_bytes())
+
+
+def parse_mapping(data: bytes) -> Mapping:
+    """The mapping in JSON. Raises `Malformed`."""
+    try:
+        mapping = msgspec.json.decode(data, type=Mapping)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise Malformed("mapping.malformed", f"not a mapping: {str(exc)[:200]}", at="caller") from exc
+    if mapping.format != FORMAT:
+        raise Malformed("mapping.malformed", f"not a mapping of the form {FORMAT}", at="caller")
+    for table in mapping.tables:
+        check_rule(table)
+    return mapping
+
+
+def mapping_json(mapping: Mapping) -> bytes:
+    """A mapping as JSON for people to read and edit."""
+    return msgspec.json.format(msgspec.json.encode(mapping), indent=1)
+
+
+def check_rule(rule: TableRule) -> None:
+    """Refuse what no table or column is, and one field twice. Raises `Malformed`."""
+    if rule.table and rule.table not in TABLES:
+        raise Malformed("mapping.table", f"there is no table {rule.table[:60]!r}", at="caller")
+    seen: set[tuple[str, int | None, str]] = set()
+    for column in rule.columns:
+        if not column.field:
+            continue
+        if column.field not in fields_of(rule.table):
+            raise Malformed("mapping.field", f"{rule.table or 'no table'} has no {column.field[:60]!r}", at="caller")
+        if column.unit not in UNITS or column.state not in {"", "planned", "paid"}:
+            raise Malformed("mapping.field", f"an impossible unit or state of {column.header[:60]!r}", at="caller")
+        if column.field.startswith(COST) and (column.year is None or not 1991 <= column.year <= 2100):
+            raise Malformed("mapping.year", f"of which year is {column.header[:60]!r}?", at="caller")
+        place = (column.field, column.year, column.state)
+        if place in seen:
+            raise Malformed("mapping.twice", f"two columns for {column.field}", at="caller")
+        seen.add(place)
+
+
+def fields_of(table: str) -> list[str]:
+    """What a column of a sheet of this table may be."""
+    if table not in TABLES:
+        return []
+    more = [*(f"{COST}{kind.value}" for kind in CostKind), *OWNER_NAMES] if table == "objects" else []
+    return [*columns_of(table), *more]
+
+
+def guess(raw: RawTable, *, table: str | None = None) -> TableRule:
+    """What a sheet and its columns are, as far as titles tell."""
+    named = match_table(raw.sheet)
+    by_columns = max(TABLES, key=lambda one: _fit(raw, one, named))
+    chosen = by_columns if table is None else table
+    if table is None and _fit(raw, chosen, named) < 2:
+        chosen = ""
+    return TableRule(sheet=raw.sheet, table=chosen, columns=_columns(raw, chosen))
+
+
+def _fit(raw: RawTable, table: str, named: str | None) -> float:
+    """How well a table's columns fit these headers."""
+    rules = _columns(raw, table)
+    score = sum(1.0 if rule.sure else 0.5 for rule in rules if rule.field)
+    taken = {rule.field for rule in rules}
+    missing = [column for column in columns_of(table).values() if column.required and column.name not in taken]
+    if table == "objects":
+        missing = [] if taken & {"id", "name_kk", "name_ru", "name_en"} else missing
+    return score - 2 * len(missing) + (1.5 if named == table else 0) + (0.1 if table == "objects" else 0)
+
+
+def _columns(raw: RawTable, table: str) -> list[ColumnRule]:
+    """The rules of a sheet's columns; of two columns for one field the first that is sure has it."""
+    rules = [_column(raw, header, table) for header in raw.headers if header]
+    holders: dict[tuple[str, int | None, str], ColumnRule] = {}
+    for rule in sorted(rules, key=lambda one: not one.sure):
+        if rule.field:
+            holders.setdefault((rule.field, rule.year, rule.state), rule)
+    kept = {id(rule) for rule in holders.values()}
+    return [rule if not rule.field or id(rule) in kept else ColumnRule(header=rule.header) for rule in rules]
+
+
+def _column(raw: RawTable, header: str, table: str) -> ColumnRule:
+    if not table:
+        return ColumnRule(header=header)
+    found = match_column(table, header)
+    if found is not None and not (table == "objects" and year_of(header) and not found.sure):
+        is_money = columns_of(table)[found.name].form is Form.TENGE
+        unit = unit_of(header) or unit_of(raw.above) if is_money else 1
+        return ColumnRule(header=header, field=found.name, unit=unit or 1, sure=found.sure)
+    if table != "objects":
+        return ColumnRule(header=header)
+    owner = _OWNER_TITLES.get(" ".join(tokens(header)))
+    if owner:
+        return ColumnRule(header=header, field=owner)
+    return _cost(raw, header)
+
+
+def _cost(raw: RawTable, header: str) -> ColumnRule:
+    """A wide column of costs: its kind, year and unit from the header, else from what stands above it."""
+    kind, year = cost_kind(header), year_of(header)
+    if kind is None and year is not None and " / " not in header and header.strip(" .г").isdigit():
+        kind = cost_kind(raw.above)
+    if kind is None or (year is None and not kind):
+        return ColumnRule(header=header)
+    told = year or year_of(raw.sheet) or year_of(raw.above)
+    unit = unit_of(header) or unit_of(raw.above)
+    return ColumnRule(
+        header=header, field=f"{COST}{kind or 'support'}", year=told, unit=unit or 1, state=cost_state(header),
+        sure=bool(kind and year and unit),
+    )  # fmt: skip
+
+
+def known(text: str) -> bool:
+    """Whether a text is a title that is understood: how a header is found."""
+    return is_title(text) or (year_of(text) is not None and len(text) <= 120 and cost_kind(text) is not None)
+
+
+def fingerprint(headers: Sequence[str]) -> str:
+    """The same for headers that differ in case, signs and spaces alone (hex)."""
+    return sha256("\n".join(" ".join(tokens(header)) for header in headers if header).encode()).hexdigest()
+
+
+class MappingStore:
+    """Remembers what people decided, in the registry's database. Use it from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def find(self, raw: RawTable) -> TableRule | None:
+        """What was decided for such a header, for this sheet."""
+        with self._engine.begin() as db:
+            query = select(MAPPINGS.c.rule).where(MAPPINGS.c.fingerprint == fingerprint(raw.headers))
+            text = db.execute(query).scalar_one_or_none()
+        if text is None:
+            return None
+        kept = msgspec.json.decode(text, type=TableRule)
+        titles = {" ".join(tokens(rule.header)): rule for rule in kept.columns}
+        columns = [
+            msgspec.structs.replace(titles.get(" ".join(tokens(header)), ColumnRule(header=header)), header=header)
+            for header in raw.headers
+            if header
+        ]
+        return TableRule(sheet=raw.sheet, table=kept.table, columns=columns)
+
+    def keep(self, raw: RawTable, rule: TableRule, *, by: str, at: int) -> None:
+        """Remember what a person decided for such a header."""
+        check_rule(rule)
+        columns = [msgspec.structs.replace(column, sure=True) for column in rule.columns]
+        text = msgspec.json.encode(msgspec.structs.replace(rule, columns=columns)).decode()
+        key = fingerprint(raw.headers)
+        with self._engine.begin() as db:
+            db.execute(delete(MAPPINGS).where(MAPPINGS.c.fingerprint == key))
+            db.execute(insert(MAPPINGS).values(fingerprint=key, rule=text, by=by, at=at))
+
+
+def propose(tables: Sequence[RawTable], *, given: Mapping | None = None, kept: MappingStore | None = None) -> Mapping:
+    """A rule for each table: as given, else as remembered, else as guessed. Hidden sheets are not taken by a guess."""
+    rules = []
+    for raw in tables:
+        rule = given.table(raw) if given is not None else None
+        if rule is None and given is None and kept is not None:
+            rule = kept.find(raw)
+        if rule is None and given is None:
+            rule = TableRule(sheet=raw.sheet, columns=_columns(raw, "")) if raw.hidden else guess(raw)
+        rules.append(rule or TableRule(sheet=raw.sheet, columns=_columns(raw, "")))
+    return Mapping(
+        tables=[msgspec.structs.replace(rule, sheet=raw.sheet) for rule, raw in zip(rules, tables, strict=True)]
+    )
