@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qaztech.cli.hub_detect import add_detect
 from qaztech.cli.options import add_action, add_json, tell
 from qaztech.cli.running import add_run, serve
 from qaztech.core.errors import Malformed
@@ -30,6 +31,7 @@ def add_parser(verbs: Verbs) -> None:
     totals.add_argument("--since", type=_date, metavar="DATE", help="first day, as YYYY-MM-DD (a week before the last)")
     totals.add_argument("--until", type=_date, metavar="DATE", help="last day, as YYYY-MM-DD (today)")
     totals.add_argument("--member", metavar="MEMBER", help="only what this member may see, such as KZ/GOV/991340000017")
+    add_detect(actions)
     for each in (held, findings, totals):
         each.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the centre's hub.toml")
         add_json(each)

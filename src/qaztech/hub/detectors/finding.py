@@ -23,13 +23,15 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `what` is a code that pages put into words (`fact.<what>` of the texts); `value` a text or number; `source` says
     where it was read: `objects/<key>/<field>` and so for the other tables, `flows/<client>/<service>` for observed
-    calls, `law/<reference>`, `law/<value>`; `as_of` the day it is known for.
+    calls, `law/<reference>`, `law/<value>`; `as_of` the day it is known for. A `moving` fact is another one with every
+    day or month, such as calls so far: it makes the finding no other.
     """
 
     what: str
     value: str | int
     source: str
     as_of: date | None = None
+    moving: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +56,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def facts(self) -> str:
-        """A digest of the evidence (hex): where it differs, the facts have changed. Days of knowing do not count."""
-        told = sorted(f"{fact.what}\x00{fact.value}\x00{fact.source}" for fact in self.evidence)
+        """A digest of the evidence (hex): where it differs, the facts have changed.
+
+        Days of knowing do not count, nor do facts that move.
+        """
+        told = sorted(f"{fact.what}\x00{fact.value}\x00{fact.source}" for fact in self.evidence if not fact.moving)
         return sha256("\x01".join(told).encode()).hexdigest()[:32]
 
 

@@ -80,8 +80,8 @@ def _silent(case: Case, row: Integration) -> tuple[Fact, ...]:
     source = f"flows/{(*ends[0].subsystems, '*')[0]}/{row.service}"
     return (
         fact("declared_monthly_calls", "" if declared is None else declared, row, "declared_monthly_calls"),
-        Fact(what="calls", value=calls, source=source, as_of=case.traffic.until),
-        Fact(what="observed_days", value=case.traffic.days, source="flows", as_of=case.traffic.until),
+        Fact(what="calls", value=calls, source=source, as_of=case.traffic.until, moving=True),
+        Fact(what="observed_days", value=case.traffic.days, source="flows", as_of=case.traffic.until, moving=True),
     )
 
 
@@ -104,7 +104,11 @@ def _not_declared(case: Case) -> Iterator[tuple[tuple[str, ...], tuple[Fact, ...
         declared = any(provider_id in {row.provider_object, row.consumer_object} for row in rows)
         lately = max(flow.last for flow in flows) >= case.today - timedelta(days=limit(case, "unused_days"))
         if not declared and lately:
-            yield (consumer_id, provider_id), tuple(_seen("not_declared", flow) for flow in flows)
+            told = [
+                Fact(what="not_declared", value=flow.service, source=f"flows/{flow.client}/{flow.service}")
+                for flow in flows
+            ]
+            yield (consumer_id, provider_id), (*told, *(_seen(flow) for flow in flows))
 
 
 def _not_registered(case: Case) -> Iterator[tuple[tuple[str, ...], tuple[Fact, ...]]]:
@@ -118,7 +122,7 @@ def _not_registered(case: Case) -> Iterator[tuple[tuple[str, ...], tuple[Fact, .
         told = []
         for subsystem, flows in sorted(subsystems.items()):
             told.append(Fact(what="not_registered", value=subsystem, source=f"flows/{subsystem}"))
-            told += [_seen("calls", flow) for flow in flows]
+            told += [_seen(flow) for flow in flows]
         yield (f"bin:{member}",), tuple(told)
 
 
@@ -127,8 +131,9 @@ def _member(subsystem: str) -> str:
     return parts[2] if len(parts) == 4 else subsystem
 
 
-def _seen(what: str, flow: Flow) -> Fact:
-    return Fact(what=what, value=flow.calls, source=f"flows/{flow.client}/{flow.service}", as_of=flow.last)
+def _seen(flow: Flow) -> Fact:
+    source = f"flows/{flow.client}/{flow.service}"
+    return Fact(what="calls", value=flow.calls, source=source, as_of=flow.last, moving=True)
 
 
 DETECTORS = (

@@ -55,7 +55,7 @@ def _late(case: Case, object_: DigitalObject, versions: Sequence[Milestone]) -> 
     return [
         fact("first_due", first.due, first, "due", first.recorded),
         fact("done" if done else "due_now", last.done or last.due or first.due, last, "done" if done else "due"),
-        Fact(what="days_late", value=days, source=f"milestones/{first.key}/due", as_of=case.today),
+        Fact(what="days_late", value=days, source=f"milestones/{first.key}/due", as_of=case.today, moving=done is None),
         Fact(what="rebaselined", value=len(versions) - 1, source=f"milestones/{latest.key}/version"),
     ]
 
@@ -105,7 +105,13 @@ def migration_infeasible(case: Case) -> Iterator[Finding]:
                 fact("person_days_left", left, row, "person_days_left"),
                 fact("team", row.team, row, "team"),
                 source,
-                Fact(what="working_days_left", value=days, source=f"migration/{row.key}/target", as_of=case.today),
+                Fact(
+                    what="working_days_left",
+                    value=days,
+                    source=f"migration/{row.key}/target",
+                    as_of=case.today,
+                    moving=True,
+                ),
                 law_fact(case.law, "working_days_per_month", case.today),
             ),
             confidence=1.0,

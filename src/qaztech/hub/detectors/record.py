@@ -88,8 +88,9 @@ def idle_compute(case: Case) -> Iterator[Finding]:
             continue
         told = []
         for row in known:
-            told.append(fact("gpu_hours_allocated", row.gpu_hours_allocated or 0, row, "gpu_hours_allocated"))
-            told.append(fact("gpu_hours_used", row.gpu_hours_used or 0, row, "gpu_hours_used"))
+            for name in ("gpu_hours_allocated", "gpu_hours_used"):
+                source = f"compute/{row.key}/{name}"
+                told.append(Fact(what=name, value=getattr(row, name), source=source, moving=True))
         yield Finding(
             detector="idle_compute",
             objects=(object_.id,),

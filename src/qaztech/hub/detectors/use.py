@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
@@ -79,16 +79,19 @@ def _calls_told(case: Case, object_: DigitalObject, flows: Sequence[Flow]) -> tu
     if not object_.subsystems or case.traffic.until is None:
         return ()
     until = case.traffic.until
-    each = tuple(
-        Fact(what="calls", value=flow.calls, source=f"flows/{flow.client}/{flow.service}", as_of=until)
-        for flow in flows
-    )
-    nothing = Fact(what="calls", value=0, source=f"flows/{object_.subsystems[0]}", as_of=until)
-    return (*(each or (nothing,)), Fact(what="observed_days", value=case.traffic.days, source="flows", as_of=until))
+    each = tuple(_moving("calls", flow.calls, f"flows/{flow.client}/{flow.service}", until) for flow in flows)
+    nothing = _moving("calls", 0, f"flows/{object_.subsystems[0]}", until)
+    return (*(each or (nothing,)), _moving("observed_days", case.traffic.days, "flows", until))
+
+
+def _moving(what: str, value: int, source: str, as_of: date | None) -> Fact:
+    return Fact(what=what, value=value, source=source, as_of=as_of, moving=True)
 
 
 def _sign_ins_told(signed: Sequence[Signal]) -> tuple[Fact, ...]:
-    return tuple(fact("sign_ins", signal.sign_ins, signal, "sign_ins") for signal in signed[-12:])
+    return tuple(
+        _moving("sign_ins", signal.sign_ins, f"signals/{signal.key}/sign_ins", None) for signal in signed[-12:]
+    )
 
 
 def self_made(case: Case, object_: DigitalObject) -> list[Flow]:
@@ -130,11 +133,11 @@ def self_made_traffic(case: Case) -> Iterator[Finding]:
         for flow in flows:
             source = f"flows/{flow.client}/{flow.service}"
             told += [
-                Fact(what="caller", value=flow.client, source=source, as_of=flow.last),
-                Fact(what="calls", value=flow.calls, source=source, as_of=flow.last),
-                Fact(what="active_hours", value=flow.active_hours, source=source, as_of=flow.last),
-                Fact(what="regularity_percent", value=round(100 * flow.regularity), source=source, as_of=flow.last),
-                Fact(what="variation_percent", value=round(100 * flow.variation), source=source, as_of=flow.last),
+                Fact(what="caller", value=flow.client, source=source),
+                _moving("calls", flow.calls, source, flow.last),
+                _moving("active_hours", flow.active_hours, source, flow.last),
+                _moving("regularity_percent", round(100 * flow.regularity), source, flow.last),
+                _moving("variation_percent", round(100 * flow.variation), source, flow.last),
             ]
         total, facts = upkeep(case, object_)
         yield Finding(

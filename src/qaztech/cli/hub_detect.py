@@ -1,0 +1,139 @@
+"""`qaztech hub detect`: run the detectors over the centre's registry, or over tables and traffic that somebody has."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qaztech.cli.options import add_action, add_json
+from qaztech.core.errors import Malformed
+
+if TYPE_CHECKING:
+    from qaztech.cli.verbs import Verbs
+    from qaztech.hub.detectors.finding import Case, Finding
+    from qaztech.hub.observation import Traffic
+    from qaztech.hub.register.snapshot import Register
+
+
+def add_detect(actions: Verbs) -> None:
+    """The action and its options."""
+    parser = add_action(
+        actions, "detect", "look through the registry of digital objects for what a person should see", _detect,
+        more="A finding is no verdict. With --register it looks at a folder of tables and keeps nothing.",
+    )  # fmt: skip
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--settings", type=Path, metavar="FILE", help="the centre's hub.toml")
+    source.add_argument("--register", type=Path, metavar="DIR", help="folder of tables as CSV, instead of a centre's")
+    parser.add_argument(
+        "--traffic", type=Path, action="append", default=[], metavar="FILE",
+        help="hours of traffic as Parquet, instead of the centre's; may be given again",
+    )  # fmt: skip
+    parser.add_argument("--today", type=_day, metavar="DATE", help="the day to judge by, as YYYY-MM-DD (today)")
+    parser.add_argument(
+        "--detector",
+        action="append",
+        metavar="SLUG",
+        help="only this detector, such as legal_vacuum; may be given again",
+    )
+    add_json(parser)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"not a day as YYYY-MM-DD: {text!r}") from exc
+
+
+def _detect(args: argparse.Namespace) -> int:
+    from qaztech.hub.detectors.all import chosen, run  # noqa: PLC0415  # each process imports only what it runs
+
+    chosen(args.detector)
+    case = _case(args)
+    findings = run(case, args.detector, _told if sys.stderr.isatty() else None)
+    if args.json:
+        print(json.dumps([_facts(finding) for finding in findings], ensure_ascii=False))
+    else:
+        print("\n".join(_lines(findings, case)))
+    return 0
+
+
+def _case(args: argparse.Namespace) -> Case:
+    from qaztech.core.time import SystemClock  # noqa: PLC0415
+    from qaztech.hub.detectors.finding import Case  # noqa: PLC0415
+    from qaztech.hub.register.law import current_law  # noqa: PLC0415
+    from qaztech.hub.traffic import DAY_BEGINS  # noqa: PLC0415
+
+    today = args.today or datetime.fromtimestamp((SystemClock().now() + DAY_BEGINS) / 1000, UTC).date()
+    register, traffic = _read(args)
+    return Case(register=register, traffic=traffic, law=current_law(), today=today)
+
+
+def _read(args: argparse.Namespace) -> tuple[Register, Traffic]:
+    from qaztech.hub.flows import read_flows  # noqa: PLC0415
+
+    for path in args.traffic:
+        if not path.is_file():
+            raise Malformed("command.malformed", f"no such file: {path}")
+    if args.register is not None:
+        from qaztech.hub.register.folder import read_folder  # noqa: PLC0415
+
+        folder = read_folder(args.register)
+        for repeated in folder.repeated:
+            print(f"left out, for another row has the same key: {repeated}", file=sys.stderr)
+        return folder.register, read_flows(args.traffic)
+    from qaztech.compose.hub import open_objects, open_store  # noqa: PLC0415
+
+    objects, engine = open_objects(args.settings)
+    try:
+        register = objects.register()
+    finally:
+        engine.dispose()
+    if args.traffic:
+        return register, read_flows(args.traffic)
+    from qaztech.hub.flows import Flows  # noqa: PLC0415
+
+    with open_store(args.settings) as store:
+        return register, Flows(store.directory.parent / "flows", store).traffic()
+
+
+def _told(slug: str, number: int, count: int) -> None:
+    print(f"\r{number}/{count} {slug:30}", end="\n" if number == count else "", file=sys.stderr, flush=True)
+
+
+def _facts(finding: Finding) -> dict[str, object]:
+    from msgspec import to_builtins  # noqa: PLC0415
+
+    told: dict[str, object] = to_builtins(finding)
+    return told | {"key": finding.key, "facts": finding.facts}
+
+
+def _lines(findings: Sequence[Finding], case: Case) -> list[str]:
+    counts = Counter(finding.detector for finding in findings)
+    money: defaultdict[str, int] = defaultdict(int)
+    for finding in findings:
+        money[finding.detector] += finding.money or 0
+    objects = len(case.register.objects)
+    lines = [f"{objects} digital objects, {case.traffic.days} days of traffic, as of {case.today}"]
+    if case.similar is None:
+        lines.append(
+            "texts were not compared: duplicates, copies of registers and resurrected projects are not looked for"
+        )
+    for slug, count in counts.items():
+        lines += ["", f"{slug}: {count}, {_tenge(money[slug])} at stake" if money[slug] else f"{slug}: {count}"]
+        lines += [
+            f"  {finding.confidence:.2f}  {_tenge(finding.money):>22}  {', '.join(finding.objects)}"
+            for finding in findings
+            if finding.detector == slug
+        ]
+    return lines if counts else [*lines, "nothing was found"]
+
+
+def _tenge(money: int | None) -> str:
+    return "" if money is None else f"{money:,} tenge".replace(",", " ")
