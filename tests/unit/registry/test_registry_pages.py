@@ -57,8 +57,9 @@ def test_the_rights_page_of_the_page_is_one() -> None:
 
 
 def test_the_directory_of_the_page_is_one() -> None:
-    """So is the instance file, but for its certificate."""
-    listing, instance = examples("directory")
+    """So is the instance file, but for its certificate, and the file of admin logs."""
+    listing, instance, logs = examples("directory")
+    assert directory.parse_logs(compact(logs)).admin[0].ended is None
     assert directory.parse_directory(compact(listing)).members[0].subsystems[0][0].code == "main"
     assert directory.parse_instance(compact(instance)).settings.witnessing_interval == 30_000
 
