@@ -335,7 +335,8 @@ class _Planning:
                 repeated.add(read.place)
             elif read.table == "interfaces":
                 # Descriptions without the name of a service are told one after the other.
-                first.values["fields"] = list(dict.fromkeys((*first.values.get("fields") or (), *read.values.get("fields") or ())))
+                fields = [name for each in (first, read) for name in each.values.get("fields") or ()]
+                first.values["fields"] = list(dict.fromkeys(fields))
                 repeated.add(read.place)
                 self._tell(*read.place, "row.joined", cell=f"{first.place[0]}:{first.place[1]}", warning=True)
             else:
