@@ -85,15 +85,15 @@ def test_exchanges_are_found_that_the_node_itself_has_forgotten(country: Instanc
     country.until(lambda: country.call().status == 200, 20.0)
     found, before = [], ""
     for _ in range(20):
-        page = console.post("exchanges", "search", body={"service": "CODES", "limit": 3, "before": before})
+        page = console.post("search", "exchanges", body={"service": "CODES", "limit": 3, "before": before})
         found += [one["message"] for one in page["exchanges"]]
         if page["before"] is None:
             break
         before = page["before"]
     assert set(made) <= set(found)
     assert len(found) == len(set(found))
-    listed = console.post("exchanges", "search", body={"limit": 100})["exchanges"]
+    listed = console.post("search", "exchanges", body={"limit": 100})["exchanges"]
     one = next(each for each in listed if each["message"] == made[0])
-    page = console.post("exchanges", "search", body={"since": one["time"], "until": one["time"] + 1})
+    page = console.post("search", "exchanges", body={"since": one["time"], "until": one["time"] + 1})
     assert made[0] in [each["message"] for each in page["exchanges"]]
     assert console.get("exchanges", made[0])["outcome"] == "answered"

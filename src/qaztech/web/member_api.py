@@ -202,7 +202,7 @@ class MemberApi:
             of("POST /nodes/accept", "nodes:write", "Let an enrolled node speak", self._accept, SignedAnswer,
                body=NodeName),
             of("GET /exchanges", "exchanges:read", "The node's last exchanges", self._exchanges, listed),
-            of("POST /exchanges/search", "exchanges:read", "Look through the logs of all nodes, page by page",
+            of("POST /search/exchanges", "exchanges:read", "Look through the logs of all nodes, page by page",
                self._look, LookedAnswer, body=Look),
             of("GET /exchanges/{message}", "exchanges:read", "What became of one", self._exchange, dict[str, Any]),
             of("GET /exchanges/{message}/receipt", "exchanges:read", "Its receipt", self._receipt, dict[str, Any]),

@@ -119,7 +119,7 @@ API = {
     ("POST", "/api/v1/nodes/grants"): "nodes:write",
     ("POST", "/api/v1/nodes/accept"): "nodes:write",
     ("GET", "/api/v1/exchanges"): "exchanges:read",
-    ("POST", "/api/v1/exchanges/search"): "exchanges:read",
+    ("POST", "/api/v1/search/exchanges"): "exchanges:read",
     ("GET", "/api/v1/exchanges/{message}"): "exchanges:read",
     ("GET", "/api/v1/exchanges/{message}/receipt"): "exchanges:read",
     ("GET", "/api/v1/people"): "people:read",
