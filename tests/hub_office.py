@@ -8,6 +8,10 @@ from operational_logs import CONSUMER, PROVIDER, START, Hub, Pair
 from people_console import CHEAP, ORIGIN, PASSWORD
 from qaztech.core.errors import Unavailable
 from qaztech.core.time import ManualClock
+from qaztech.hub.detecting import Detecting, detect_here
+from qaztech.hub.findings import METADATA as FINDINGS
+from qaztech.hub.findings import FindingQueue
+from qaztech.hub.flows import Flows
 from qaztech.hub.register.store import METADATA as OBJECTS
 from qaztech.hub.register.store import ObjectStore
 from qaztech.hub.scopes import HUB_ROLES
@@ -39,7 +43,14 @@ class HubOffice:
         engine = self.hub.engine
         add_tables(engine, PEOPLE)
         add_tables(engine, OBJECTS)
+        add_tables(engine, FINDINGS)
         self.objects = ObjectStore(engine)
+        self.flows = Flows(directory / "flows", self.deliveries.store)
+        self.findings = FindingQueue(engine, self.clock)
+        self.detecting = Detecting(
+            objects=self.objects, findings=self.findings, clock=self.clock,
+            detect=lambda today, progress: detect_here(self.objects, self.flows, today, progress),
+        )  # fmt: skip
         self.people = People(engine, roles=HUB_ROLES, clock=self.clock, parameters=CHEAP)
         self.gate = Gate(self.people, origin=ORIGIN)
         DirectLog.create(directory / "admin", instance="KZ", clock=self.clock)._log.close()
@@ -48,7 +59,8 @@ class HubOffice:
             self.people.accounts.add(name, name.title(), [role], PASSWORD, by=COMMAND_LINE)
         self.people.accounts.add("nobody", "Nobody", [], PASSWORD, by=COMMAND_LINE)
         self.parts = HubParts(
-            deliveries=self.deliveries, objects=self.objects, waiting=directory / "waiting", configuration=_nothing,
+            deliveries=self.deliveries, objects=self.objects, flows=self.flows,
+            findings=self.findings, detecting=self.detecting, waiting=directory / "waiting", configuration=_nothing,
             people=self.people, gate=self.gate, admin_log=self.log,
             instance="KZ", clock=self.clock,
         )  # fmt: skip

@@ -17,6 +17,10 @@ from starlette.types import ASGIApp
 from qaztech.compose.witness import follow_everyone
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.time import Clock, SystemClock
+from qaztech.hub.detecting import DetectApart, Detecting
+from qaztech.hub.findings import METADATA as FINDINGS
+from qaztech.hub.findings import FindingQueue
+from qaztech.hub.flows import Flows
 from qaztech.hub.judging import JudgeApart
 from qaztech.hub.operational import hub_app, keep_checking, keep_compacting
 from qaztech.hub.receiving import Deliveries, HubLimits, owner_in
@@ -45,6 +49,7 @@ COMPACT_SECONDS = 3600.0
 RECORD_AGAIN = 5.0
 ADMIN_LOG = "admin-log"
 WAITING = "waiting"
+FLOWS, ROWS = "flows", "rows"
 JUDGE_IDLE_SECONDS = 3.0
 
 
@@ -88,7 +93,7 @@ def open_store(path: Path) -> OperationalStore:
     """What the centre with these settings keeps."""
     settings = read_settings(path, HubSettings)
     directory = _directory(path, settings)
-    return OperationalStore(_database(settings, directory), directory / "rows")
+    return OperationalStore(_database(settings, directory), directory / ROWS)
 
 
 def open_objects(path: Path) -> tuple[ObjectStore, Engine]:
@@ -99,12 +104,33 @@ def open_objects(path: Path) -> tuple[ObjectStore, Engine]:
     return ObjectStore(engine), engine
 
 
+def open_detecting(path: Path) -> tuple[Detecting, Engine]:
+    """Runs of detectors for the centre with these settings, and its database, to be disposed of."""
+    settings = read_settings(path, HubSettings)
+    directory = _directory(path, settings)
+    engine = _database(settings, directory)
+    return _detecting(settings, directory, engine, SystemClock())[0], engine
+
+
+def _detecting(
+    settings: HubSettings, directory: Path, engine: Engine, clock: Clock
+) -> tuple[Detecting, FindingQueue, DetectApart]:
+    for tables in (PEOPLE, OBJECTS, FINDINGS):
+        add_tables(engine, tables)
+    apart = DetectApart(
+        database=database_url(settings.database, directory / "hub.db"), flows=directory / FLOWS, rows=directory / ROWS
+    )
+    findings = FindingQueue(engine, clock)
+    return Detecting(objects=ObjectStore(engine), findings=findings, detect=apart, clock=clock), findings, apart
+
+
 class _Pages:
     """The people of the centre, their admin log, and the site."""
 
     def __init__(
         self,
-        settings: PagesSettings,
+        settings: HubSettings,
+        pages: PagesSettings,
         *,
         base: Path,
         directory: Path,
@@ -118,17 +144,19 @@ class _Pages:
         from qaztech.web.hub_parts import HubParts  # noqa: PLC0415
 
         self._engine = engine
-        add_tables(engine, PEOPLE)
-        add_tables(engine, OBJECTS)
+        self.detecting, findings, self._detectors = _detecting(settings, directory, engine, clock)
         people = People(engine, roles=HUB_ROLES, clock=clock)
-        origin = settings.origin.rstrip("/") or f"http://localhost:{settings.port}"
-        provider = settings.openid.provider(people, origin=origin, beside=base)
-        gate = Gate(people, origin=origin, provider=provider, behind_proxy=settings.behind_proxy)
+        origin = pages.origin.rstrip("/") or f"http://localhost:{pages.port}"
+        provider = pages.openid.provider(people, origin=origin, beside=base)
+        gate = Gate(people, origin=origin, provider=provider, behind_proxy=pages.behind_proxy)
         self.log = _admin_log(directory / ADMIN_LOG, anchor.instance, clock)
         self.site = HubSite(
             HubParts(
                 deliveries=deliveries,
                 objects=ObjectStore(engine),
+                flows=Flows(directory / FLOWS, deliveries.store),
+                findings=findings,
+                detecting=self.detecting,
                 waiting=directory / WAITING,
                 configuration=client.configuration,
                 people=people,
@@ -149,7 +177,8 @@ class _Pages:
                 await asyncio.sleep(RECORD_AGAIN)
 
     async def close(self) -> None:
-        """Bring what is noted to the admin log, and leave it so that it opens again."""
+        """End a run of detectors, bring what is noted to the admin log, and leave it so that it opens again."""
+        self._detectors.close()
         try:
             await self.log.drain(self._engine)
         except Error as exc:  # it stands in the database, and is brought at the next start
@@ -170,7 +199,7 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
         anchor=anchor, directory=directory / "configuration", fetcher=fetcher, own_members={}, clock=clock
     )
     engine = _database(settings, directory)
-    store = OperationalStore(engine, directory / "rows")
+    store = OperationalStore(engine, directory / ROWS)
     judge = JudgeApart()
     limits = HubLimits(body=settings.max_body_bytes, leaves=settings.max_leaves, late=int(settings.late_seconds * 1000))
     deliveries = Deliveries(
@@ -180,14 +209,14 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     pages = None
     if settings.pages is not None:
         pages = _Pages(
-            settings.pages, base=path.parent, directory=directory, engine=engine, deliveries=deliveries, client=client,
-            anchor=anchor, clock=clock,
+            settings, settings.pages, base=path.parent, directory=directory, engine=engine, deliveries=deliveries,
+            client=client, anchor=anchor, clock=clock,
         )  # fmt: skip
     tasks = [
         asyncio.create_task(follow_everyone(client, settings.refresh_seconds)),
         asyncio.create_task(keep_checking(deliveries, settings.check_seconds)),
         asyncio.create_task(keep_compacting(deliveries, COMPACT_SECONDS)),
-        *([asyncio.create_task(pages.record(stop))] if pages is not None else []),
+        *_people_tasks(pages, stop),
         asyncio.create_task(_keep_small(judge)),
         *_deliverers(path.parent, settings, clock, stop),
     ]
@@ -200,6 +229,12 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     judge.close()
     fetcher.close()
     store.close()
+
+
+def _people_tasks(pages: _Pages | None, stop: asyncio.Event) -> list[asyncio.Task[None]]:
+    if pages is None:
+        return []
+    return [asyncio.create_task(pages.record(stop)), asyncio.create_task(pages.detecting.keep(stop))]
 
 
 def _deliverers(base: Path, settings: HubSettings, clock: Clock, stop: asyncio.Event) -> list[asyncio.Task[None]]:

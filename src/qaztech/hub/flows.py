@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fcntl import LOCK_EX, flock
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, Final
@@ -132,6 +133,13 @@ class Flows:
         if self._deliveries is None:
             return []
         self._counted.mkdir(parents=True, exist_ok=True)
+        with (self._counted / "lock").open("ab") as lock:  # pages and a run of detectors count in two processes
+            flock(lock, LOCK_EX)
+            return self._count_days()
+
+    def _count_days(self) -> list[Path]:
+        if self._deliveries is None:
+            return []
         current = [path for day in self._deliveries.days() if (path := self._count_day(date.fromisoformat(day)))]
         for old in set(self._counted.glob("*.parquet")) - set(current):
             old.unlink(missing_ok=True)

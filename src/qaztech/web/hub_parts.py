@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qaztech.core.time import Clock
+from qaztech.hub.detecting import Detecting
+from qaztech.hub.findings import FindingQueue
+from qaztech.hub.flows import Flows
 from qaztech.hub.receiving import Deliveries
 from qaztech.hub.register.store import ObjectStore
 from qaztech.people.acts import AdminLog
@@ -25,11 +28,15 @@ from qaztech.web.people_pages import PageHandler
 class HubParts:
     """What the centre has. `configuration` gives the newest verified one, or raises why there is none.
 
-    `objects` is the registry of digital objects; `waiting` a folder for files between two steps of a person's work.
+    `objects` is the registry of digital objects; `flows` what was observed; `findings` the queue for people and
+    `detecting` what fills it; `waiting` a folder for files between two steps of a person's work.
     """
 
     deliveries: Deliveries
     objects: ObjectStore
+    flows: Flows
+    findings: FindingQueue
+    detecting: Detecting
     waiting: Path
     configuration: Callable[[], Configuration]
     people: People
