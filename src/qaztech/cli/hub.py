@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qaztech.cli.hub_detect import add_detect
 from qaztech.cli.hub_refresh import add_refresh
+from qaztech.cli.hub_traffic import add_traffic
 from qaztech.cli.options import add_action, add_json, tell
 from qaztech.cli.running import add_run, serve
 from qaztech.core.errors import Malformed
@@ -33,6 +34,7 @@ def add_parser(verbs: Verbs) -> None:
     totals.add_argument("--until", type=_date, metavar="DATE", help="last day, as YYYY-MM-DD (today)")
     totals.add_argument("--member", metavar="MEMBER", help="only what this member may see, such as KZ/GOV/991340000017")
     add_detect(actions)
+    add_traffic(actions)
     add_refresh(actions)
     for each in (held, findings, totals):
         each.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the centre's hub.toml")
