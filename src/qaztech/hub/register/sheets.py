@@ -27,7 +27,9 @@ Cell = str | int | float | bool
 # The first character of a cell that has no value but an error; no document can have it in a text.
 BROKEN: Final = "\x00"
 MOST_FILE: Final = 60 * 1024**2
+# Rows of data in a file; titles, headers and totals come to it.
 MOST_ROWS: Final = 200_000
+MOST_LINES: Final = MOST_ROWS + 5_000
 MOST_COLUMNS: Final = 702
 MOST_SHEETS: Final = 100
 # Unpacked bytes of an archive, its members, and how much smaller packing may make it.
@@ -116,7 +118,7 @@ def _read(path: Path) -> list[Sheet]:
         for one in plain:
             sheet = _sheet(book.get_sheet_by_name(one.name), one, broken.get(one.name, {}))
             rows += len(sheet.rows)
-            if rows > MOST_ROWS:
+            if rows > MOST_LINES:
                 raise too_large(f"more than {MOST_ROWS} rows")
             found.append(sheet)
     except (calamine.CalamineError, zipfile.BadZipFile, OSError, ValueError, RuntimeError) as exc:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -225,10 +226,15 @@ def _key_of(table: str, values: Mapping[str, Any]) -> str:
 
 
 def _needed(table: str, values: Mapping[str, Any]) -> set[str]:
+    return _wanted(table) & values.keys()
+
+
+@cache
+def _wanted(table: str) -> frozenset[str]:
     """The fields without which there is no row, and the key's."""
     kind = TABLES[table]
     names = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
-    return (names | set(kind.KEY)) & set(values)
+    return frozenset(names | set(kind.KEY))
 
 
 def _turns(db: Connection, edits: Iterable[Edit]) -> list[_Turn]:

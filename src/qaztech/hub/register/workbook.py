@@ -22,6 +22,7 @@ from qaztech.hub.register.sheets import (
     BROKEN,
     MOST_COLUMNS,
     MOST_FILE,
+    MOST_LINES,
     MOST_ROWS,
     MOST_UNPACKED,
     Cell,
@@ -79,9 +80,12 @@ def read_tables(path: Path, known: Known, *, apart: bool = True) -> list[RawTabl
         sheets = [_of_text(path.stem, _bounded(path))]
     else:
         raise not_a_table("a register comes as .xlsx, .xls, .ods, .csv, or .zip of CSV files")
-    if sum(len(sheet.rows) for sheet in sheets) > MOST_ROWS:
+    if sum(len(sheet.rows) for sheet in sheets) > MOST_LINES:
         raise too_large(f"more than {MOST_ROWS} rows")
-    return [table for sheet in sheets if (table := table_of(sheet, known)) is not None]
+    tables = [table for sheet in sheets if (table := table_of(sheet, known)) is not None]
+    if sum(len(table.rows) for table in tables) > MOST_ROWS:
+        raise too_large(f"more than {MOST_ROWS} rows")
+    return tables
 
 
 def is_broken(cell: Cell) -> bool:
@@ -144,7 +148,7 @@ def _of_text(name: str, data: bytes) -> Sheet:
         for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), first):
             if any(cell.strip() for cell in cells):
                 rows.append((number, [unguarded(cell) for cell in cells]))
-            if len(cells) > MOST_COLUMNS or len(rows) > MOST_ROWS:
+            if len(cells) > MOST_COLUMNS or len(rows) > MOST_LINES:
                 raise too_large(f"more than {MOST_ROWS} rows or {MOST_COLUMNS} columns")
     except csv.Error as exc:
         raise not_a_table("not CSV: a cell is longer than a cell can be, or a quotation does not end") from exc

@@ -1,0 +1,140 @@
+"""Files as bodies send them: headers of several rows, formulas, old encodings, archives that would burst."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from qaztech.core.errors import Malformed, NotFound
+from qaztech.hub.register.mapping import known
+from qaztech.hub.register.sheets import read_sheets
+from qaztech.hub.register.workbook import RawTable, is_broken, read_tables
+
+xlsxwriter = pytest.importorskip("xlsxwriter")
+pytest.importorskip("python_calamine")
+
+
+def read(path: Path) -> RawTable:
+    """The one table of a file."""
+    (table,) = read_tables(path, known, apart=False)
+    return table
+
+
+def as_bodies_send_it(path: Path) -> None:
+    """A title, a header of two rows with merged cells, a row of numbers, data, formulas, totals, a signature."""
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Лист1")
+        day = book.add_format({"num_format": "dd.mm.yyyy"})
+        sheet.merge_range("A1:F1", "Реестр информационных систем министерства за 2025 год")
+        sheet.merge_range("A3:A4", "№")
+        sheet.merge_range("B3:B4", "Наименование ИС")
+        sheet.merge_range("C3:C4", "Дата ввода")
+        sheet.merge_range("D3:F3", "Затраты на сопровождение, тыс. тенге")
+        sheet.write_row("D4", [2024, 2025, 2026])
+        sheet.write_row("A5", [1, 2, 3, 4, 5, 6])
+        sheet.write_row("A6", [1, "Учёт воды"])
+        sheet.write_datetime("C6", date(2021, 3, 4), day)
+        sheet.write_row("D6", [1200.5, 1300])
+        sheet.write_formula("F6", "=E6*2", None, 2600)
+        sheet.write_row("A8", [2, "Учёт леса", "04.03.2021", 10])
+        sheet.write_formula("E8", "=1/0", None, "#DIV/0!")
+        sheet.write_row("B9", ["Итого", "", 1210.5])
+        sheet.write("B11", "Исполнитель: тел. 00-00-00")
+        hidden = book.add_worksheet("черновик")
+        hidden.write("A1", "Наименование ИС")
+        hidden.hide()
+
+
+def test_headers_of_two_rows_and_merged_cells_become_one_title_each(tmp_path: Path) -> None:
+    """Above is told, numbering, totals and signatures are no data, rows keep the numbers people see."""
+    as_bodies_send_it(tmp_path / "a.xlsx")
+    table, hidden = read_tables(tmp_path / "a.xlsx", known, apart=False)
+    cost = "Затраты на сопровождение, тыс. тенге"
+    assert table.headers == ("№", "Наименование ИС", "Дата ввода", f"{cost} / 2024", f"{cost} / 2025", f"{cost} / 2026")
+    assert table.above.startswith("Реестр информационных систем")
+    assert table.numbers == (6, 8)
+    assert table.rows[0] == [1.0, "Учёт воды", "2021-03-04", 1200.5, 1300.0, 2600.0]
+    assert is_broken(table.rows[1][4])
+    assert [number for number, _ in table.left_out] == [9, 11]
+    assert hidden.hidden
+
+
+def test_a_formula_that_nobody_has_counted_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    """A program that writes formulas without their values leaves a cell that has none."""
+    as_bodies_send_it(tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as old, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b"<v>2600</v>", b""))
+    table = read_tables(tmp_path / "b.xlsx", known, apart=False)[0]
+    assert is_broken(table.rows[0][5])
+
+
+def test_a_process_of_its_own_reads_the_same(tmp_path: Path) -> None:
+    """Bounded in memory and time, with the same answer and the same errors."""
+    as_bodies_send_it(tmp_path / "a.xlsx")
+    assert read_sheets(tmp_path / "a.xlsx", apart=True) == read_sheets(tmp_path / "a.xlsx", apart=False)
+    (tmp_path / "b.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600)
+    with pytest.raises(Malformed, match=r"table\.unreadable"):
+        read_sheets(tmp_path / "b.xls", apart=True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "kz1048", "utf-16"])
+@pytest.mark.parametrize("separator", [";", ",", "\t"])
+def test_csv_in_every_encoding_and_with_every_separator(tmp_path: Path, encoding: str, separator: str) -> None:
+    """Kazakh letters of old windows encodings among them; quoted line ends do not shift the numbers of rows."""
+    rows = [
+        ["Наименование ИС", "БИН владельца", "Назначение"],
+        ["Қызмет; «Ә», ұ", "000140000010", 'он сказал "да",\nи ушёл'],
+        ["Өңір", "", "a;b,c\td"],
+    ]
+    text = "\r\n".join(separator.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
+    (tmp_path / "реестр.csv").write_bytes(text.encode(encoding))
+    table = read(tmp_path / "реестр.csv")
+    assert table.sheet == "реестр"
+    assert [list(table.headers), *table.rows] == rows
+    assert table.numbers == (2, 3)
+
+
+def test_csv_without_quotes_in_windows_1251(tmp_path: Path) -> None:
+    """As accounting programs write it, lists with commas inside and a line that names the separator."""
+    text = "sep=;\r\nНаименование;Стоимость сопровождения 2025\r\nУчёт, общий;1 200,50\r\nАрхив;#ДЕЛ/0!\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1251"))
+    table = read(tmp_path / "a.csv")
+    assert table.rows[0] == ["Учёт, общий", "1 200,50"]
+    assert table.numbers == (3, 4)
+    assert is_broken(table.rows[1][1])
+
+
+def test_a_zip_of_csv_files_is_a_register(tmp_path: Path) -> None:
+    """One table for each file; what is no CSV is not looked at."""
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
+        archive.writestr("objects.csv", "id,name_ru\nds-1,Учёт\n")
+        archive.writestr("costs.csv", "object,year,kind,tenge\nds-1,2025,support,5\n")
+        archive.writestr("read.me", "hello")
+    assert [table.sheet for table in read_tables(tmp_path / "r.zip", known)] == ["costs", "objects"]
+
+
+def test_what_would_burst_or_is_nothing_is_refused(tmp_path: Path) -> None:
+    """Archives that unpack to far more, files of other kinds, damaged ones, no file."""
+    (tmp_path / "bomb.xlsx").write_bytes(_packed("xl/worksheets/sheet1.xml", b"0" * 40_000_000))
+    (tmp_path / "text.xlsx").write_text("hello")
+    (tmp_path / "none.zip").write_bytes(_packed("a.txt", b"a"))
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 9)
+    (tmp_path / "a.pdf").write_text("%PDF")
+    for name, code in {"bomb.xlsx": "table.too-large", "text.xlsx": "table.unreadable", "none.zip": "table.unreadable",
+                       "binary.csv": "table.unreadable", "a.pdf": "table.unreadable"}.items():  # fmt: skip
+        with pytest.raises(Malformed, match=code):
+            read_tables(tmp_path / name, known, apart=False)
+    with pytest.raises(NotFound):
+        read_tables(tmp_path / "missing.csv", known)
+
+
+def _packed(name: str, data: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return file.getvalue()
