@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from catalogue_country import HOST, Shown, country_file, page_of, passport
+from catalogue_country import HOST, NOWHERE, Shown, country_file, page_of, passport
 
 from asgi_caller import Answer, Caller
 from qaztech.core.errors import Forbidden, Limited, Malformed
@@ -173,7 +173,7 @@ class Visited:
         self.shown = Shown(country)
         self.edge = Edge()
         self.environment("test")
-        file = json.loads(country_file(country.directory / "anchor.json", self.shown))
+        file = json.loads(country_file(country.directory / "anchor.json", self.shown, NOWHERE))
         client = self.shown.university.subsystem("main")
         file["nodes"][0] |= {"edge": self.edge.url, "system": str(client)}
         line = f"curl -i -H 'X-Road-Client: {client}' '{self.edge.url}/r1/KZ/GOV/1/x/y'"
