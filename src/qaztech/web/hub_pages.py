@@ -27,6 +27,7 @@ from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
 
 SITE = {"kk": "Қолдау орталығы", "ru": "Центр поддержки", "en": "Support center"}
 HOME = "/console/"
+PRINTED = "hub/print.html"
 # Words that this console and the registry's have in common, in sections of the registry's texts.
 _SHARED = ("acts", "people", "snapshot", "actor", "field", "role", "state")
 _SHARED_WORDS = (
@@ -101,6 +102,14 @@ class HubPages:
         It is given `texts`, `to(path, **query)` for links that keep the language, `called(identifier)` for the name of
         an organisation, system or service, and `may(scope)`.
         """
+        text = self.text(request, person, template, **values)
+        headers = {"Cache-Control": "no-store", "Content-Language": page_language(request)}
+        return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+    def text(
+        self, request: Request, person: Person, template: str, *, frame: str = "hub/base.html", **values: Any
+    ) -> str:
+        """A page as `render` makes it, for a screen or in the frame of a printed one (`hub/print.html`)."""
         language = page_language(request)
 
         def to(path: str, **query: object) -> str:
@@ -108,14 +117,12 @@ class HubPages:
             return f"{path}?{urlencode({'lang': language, **kept})}"
 
         rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
-        text = self._environment.get_template(f"hub/{template}").render(
+        return self._environment.get_template(f"hub/{template}").render(
             language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
-            frame="hub/base.html", instance=self._instance, path=quote(request.url.path),
+            frame=frame, printed=frame == PRINTED, instance=self._instance, path=quote(request.url.path),
             rest=f"&{rest}" if rest else "", person=person, menu=self._entries(request, person), to=to,
             said=_said(request), called=self._namer(language), may=person.may, **values,
         )  # fmt: skip
-        headers = {"Cache-Control": "no-store", "Content-Language": language}
-        return Response(text, status_code=status, media_type="text/html", headers=headers)
 
     def problem(self, request: Request, person: Person, error: Error) -> Response:
         """A page that says what went wrong."""
