@@ -88,7 +88,7 @@ def _read(args: argparse.Namespace) -> tuple[Register, Traffic]:
         for repeated in folder.repeated:
             print(f"left out, for another row has the same key: {repeated}", file=sys.stderr)
         return folder.register, read_flows(args.traffic)
-    from qaztech.compose.hub import open_objects, open_store  # noqa: PLC0415
+    from qaztech.compose.hub import FLOWS, open_objects, open_store  # noqa: PLC0415
 
     objects, engine = open_objects(args.settings)
     try:
@@ -100,7 +100,7 @@ def _read(args: argparse.Namespace) -> tuple[Register, Traffic]:
     from qaztech.hub.flows import Flows  # noqa: PLC0415
 
     with open_store(args.settings) as store:
-        return register, Flows(store.directory.parent / "flows", store).traffic()
+        return register, Flows(store.directory.parent / FLOWS, store).traffic()
 
 
 def _told(slug: str, number: int, count: int) -> None:

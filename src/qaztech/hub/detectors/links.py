@@ -16,8 +16,11 @@ from qaztech.hub.observation import Flow
 from qaztech.hub.register.rows import Channel, DigitalObject, Integration, IntegrationStatus
 
 _BYPASS: Final = frozenset({Channel.DIRECT, Channel.FILE})
-# A declared volume counts as not reached where it is this many times what was seen.
+# A declared volume counts as not reached where it is this many times what was seen, and not itself next to nothing;
+# calls on more than one day of so many are work, however few they are.
 _FAR: Final = 50
+_FEWEST: Final = 10
+_SELDOM: Final = 4
 _DAYS_OF_MONTH: Final = 30
 
 
@@ -68,14 +71,15 @@ def _silent(case: Case, row: Integration) -> tuple[Fact, ...]:
     quiet = limit(case, "unused_days")
     if case.traffic.days < quiet or (row.since is not None and (case.today - row.since).days < quiet):
         return ()
-    calls = sum(flow.calls for flow in case.traffic.to([row.service.rsplit("/", 1)[0]]) if _of(case, row, flow))
+    flows = [flow for flow in case.traffic.to([row.service.rsplit("/", 1)[0]]) if _of(case, row, flow)]
+    calls, days = sum(flow.calls for flow in flows), max((flow.active_days for flow in flows), default=0)
     declared = row.declared_monthly_calls
     monthly = calls * _DAYS_OF_MONTH / case.traffic.days
-    if monthly > limit(case, "unused_calls_per_month") or (
-        declared is not None and declared < _FAR * max(monthly, 0.1)
-    ):
+    if declared is None and monthly > limit(case, "unused_calls_per_month"):
         return ()
-    if declared is None and calls:
+    if declared is not None and declared < max(_FAR * monthly, _FEWEST):
+        return ()
+    if days * _SELDOM > case.traffic.days:
         return ()
     source = f"flows/{(*ends[0].subsystems, '*')[0]}/{row.service}"
     return (

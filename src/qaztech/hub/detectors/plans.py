@@ -91,19 +91,19 @@ def migration_infeasible(case: Case) -> Iterator[Finding]:
         if not rows or not rows[0].person_days_left or not in_life(object_) or _exempt(case, object_):
             continue
         row, (target, source) = rows[0], _target(case, object_, rows[0])
-        if target is None or source is None or row.team is None:
+        if target is None or source is None or (row.team is None and target > case.today):
             continue
         per_year = limit(case, "working_days_per_month") * 12
         days = max((target - case.today).days, 0) * per_year // _DAYS_OF_YEAR
         left = row.person_days_left or 0
-        if left <= row.team * days:
+        if left <= (row.team or 0) * days:
             continue
         yield Finding(
             detector="migration_infeasible",
             objects=(object_.id,),
             evidence=(
                 fact("person_days_left", left, row, "person_days_left"),
-                fact("team", row.team, row, "team"),
+                fact("team", "" if row.team is None else row.team, row, "team"),
                 source,
                 Fact(
                     what="working_days_left",

@@ -22,6 +22,7 @@ from qaztech.hub.register.rows import (
     DocumentType,
     Organisation,
     OrganisationClass,
+    OrganisationKind,
     Row,
     Status,
 )
@@ -147,9 +148,13 @@ def organisation_of(register: Register, object_: DigitalObject) -> Organisation 
 
 
 def of_state(register: Register, object_: DigitalObject) -> bool:
-    """Whether the owner is a state or quasi-state body."""
+    """Whether the owner is a state or quasi-state body: by its class, else by what it is."""
     owner = organisation_of(register, object_)
-    return owner is not None and owner.class_ in {OrganisationClass.GOV, OrganisationClass.QUASI}
+    if owner is None:
+        return False
+    if owner.class_ is None:
+        return owner.kind in {OrganisationKind.MINISTRY, OrganisationKind.COMMITTEE, OrganisationKind.AKIMAT}
+    return owner.class_ in {OrganisationClass.GOV, OrganisationClass.QUASI}
 
 
 def months_back(today: date, count: int) -> list[str]:

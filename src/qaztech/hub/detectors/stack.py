@@ -68,7 +68,7 @@ def support_end(text: str) -> Ended | None:
     for name, product in _names():
         if plain.startswith(name):
             version = re.sub(r"^(version|ver|v|версия|нұсқа)", "", plain[len(name) :])
-            if not re.match(r"[a-zа-я]", version) or version in product.versions:
+            if not version[:1].isalpha() or any(name and version.startswith(name) for name in product.versions):
                 return _version(product, version)
     return None
 

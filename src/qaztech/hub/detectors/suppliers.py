@@ -30,7 +30,7 @@ def _concentrated(case: Case, groups: dict[str, str]) -> Iterator[Finding]:
     of_body: defaultdict[str, list[Contract]] = defaultdict(list)
     for contract in sorted(case.register.all(Contract).values(), key=lambda row: row.key):
         body = _body(case, contract.object)
-        if body is not None and contract.supplier_bin and contract.tenge:
+        if body is not None and contract.supplier_bin:
             of_body[body].append(contract)
     found: defaultdict[str, list[tuple[str, Sequence[Contract], int, int]]] = defaultdict(list)
     for body, contracts in sorted(of_body.items()):
@@ -40,6 +40,8 @@ def _concentrated(case: Case, groups: dict[str, str]) -> Iterator[Finding]:
         for contract in contracts:
             sums[_group(groups, contract)] += contract.tenge or 0
         total = sum(sums.values())
+        if not total:
+            continue
         hhi = sum((100 * each) ** 2 // total**2 for each in sums.values())
         top = max(sorted(sums), key=lambda name: sums[name])
         of_top = [contract for contract in contracts if _group(groups, contract) == top]

@@ -61,9 +61,8 @@ def _roles(case: Case, object_: DigitalObject) -> list[RoleHolder]:
 
 
 def _held(role: RoleHolder, today: date) -> bool:
-    """Whether somebody holds this role today, or is to hold it after the one who left."""
-    here = bool(role.holder) and (role.since is None or role.since <= today) and not _left(role, today)
-    return here or bool(role.successor)
+    """Whether somebody holds this role, or is named to hold it."""
+    return bool(role.successor) or (bool(role.holder) and not _left(role, today))
 
 
 def _left(role: RoleHolder, today: date) -> bool:

@@ -32,10 +32,11 @@ from qaztech.hub.observation import Flow, Observability, observability_of
 from qaztech.hub.register.rows import Cost, DigitalObject, Integration, IntegrationStatus, Signal
 
 _DAYS_OF_MONTH: Final = 30
-# Even times, equal numbers, and more often than once a day: a probe, not a batch.
+# Even times and equal numbers, more often than once a day or the very same number each day: a probe, not a batch.
 _EVEN: Final = 0.9
 _EQUAL: Final = 0.1
 _PER_DAY: Final = 1.5
+_SAME: Final = 0.005
 _FEWEST_HOURS: Final = 60
 
 
@@ -108,7 +109,7 @@ def self_made(case: Case, object_: DigitalObject) -> list[Flow]:
         return []
     even = all(flow.regularity >= _EVEN and flow.variation <= _EQUAL for flow in coming)
     hours = max(flow.active_hours for flow in coming)
-    often = any(flow.active_hours >= _PER_DAY * flow.active_days for flow in coming)
+    often = any(flow.active_hours >= _PER_DAY * flow.active_days or flow.variation <= _SAME for flow in coming)
     if not even or not often or hours < _FEWEST_HOURS or _owner(case, coming[0].client) != object_.owner_bin:
         return []
     return coming
@@ -183,7 +184,7 @@ def _paid_after_end(object_: DigitalObject, total: int, facts: tuple[Fact, ...],
     """Upkeep paid in a year after the one in which it ceased: the record alone tells it."""
     since = object_.status_since
     years = [c.year for c in paid(case.register.of(Cost, object_.id)) if c.kind in UPKEEP]
-    if since is None or not object_.status or max(years) <= since.year:
+    if since is None or object_.status is None or max(years) <= since.year:
         return
     told = fact("status", object_.status.value, object_, "status"), fact("status_since", since, object_, "status_since")
     yield Finding(
