@@ -32,7 +32,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A system, or a subsystem that no record names (`object` None then); its owner's BIN, area and region (KATO)."""
+    """A system, or a subsystem that no record names (`object` None then); its owner's BIN, area and region (KATO).
+
+    Where a record has no area or region, its owner's count.
+    """
 
     id: str
     object: DigitalObject | None
@@ -66,6 +69,18 @@ class Link:
         if not self.integrations:
             return Standing.OBSERVED
         return Standing.BOTH if self.calls else Standing.DECLARED
+
+    def in_month(self, month: str) -> int:
+        """Calls seen in a month (YYYY-MM)."""
+        return next((calls for name, calls in self.monthly if name == month), 0)
+
+    def standing_in(self, month: str) -> Standing | None:
+        """The same of one month; of the whole observed time if none is named; None for what is no link in it."""
+        if not month:
+            return self.standing
+        if self.in_month(month):
+            return Standing.BOTH if self.integrations else Standing.OBSERVED
+        return Standing.DECLARED if self.integrations else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +219,7 @@ class Landscape:
 
 def landscape_of(register: Register, traffic: Traffic) -> Landscape:
     """The landscape of a registry and of what was observed. What was stopped or is only planned is no link."""
-    nodes = {id_: _node(object_) for id_, object_ in register.objects.items()}
+    nodes = {id_: _node(object_, register) for id_, object_ in register.objects.items()}
     declared: defaultdict[tuple[str, str], list[Integration]] = defaultdict(list)
     for row in register.all(Integration).values():
         live = row.status not in {IntegrationStatus.STOPPED, IntegrationStatus.PLANNED}
@@ -215,15 +230,32 @@ def landscape_of(register: Register, traffic: Traffic) -> Landscape:
         ends = [_end(register, subsystem) for subsystem in (flow.provider, flow.client)]
         for id_ in ends:
             if id_ not in nodes:
-                nodes[id_] = Node(id=id_, object=None, owner=id_.split("/")[2] if "/" in id_ else "", area="", kato="")
+                nodes[id_] = _stranger(id_, register)
         observed[ends[0], ends[1]].append(flow)
     pairs = sorted(declared.keys() | observed.keys())
     return Landscape(nodes.values(), [_link(pair, declared[pair], observed[pair]) for pair in pairs])
 
 
-def _node(object_: DigitalObject) -> Node:
+def _node(object_: DigitalObject, register: Register) -> Node:
     owner = object_.owner_bin or object_.holder_bin or ""
-    return Node(id=object_.id, object=object_, owner=owner, area=object_.area, kato=object_.kato or "")
+    body = register.organisations.get(owner)
+    return Node(
+        id=object_.id,
+        object=object_,
+        owner=owner,
+        area=object_.area or (body.area if body else ""),
+        kato=object_.kato or (body.kato if body else None) or "",
+    )
+
+
+def _stranger(id_: str, register: Register) -> Node:
+    """A subsystem that no record names: its member is known, and where that is."""
+    parts = id_.split("/")
+    owner = parts[2] if len(parts) > 2 else ""
+    body = register.organisations.get(owner)
+    return Node(
+        id=id_, object=None, owner=owner, area=body.area if body else "", kato=(body.kato if body else None) or ""
+    )
 
 
 def _end(register: Register, subsystem: str) -> str:
