@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qaztech.cli import hub_objects
 from qaztech.cli.hub_detect import add_detect
 from qaztech.cli.hub_refresh import add_refresh
 from qaztech.cli.hub_traffic import add_traffic
@@ -36,7 +37,7 @@ def add_parser(verbs: Verbs) -> None:
     add_detect(actions)
     add_traffic(actions)
     add_refresh(actions)
-    for each in (held, findings, totals):
+    for each in (held, findings, totals, *hub_objects.add_actions(actions)):
         each.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the centre's hub.toml")
         add_json(each)
 

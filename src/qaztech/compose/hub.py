@@ -100,7 +100,8 @@ def open_objects(path: Path) -> tuple[ObjectStore, Engine]:
     """The registry of digital objects of the centre with these settings, and its database, to be disposed of."""
     settings = read_settings(path, HubSettings)
     engine = _database(settings, _directory(path, settings))
-    add_tables(engine, OBJECTS)
+    for tables in (OBJECTS, PEOPLE):  # what is changed is noted for the admin log
+        add_tables(engine, tables)
     return ObjectStore(engine), engine
 
 

@@ -26,11 +26,13 @@ from qaztech.hub.register.snapshot import Register
 from qaztech.hub.register.store import Batch, Change, Edit, ObjectStore
 from qaztech.hub.register.titles import read_foreign
 from qaztech.hub.register.workbook import RawTable, is_broken, text_of
+from qaztech.people.actors import Actor
 
 Place = tuple[str, int]
 Progress = Callable[[int, int], None]
-# Problems that are told one by one; rows with more are counted.
-MOST_PROBLEMS: Final = 5_000
+# Errors, and warnings, that are told one by one; more are counted.
+MOST_ERRORS: Final = 5_000
+MOST_WARNINGS: Final = 1_000
 _SHOWN: Final = 80
 _ID: Final = "an object's id"
 _TELL_EVERY: Final = 1_000
@@ -111,7 +113,7 @@ def preview(store: ObjectStore, plan: Plan) -> list[Change]:
 
 
 def carry_out(
-    store: ObjectStore, plan: Plan, *, by: str, source: str, at: int, take_good_rows: bool = False
+    store: ObjectStore, plan: Plan, *, by: str | Actor, source: str, at: int, take_good_rows: bool = False
 ) -> Batch | None:
     """Do what was planned, as one batch; None where it changes nothing.
 
@@ -159,6 +161,7 @@ class _Planning:
         self._progress = progress
         self._problems: list[Problem] = []
         self._unnamed = 0
+        self._told = {False: 0, True: 0}
         self._wrong: set[Place] = set()
         self._who = Identities(register)
         self._lost: set[str] = set()  # objects whose own row is not taken
@@ -395,7 +398,8 @@ class _Planning:
     def _tell(self, sheet: str, row: int, code: str, *, warning: bool = False, **words: str) -> None:
         if not warning:
             self._wrong.add((sheet, row))
-        if len(self._problems) >= MOST_PROBLEMS:
+        self._told[warning] += 1
+        if self._told[warning] > (MOST_WARNINGS if warning else MOST_ERRORS):
             self._unnamed += 1
             return
         words["cell"] = words.get("cell", "")[:_SHOWN]

@@ -33,6 +33,7 @@ from qaztech.core.errors import Conflict, NotFound
 from qaztech.hub.register.columns import row_of, values_of
 from qaztech.hub.register.rows import TABLES, Row
 from qaztech.hub.register.snapshot import Register
+from qaztech.people.actors import Actor, note_act
 from qaztech.runtime.migration import tables_named
 
 METADATA = tables_named("objects")
@@ -154,9 +155,9 @@ class ObjectStore:
             return [change for turn in _turns(db, edits) for change in _fields(0, turn)]
 
     def apply(
-        self, edits: Iterable[Edit], *, by: str, source: str, at: int, expected: int | None = None
+        self, edits: Iterable[Edit], *, by: str | Actor, source: str, at: int, expected: int | None = None
     ) -> Batch | None:
-        """Make all these changes or none; None where they change nothing.
+        """Make all these changes or none; None where they change nothing. An actor's act is noted for the admin log.
 
         Raises `Malformed` for a row that cannot be, `NotFound` for one to be removed that is not there, `Conflict`
         where the registry is no longer at the version `expected`.
@@ -166,8 +167,8 @@ class ObjectStore:
                 raise Conflict("objects.changed", "the registry has changed meanwhile: look again", at="caller")
             return _write(db, _turns(db, edits), by=by, source=source, at=at)
 
-    def undo(self, batch: int, *, by: str, at: int) -> Batch:
-        """Take a batch back, as a batch of its own.
+    def undo(self, batch: int, *, by: str | Actor, at: int) -> Batch:
+        """Take a batch back, as a batch of its own. An actor's act is noted for the admin log.
 
         Raises `NotFound` for none such, `Conflict` where it is undone already or one of its rows has changed since.
         """
@@ -225,7 +226,7 @@ def _key_of(table: str, values: Mapping[str, Any]) -> str:
     return row_of(table, {name: values.get(name) for name in _needed(table, values)}).key
 
 
-def _needed(table: str, values: Mapping[str, Any]) -> set[str]:
+def _needed(table: str, values: Mapping[str, Any]) -> frozenset[str]:
     return _wanted(table) & values.keys()
 
 
@@ -279,9 +280,10 @@ def _held(db: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, 
     return found
 
 
-def _write(db: Connection, turns: Sequence[_Turn], *, by: str, source: str, at: int) -> Batch | None:
+def _write(db: Connection, turns: Sequence[_Turn], *, by: str | Actor, source: str, at: int) -> Batch | None:
     if not turns:
         return None
+    actor, by = (by, by.name) if isinstance(by, Actor) else (None, by)
     counts = {
         "added": sum(turn.before is None for turn in turns),
         "changed": sum(turn.before is not None and turn.after is not None for turn in turns),
@@ -312,6 +314,9 @@ def _write(db: Connection, turns: Sequence[_Turn], *, by: str, source: str, at: 
     for table, values in ((_ROWS, rows), (_CHANGES, changes)):
         for first in range(0, len(values), _SOME):
             db.execute(insert(table), values[first : first + _SOME])
+    if actor is not None:
+        told = {"source": source[:500], **counts}
+        note_act(db, by=actor, when=at, act="objects.change", subject=f"objects/{id_}", before=None, after=told)
     return Batch(id=id_, at=at, by=by, source=source, **counts)
 
 

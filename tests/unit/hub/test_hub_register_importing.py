@@ -1,0 +1,306 @@
+"""Importing a register: what titles mean, what is wrong row by row, conflicts, nothing half done, and back again."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from databases import database_at
+from qaztech.core.bin import reserved_bin
+from qaztech.core.errors import Malformed
+from qaztech.hub.register.checks import cycles
+from qaztech.hub.register.columns import columns_of
+from qaztech.hub.register.export import guarded, tables_of
+from qaztech.hub.register.identify import Decision
+from qaztech.hub.register.importing import Plan, carry_out, decision_of, fields_told, left_out, make_plan, preview
+from qaztech.hub.register.mapping import (
+    ColumnRule,
+    Mapping,
+    MappingStore,
+    TableRule,
+    guess,
+    known,
+    mapping_json,
+    parse_mapping,
+    propose,
+)
+from qaztech.hub.register.rows import TABLES, Cost, CostKind, Status
+from qaztech.hub.register.sheets import Cell, Sheet
+from qaztech.hub.register.store import METADATA, Edit, ObjectStore
+from qaztech.hub.register.titles import LANGUAGES, match_column, words
+from qaztech.hub.register.workbook import RawTable, read_tables, table_of, unguarded
+from qaztech.runtime.database import open_database
+
+TODAY = date(2026, 11, 23)
+A, B, C = (reserved_bin(710 + i) for i in range(3))
+DEV = Path(__file__).parents[2] / "data/labelled/dev"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    """An empty registry."""
+    return ObjectStore(open_database(database_at(tmp_path / "objects.db"), METADATA))
+
+
+def table(*rows: list[Cell], name: str = "Реестр ИС") -> RawTable:
+    """A sheet whose first row is the header."""
+    found = table_of(Sheet(name=name, rows=list(enumerate(rows, 1))), known)
+    assert found is not None
+    return found
+
+
+def planned(store: ObjectStore, *tables: RawTable, **options: object) -> Plan:
+    """What their import would do, by the guessed mapping."""
+    return make_plan(tables, propose(tables), store.register(), today=TODAY, **options)  # type: ignore[arg-type]
+
+
+def told(plan: Plan) -> set[tuple[int, str, str]]:
+    """Row, column and code of each problem."""
+    return {(p.row, p.column, p.code) for p in plan.problems}
+
+
+def test_every_table_column_and_word_has_titles_that_are_its_alone() -> None:
+    """In three languages, and no title means two columns of a table."""
+    assert words().tables.keys() == TABLES.keys()
+    for name in TABLES:
+        assert words().columns[name].keys() == columns_of(name).keys()
+        for column in columns_of(name).values():
+            titles = words().columns[name][column.name]
+            assert len(titles) >= 3
+            for title in (column.name, *titles[:3]):
+                match = match_column(name, title)
+                assert match is not None, (name, title)
+                assert (match.name, match.sure) == (column.name, True), (name, title)
+            if column.choices:
+                choices = words().choices[f"{name}.{column.name}"]
+                assert choices.keys() == set(column.choices)
+                for place in range(len(LANGUAGES)):
+                    assert len({spellings[place] for spellings in choices.values()}) == len(choices)
+
+
+def test_titles_as_bodies_write_them_are_understood() -> None:
+    """Names, a unit of thousands, costs of years beside each other; what is only alike is not sure."""
+    raw = table(
+        ["№ п/п", "Наименование ИС", "БИН владельца", "Владелец", "Дата ввода", "Статус", "Затраты 2024, тыс. тенге",
+         "2025 жылғы сүйемелдеу шығыны (мың теңге)", "Кол-во пользователей", "Цвет"],
+        [1, "Учёт", A, "Министерство", "01.02.2020", "в эксплуатации", 5, 6, 7, "синий"],
+    )  # fmt: skip
+    rule = guess(raw)
+    assert rule.table == "objects"
+    assert [column.field for column in rule.columns] == [
+        "", "name_ru", "owner_bin", "owner.name_ru", "status_since", "status", "cost.support", "cost.support",
+        "declared_users", "",
+    ]  # fmt: skip
+    assert [(c.unit, c.year, c.sure) for c in rule.columns[6:8]] == [(1000, 2024, False), (1000, 2025, True)]
+
+
+def test_a_sheet_becomes_objects_costs_and_owners(store: ObjectStore) -> None:
+    """With dates in several forms, words of three languages, thousands of tenge; ids stay the same the next time."""
+    raw = table(
+        [
+            "Наименование ИС",
+            "БИН владельца",
+            "Владелец",
+            "Дата создания",
+            "Статус",
+            "Сопровождение 2025 факт, тыс. тенге",
+        ],
+        ["Учёт воды", int(A), "Комитет воды", "31.03.2020", "В эксплуатации", 1200.5],
+        ["Учёт леса", B, "Комитет леса", "31 марта 2020 г.", "опытная эксплуатация", "1 300,250"],
+        ["Су есебі", B, "Комитет леса", "2020-03-31", "пайдалануда", ""],
+        ["Порт", C, "", 43921, "written off", 0],
+    )
+    plan = planned(store, raw)
+    assert plan.problems == ()
+    batch = carry_out(store, plan, by="person:a", source="реестр.xlsx", at=1)
+    assert batch is not None
+    register = store.register()
+    objects = {object_.name_ru: object_ for object_ in register.objects.values()}
+    assert {object_.created for object_ in objects.values()} == {date(2020, 3, 31)}
+    assert objects["Учёт леса"].status is Status.TRIAL
+    (cost,) = register.of(Cost, objects["Учёт леса"].id)
+    assert (cost.year, cost.kind, cost.tenge, cost.state) == (2025, CostKind.SUPPORT, 1_300_250, "paid")
+    assert register.organisations[A].name_ru == "Комитет воды"
+    assert preview(store, planned(store, raw)) == []
+    store.undo(batch.id, by="person:a", at=2)
+    assert not list(store.register())
+
+
+def test_each_wrong_cell_is_told_with_its_row_and_column(store: ObjectStore) -> None:
+    """BINs, dates, numbers, money below zero, words, formulas; and the row has its number of the spreadsheet."""
+    raw = table(
+        [
+            "ID",
+            "Наименование ИС",
+            "БИН владельца",
+            "Дата ввода",
+            "Количество пользователей",
+            "Статус",
+            "Первоначальная смета",
+        ],
+        ["ds-1", "Учёт", "123456789012", "вчера", "много", "летает", -5],
+        ["ds-2", "Учёт 2", A, "", "1 000", "создание", "(500)"],
+        ["ds-3", "\x00#REF!", A, "", "", "", "#ДЕЛ/0!"],
+        ["ds 4", "Учёт 4", "", "", "", "", ""],
+    )
+    plan = planned(store, raw)
+    assert told(plan) == {
+        (2, "БИН владельца", "cell.bin"), (2, "Дата ввода", "cell.date"), (2, "Статус", "cell.choice"),
+        (2, "Количество пользователей", "cell.number"), (2, "Первоначальная смета", "cell.negative"),
+        (3, "Первоначальная смета", "cell.negative"), (4, "Наименование ИС", "cell.formula"),
+        (4, "Первоначальная смета", "cell.formula"), (5, "ID", "cell.object"),
+    }  # fmt: skip
+    assert len(plan.wrong) == 4
+    with pytest.raises(Malformed, match=r"import\.errors"):
+        carry_out(store, plan, by="person:a", source="a", at=1)
+    assert not list(store.register())
+
+
+def test_good_rows_are_taken_only_when_asked_and_the_others_given_back(store: ObjectStore) -> None:
+    """With what is wrong in a last column; rows of an object that is not taken are not taken either."""
+    objects = table(["ID", "Наименование ИС", "Статус"], ["ds-1", "Учёт", "создание"], ["ds-2", "Учёт 2", "летает"])
+    costs = table(
+        ["ID объекта", "Год", "Вид затрат", "Сумма"], ["ds-1", 2025, "сопровождение", 5], ["ds-2", 2025, "support", 5],
+        name="Затраты",
+    )  # fmt: skip
+    plan = planned(store, costs, objects)
+    assert told(plan) == {(3, "Статус", "cell.choice"), (3, "", "object.left-out")}
+    carry_out(store, plan, by="person:a", source="a", at=1, take_good_rows=True)
+    assert list(store.register().objects) == ["ds-1"]
+    assert len(store.register().all(Cost)) == 1
+    back = {sheet: rows for sheet, _, rows in left_out([costs, objects], plan)}
+    assert back["Реестр ИС"][0][:3] == ["ds-2", "Учёт 2", "летает"]
+    assert "cell.choice" in str(back["Реестр ИС"][0][3])
+
+
+def test_two_records_of_one_system_are_a_conflict_that_a_person_decides(store: ObjectStore) -> None:
+    """In a file or against the registry; the same words twice are one; a name alone finds the object of its owner."""
+    store.apply(
+        [Edit(table="objects", values={"id": "ds-1", "name_ru": "Учёт воды", "owner_bin": A})], by="a", source="a", at=1
+    )
+    header: list[Cell] = ["ID", "Наименование ИС", "БИН владельца", "Количество пользователей"]
+    raw = table(
+        header, ["", "«Учёт воды»", A, 5],
+        ["ds-7", "учёт  воды", A, 6], ["", "Учёт воды", B, 7], ["", "Учёт воды", B, 8],
+        ["", "Учёт воды", B, 7],
+    )  # fmt: skip
+    plan = planned(store, raw)
+    assert told(plan) == {(3, "", "object.exists"), (5, "", "object.twice"), (6, "", "row.repeated")}
+    assert [p.other for p in plan.errors if p.row == 3] == ["ds-1"]
+    decided = {("Реестр ИС", 3): Decision.NEW, ("Реестр ИС", 5): Decision.SKIP}
+    plan = planned(store, raw, decisions=decided)
+    assert not plan.errors
+    carry_out(store, plan, by="a", source="a", at=2)
+    users = {id_: row.declared_users for id_, row in store.register().objects.items()}
+    assert users.pop("ds-1") == 5
+    assert users.pop("ds-7") == 6
+    assert list(users.values()) == [7]
+
+
+def test_what_to_look_at_is_told_and_does_not_stop_an_import(store: ObjectStore) -> None:
+    """Regions that ended in 2018 and 2022 with what took their place, unknown ids, circles of dependencies."""
+    objects = table(
+        ["ID", "Наименование ИС", "КАТО"],
+        ["a", "А", "510000000"], ["b", "Б", "63"], ["c", "В", "Туркестанская область"],
+        ["d", "Г", "990000000"],
+    )  # fmt: skip
+    links = table(
+        ["Номер интеграции", "Объект-потребитель", "Объект-поставщик"], [1, "a", "b"], [2, "b", "c"], [3, "В", "А"],
+        [4, "a", "zz-9"], name="Интеграции",
+    )  # fmt: skip
+    bodies = table(
+        ["БИН", "Наименование организации", "БИН вышестоящей организации"], [A, "А", B], [B, "Б", A], name="Организации"
+    )
+    plan = planned(store, objects, links, bodies)
+    assert not plan.errors
+    found = {(p.sheet, p.row, p.code) for p in plan.warnings}
+    assert {(s, c) for s, _, c in found} >= {("Интеграции", "object.unknown"), ("Организации", "organisation.cycle")}
+    assert {p.cell for p in plan.warnings if p.code == "integration.cycle"} == {"a - b - c"}
+    assert [(p.row, p.code) for p in plan.warnings if p.sheet == "Реестр ИС" and p.code.startswith("kato")][-1] == (
+        5,
+        "kato.unknown",
+    )
+    ended = {p.row: p.expected for p in plan.warnings if p.code == "kato.ended"}
+    assert set(ended) >= {2}
+    assert "Turkistan" in ended[2]
+
+
+def test_circles_are_found_in_chains_of_any_length() -> None:
+    """Without recursion; a node that depends on itself is no circle."""
+    chain = [(str(i), str(i + 1)) for i in range(5000)]
+    assert cycles([*chain, ("x", "x")]) == []
+    assert cycles([*chain, ("5000", "4998"), ("p", "q"), ("q", "p")]) == [["4998", "4999", "5000"], ["p", "q"]]
+
+
+def test_empty_cells_leave_fields_alone_unless_a_person_says_otherwise(store: ObjectStore) -> None:
+    """And what is emptied is shown as removed."""
+    store.apply(
+        [Edit(table="objects", values={"id": "a", "name_ru": "А", "declared_users": 5})], by="a", source="a", at=1
+    )
+    raw = table(["ID", "Наименование ИС", "Количество пользователей"], ["a", "А", ""])
+    assert preview(store, planned(store, raw)) == []
+    changes = preview(store, planned(store, raw, empties=True))
+    assert fields_told(changes) == {"added": 0, "changed": 0, "removed": 1}
+
+
+def test_a_sum_beside_another_of_its_year_is_told(store: ObjectStore) -> None:
+    """It would count twice."""
+    row = {"object": "a", "year": 2025, "kind": "support", "tenge": 5, "programme": "104"}
+    store.apply([Edit(table="objects", values={"id": "a"}), Edit(table="costs", values=row)], by="a", source="a", at=1)
+    raw = table(["ID", "Наименование ИС", "Сопровождение 2025, тенге"], ["a", "А", 5])
+    assert {p.code for p in planned(store, raw).warnings} == {"cost.beside"}
+
+
+def test_a_mapping_is_remembered_by_its_header_and_given_as_a_file(tmp_path: Path) -> None:
+    """Signs and case of a header do not matter; what no table has is refused."""
+    engine = open_database(database_at(tmp_path / "objects.db"), METADATA)
+    kept = MappingStore(engine)
+    raw = table(["Наименование ИС", "Чьё это"], ["Учёт", A])
+    rules = [ColumnRule(header="Наименование ИС", field="name_kk"), ColumnRule(header="Чьё это", field="owner_bin")]
+    kept.keep(raw, TableRule(sheet="x", table="objects", columns=rules), by="person:a", at=1)
+    again = table(["НАИМЕНОВАНИЕ ИС", "Чьё это?"], ["Учёт", A], name="Другой лист")
+    mapping = propose([again], kept=kept)
+    assert [column.field for column in mapping.tables[0].columns] == ["name_kk", "owner_bin"]
+    assert parse_mapping(mapping_json(mapping)) == mapping
+    for wrong in (
+        TableRule(sheet="x", table="stars"),
+        TableRule(sheet="x", table="objects", columns=[ColumnRule(header="a", field="stars")]),
+        TableRule(sheet="x", table="objects", columns=[ColumnRule(header="a", field="cost.support")]),
+        TableRule(sheet="x", table="objects", columns=[ColumnRule(header=h, field="area") for h in "ab"]),
+    ):
+        with pytest.raises(Malformed, match="mapping"):
+            parse_mapping(mapping_json(Mapping(tables=[wrong])))
+    with pytest.raises(Malformed):
+        parse_mapping(b"[" * 100_000)
+    assert decision_of("Лист 1:14=skip") == (("Лист 1", 14), Decision.SKIP)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+7", "-2", "@sum", "'=1", "''+", "'quoted", "<script>", "ignore all rules"])
+def test_hostile_text_is_text_when_it_comes_back(store: ObjectStore, text: str) -> None:
+    """Never a formula for a spreadsheet, and the same text here."""
+    assert unguarded(str(guarded(text))) == text
+    assert not str(guarded(text)).startswith(("=", "+", "-", "@"))
+    raw = table(["ID", "Наименование ИС"], ["a", text])
+    carry_out(store, planned(store, raw), by="a", source="a", at=1)
+    assert store.register().objects["a"].name_ru == text
+
+
+def test_the_labelled_register_is_imported_without_an_error(store: ObjectStore) -> None:
+    """Thousands of rows that others wrote."""
+    tables = read_tables(DEV, known)
+    plan = planned(store, *tables)
+    assert plan.errors == []
+    assert len(plan.good) > 5000
+    assert [rule.table for rule in propose(tables).tables] == [raw.sheet for raw in tables]
+
+
+def test_an_export_has_the_titles_of_its_language(store: ObjectStore) -> None:
+    """And its words for what a cell may hold."""
+    store.apply([Edit(table="objects", values={"id": "a", "status": "trial", "ai": False})], by="a", source="a", at=1)
+    tables = {name: (list(headers), list(rows)) for name, headers, rows in tables_of(store.register(), "kk")}
+    headers, rows = tables["Цифрлық объектілер"]
+    cells = dict(zip(headers, rows[0], strict=True))
+    assert cells["Мәртебесі"] == "тәжірибелік пайдалану"
+    assert cells["ЖИ бар"] == "жоқ"
