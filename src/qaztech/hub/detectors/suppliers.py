@@ -67,7 +67,7 @@ def _group(groups: dict[str, str], contract: Contract) -> str:
 
 
 def _told(case: Case, body: str, contracts: Sequence[Contract], share: int, hhi: int) -> list[Fact]:
-    source = f"organisations/{body}/contracts"
+    source = f"organisations/{body}"
     return [
         Fact(what="body", value=body, source=f"organisations/{body}"),
         Fact(what="share_percent", value=share, source=source, as_of=case.today),
