@@ -35,6 +35,10 @@ from qaztech.hub.detectors.stack import stacks, support_end
         ("Visual FoxPro 9", "visual-foxpro", "9"),
         ("Firebird 1.5", "firebird", "1.5"),
         ("Node.js 12", "nodejs", "12"),
+        ("AngularJS 1.5", "angularjs", ""),
+        ("Windows 2003 Server", "windows", "2003"),
+        ("IIS 6.0", "iis", "6"),
+        ("Flash #1", "flash", ""),
     ],
 )
 def test_products_are_known_as_bodies_write_them(text: str, product: str, version: str) -> None:

@@ -88,6 +88,8 @@ def _version(product: Product, version: str) -> Ended | None:
 
 def _is_of(version: str, name: str) -> bool:
     """Whether a version is this one, or a later part of it: 16.4 is of 16, 163 is not; 2008sp1 is of 2008."""
+    if not name:
+        return True
     if not version.startswith(name):
         return False
     rest = version[len(name) :]
