@@ -28,7 +28,8 @@ def add_actions(actions: Verbs) -> list[argparse.ArgumentParser]:
     """Add what is done with the registry of digital objects."""
     bring = add_action(
         actions, "import", "bring a register of digital objects from a file", _import,
-        more="FILE is .xlsx, .xls, .ods, .csv, a .zip or a folder of CSV files. One wrong row and nothing is changed.",
+        more="FILE is .xlsx, .xls, .ods, .csv, a .zip or a folder of CSV files, or an ArchiMate "
+        "model (.xml). One wrong row and nothing is changed.",
     )  # fmt: skip
     bring.add_argument("file", type=Path, metavar="FILE", help="the file or folder")
     bring.add_argument("--mapping", type=Path, metavar="M", help="which column is which, as JSON")
@@ -44,7 +45,10 @@ def add_actions(actions: Verbs) -> list[argparse.ArgumentParser]:
         help="what a record is that another is there for: skip (leave it out), new or same; may be repeated",
     )  # fmt: skip
     send = add_action(actions, "export", "write the registry of digital objects to a file", _export)
-    send.add_argument("file", type=Path, metavar="FILE", help="an .xlsx, or a .zip of CSV files")
+    send.add_argument(
+        "file", type=Path, metavar="FILE", help="an .xlsx, a .zip of CSV files, or an ArchiMate model as .xml"
+    )
+    send.add_argument("--archimate", action="store_true", help="write an ArchiMate model, whatever the file is called")
     send.add_argument(
         "--language", choices=("own", "kk", "ru", "en"), default="own", help="of titles and words (own: our own names)"
     )
@@ -178,11 +182,15 @@ def _batch(batch: Batch) -> dict[str, Any]:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from qaztech.hub.register.export import export  # noqa: PLC0415
+    from qaztech.hub.register.archimate import write_model  # noqa: PLC0415
+    from qaztech.hub.register.export import MODEL_NAME, export  # noqa: PLC0415
 
     with _opened(args) as (store, _):
         register = store.register()
-    export(register, args.file, args.language)
+    if args.archimate:
+        args.file.write_bytes(write_model(register, name=MODEL_NAME))
+    else:
+        export(register, args.file, args.language)
     rows = sum(1 for _ in register)
     return tell(args, {"rows": rows, "version": register.version}, [f"{rows} rows written to {args.file}"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,13 @@ from databases import database_at
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Malformed
 from qaztech.hub.register.archimate import NAMESPACE, read_model, write_model
+from qaztech.hub.register.export import export
+from qaztech.hub.register.importing import Plan, make_plan
+from qaztech.hub.register.mapping import known, propose
+from qaztech.hub.register.rows import Integration
 from qaztech.hub.register.snapshot import Register
 from qaztech.hub.register.store import METADATA, Edit, ObjectStore
+from qaztech.hub.register.workbook import read_tables
 from qaztech.runtime.database import open_database
 
 BODY, SUPPLIER = reserved_bin(710), reserved_bin(711)
@@ -133,3 +139,63 @@ def test_what_is_no_model_is_refused(data: bytes) -> None:
     """Entities, other encodings and half a file too."""
     with pytest.raises(Malformed):
         read_model(data)
+
+
+def rows_told(register: Register, folder: Path, model: bytes) -> Plan:
+    """The plan of importing a model, as of any other file."""
+    path = folder / "model.xml"
+    path.write_bytes(model)
+    tables = read_tables(path, known)
+    return make_plan(tables, propose(tables), register, today=date(2026, 11, 23))
+
+
+def test_a_model_is_exported_and_imported_like_any_file(tmp_path: Path) -> None:
+    """Into an empty registry it brings every row; into its own it changes nothing."""
+    edits = [edit for edit in EDITS if "\u0001" not in str(edit.values.get("name_ru"))]
+    edits.append(Edit(table="objects", values={"id": "ds-2", "kind": "platform", "name_ru": 'Платформа "&'}))
+    before = registry(tmp_path, edits)
+    export(before, tmp_path / "model.xml")
+    plan = rows_told(Register([]), tmp_path, (tmp_path / "model.xml").read_bytes())
+    assert plan.problems == ()
+    assert plan.rows["objects"] == 3
+    after = registry(tmp_path, list(plan.good), "two")
+    assert {row.key for row in after} == {row.key for row in before}
+    store = ObjectStore(open_database(database_at(tmp_path / "one.db"), METADATA))
+    assert store.preview(rows_told(before, tmp_path, write_model(before, name="x")).good) == []
+
+
+def test_a_wrong_cell_of_a_model_is_told_with_its_row(tmp_path: Path) -> None:
+    """And the other rows could be taken."""
+    model = write_model(registry(tmp_path, EDITS), name="x").replace(b">40000<", b">many<")
+    plan = rows_told(Register([]), tmp_path, model)
+    problem = next(problem for problem in plan.errors if problem.sheet == "objects")
+    assert {each.code for each in plan.errors} == {problem.code, "object.left-out"}
+    assert (problem.sheet, problem.row, problem.column, problem.code) == ("objects", 1, "declared_users", "cell.number")
+    assert {edit.values.get("id") for edit in plan.good if edit.table == "objects"} == {"ds-2", "ds-3"}
+
+
+def test_a_model_made_elsewhere_is_planned(tmp_path: Path) -> None:
+    """What has no place in the registry is told as a warning."""
+    model = f"""<model xmlns="{NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" identifier="m">
+      <name>X</name><elements>
+      <element identifier="a" xsi:type="ApplicationComponent"><name xml:lang="ru">=1+1</name></element>
+      <element identifier="b" xsi:type="Node"><name xml:lang="en">Engine</name></element>
+      <element identifier="g" xsi:type="Goal"><name>Happiness</name></element></elements>
+      <relationships><relationship identifier="f" source="a" target="b" xsi:type="Flow"/></relationships></model>"""
+    plan = rows_told(Register([]), tmp_path, model.encode())
+    assert [(problem.code, problem.cell) for problem in plan.problems] == [("row.left-out", "1 × Goal")]
+    after = registry(tmp_path, list(plan.good))
+    assert sorted(row.name_ru or row.name_en for row in after.objects.values()) == ["=1+1", "Engine"]
+    assert len(after.all(Integration)) == 1
+
+
+def test_rows_that_are_no_relationship_come_back_too(tmp_path: Path) -> None:
+    """An integration of a system with itself, and one whose other end nobody has registered."""
+    rows = [
+        Edit(table="objects", values={"id": "ds-1"}),
+        Edit(table="integrations", values={"id": "i-1", "provider_object": "ds-1", "consumer_object": "ds-1"}),
+        Edit(table="integrations", values={"id": "i-2", "provider_object": "ds-1", "consumer_object": "ds-9"}),
+    ]
+    before = registry(tmp_path, rows)
+    after = registry(tmp_path, list(rows_told(Register([]), tmp_path, write_model(before, name="x")).good), "two")
+    assert set(after.all(Integration)) == {"i-1", "i-2"}

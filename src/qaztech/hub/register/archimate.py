@@ -74,6 +74,15 @@ class Taken:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One row that a model tells: its table, its cells as `write_cell` has them, and whether the model is ours."""
+
+    table: str
+    cells: Mapping[str, str | int]
+    ours: bool = True
+
+
 class _Writer:
     """Collects elements, relationships and property definitions, each once."""
 
@@ -165,43 +174,61 @@ def write_model(register: Register, *, name: str) -> bytes:
 
 def read_model(data: bytes) -> Taken:
     """What a model says, as edits of the registry. Raises `Malformed` for what is no such model."""
+    found, left_out = read_rows(data)
+    edits = []
+    for row in found:
+        columns = columns_of(row.table)
+        values = {name: read_cell(columns[name], cell) for name, cell in row.cells.items()}
+        edits.append(Edit(table=row.table, values=values))
+    return Taken(edits=tuple(edits), left_out=left_out)
+
+
+def read_rows(data: bytes) -> tuple[list[Found], tuple[str, ...]]:
+    """The rows that a model tells, in its order, with their cells unread; and what has no place, in short.
+
+    Raises `Malformed` for what is no such model.
+    """
     root = _tree(data)
     definitions = {
         node.get("identifier", ""): _text_of(node, "name") for node in root.iterfind(f"{_tag('propertyDefinitions')}/*")
     }
-    edits: list[Edit] = []
+    found: list[Found] = []
     left_out: defaultdict[str, int] = defaultdict(int)
     objects: dict[str, str] = {}
     for node in root.iterfind(f"{_tag('elements')}/{_tag('element')}"):
         own = _properties(node, definitions)
         type_ = node.get(_TYPE, "")
         if _OWN + "table" in own:
-            made = list(_own_edits(own))
-            objects[node.get("identifier", "")] = str(made[0].values.get("id", "")) if made else ""
-            edits.extend(made)
+            made = list(_own_rows(own))
+            objects[node.get("identifier", "")] = str(made[0].cells.get("id", ""))
+            found.extend(made)
         elif type_ in _FOREIGN and _OWN + "word" not in own:
-            made_id = f"am-{sha256(node.get('identifier', '').encode()).hexdigest()[:16]}"
-            objects[node.get("identifier", "")] = made_id
-            edits.append(Edit(table="objects", values={"id": made_id, "kind": _FOREIGN[type_].value, **_names(node)}))
+            cells = {"id": _made_id(node), "kind": _FOREIGN[type_].value, **_names(node)}
+            objects[node.get("identifier", "")] = cells["id"]
+            found.append(Found(table="objects", cells=cells, ours=False))
         elif _OWN + "word" not in own:
             left_out[type_] += 1
     for node in root.iterfind(f"{_tag('relationships')}/{_tag('relationship')}"):
         own = _properties(node, definitions)
         ends = [objects.get(node.get(end, ""), "") for end in ("source", "target")]
         if _OWN + "table" in own:
-            edits.extend(_own_edits(own))
+            found.extend(_own_rows(own))
         elif node.get(_TYPE) == "Flow" and all(ends):
-            id_ = f"am-{sha256(node.get('identifier', '').encode()).hexdigest()[:16]}"
-            values = {"id": id_, "provider_object": ends[0], "consumer_object": ends[1]}
-            edits.append(Edit(table="integrations", values=values))
-    told = tuple(f"{count} × {type_}" for type_, count in sorted(left_out.items()))
-    return Taken(edits=tuple(edits), left_out=told)
+            cells = {"id": _made_id(node), "provider_object": ends[0], "consumer_object": ends[1]}
+            found.append(Found(table="integrations", cells=cells, ours=False))
+    return found, tuple(f"{count} × {type_}" for type_, count in sorted(left_out.items()))
+
+
+def _made_id(node: ET.Element) -> str:
+    """The id of what another program's model has: always the same for the same identifier."""
+    return f"am-{sha256(node.get('identifier', '').encode()).hexdigest()[:16]}"
 
 
 def _object_element(writer: _Writer, register: Register, object_: DigitalObject) -> str:
     properties = _row_properties(object_)
     for kind, table in NAMES.items():
-        rows = [values_of(row) for row in register.of(kind, object_.id)]
+        held = sorted(register.of(kind, object_.id), key=lambda row: row.key)
+        rows = [values_of(row) for row in held if not (isinstance(row, Integration) and _is_whole(register, row))]
         if rows:
             properties[f"{_OWN}rows.{table}"] = msgspec.json.encode(rows).decode()
     names = _by_language(object_, "name") or {"en": object_.id}
@@ -209,9 +236,15 @@ def _object_element(writer: _Writer, register: Register, object_: DigitalObject)
     return writer.element(type_, f"object {object_.id}", names, _by_language(object_, "purpose"), properties)
 
 
+def _is_whole(register: Register, row: Integration) -> bool:
+    """Whether it has two ends that are there: then it is a relationship, else a row of the one that is."""
+    ends = {row.consumer_object, row.provider_object}
+    return len(ends) == 2 and ends <= register.objects.keys()
+
+
 def _actor(writer: _Writer, register: Register, body: Organisation) -> str:
     properties = _row_properties(body)
-    groups = [values_of(row) for row in register.all(Affiliation).values() if row.supplier_bin == body.bin]
+    groups = [values_of(row) for row in _sorted(register.all(Affiliation)) if row.supplier_bin == body.bin]
     if groups:
         properties[f"{_OWN}rows.affiliations"] = msgspec.json.encode(groups).decode()
     return writer.element("BusinessActor", body.bin, _by_language(body, "name") or {"en": body.bin}, None, properties)
@@ -236,7 +269,7 @@ def _relations(writer: _Writer, object_: DigitalObject, element: str, actors: Ma
 
 def _integration(writer: _Writer, row: Integration, objects: Mapping[str, str]) -> None:
     source, target = objects.get(row.provider_object), objects.get(row.consumer_object)
-    if source is None or target is None:
+    if source is None or target is None or source == target:
         return
     passive = any(writer.elements[end].get("xsi:type") == "DataObject" for end in (source, target))
     name = ", ".join(row.elements) or row.service
@@ -258,35 +291,27 @@ def _row_properties(row: Row) -> dict[str, str]:
     return {f"{_OWN}table": table, **cells}
 
 
-def _own_edits(own: Mapping[str, str]) -> Iterator[Edit]:
+def _own_rows(own: Mapping[str, str]) -> Iterator[Found]:
     """The row that properties of ours tell, and the rows that belong to it."""
     table = own[_OWN + "table"]
     if table not in TABLES:
         raise Malformed("archimate.table", "the model names a table that is none", at="caller")
-    columns = columns_of(table)
-    yield Edit(
-        table=table,
-        values={name: read_cell(column, own[_OWN + name]) for name, column in columns.items() if _OWN + name in own},
-    )
+    cells = {name: own[_OWN + name] for name in columns_of(table) if _OWN + name in own}
+    yield Found(table=table, cells=cells)
     for name, text in own.items():
         if not name.startswith(_OWN + "rows."):
             continue
         other = name.removeprefix(_OWN + "rows.")
         try:
             rows = msgspec.json.decode(text, type=list[dict[str, Any]])
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, RecursionError) as exc:
             raise Malformed("archimate.rows", "rows in a property are not JSON", at="caller") from exc
         if other not in TABLES:
             raise Malformed("archimate.table", "the model names a table that is none", at="caller")
         known = columns_of(other)
         for row in rows:
-            read = {key: _again(known[key], value) for key, value in row.items() if key in known}
-            yield Edit(table=other, values=read)
-
-
-def _again(column: Any, value: Any) -> Any:
-    """A value of a row that came from outside, read as its cell would be."""
-    return read_cell(column, write_cell(value))
+            # What came from outside is read again as a cell would be.
+            yield Found(table=other, cells={name: write_cell(value) for name, value in row.items() if name in known})
 
 
 def _organizations(root: ET.Element, writer: _Writer) -> None:

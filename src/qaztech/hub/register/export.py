@@ -2,7 +2,7 @@
 
 Headers and words are in the language asked for, or our own names (`own`); what is exported is imported again without
 any change. Text that a spreadsheet would take for a formula stays text: in Excel its cell is text, in CSV a quote
-stands before it. Not here: ArchiMate.
+stands before it. An ArchiMate model is `archimate`'s.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from qaztech.core.errors import Malformed, Unavailable
+from qaztech.hub.register.archimate import write_model
 from qaztech.hub.register.columns import Column, Form, columns_of, values_of, write_cell
 from qaztech.hub.register.rows import NAMES, TABLES
 from qaztech.hub.register.sheets import Cell
@@ -22,6 +23,7 @@ from qaztech.hub.register.snapshot import Register
 from qaztech.hub.register.titles import LANGUAGES, choice_title, column_title, table_title
 
 OWN: Final = "own"
+MODEL_NAME: Final = "Registry of digital objects"
 # The smallest date a ZIP can hold: the same register gives the same bytes.
 _WHEN: Final = (1980, 1, 1, 0, 0, 0)
 _LONGEST_CELL: Final = 32_767
@@ -122,11 +124,17 @@ def _sheet_name(name: str) -> str:
 
 
 def export(register: Register, path: Path, language: str = OWN) -> None:
-    """Write the registry to a file: a workbook (`.xlsx`) or a ZIP of CSV files (`.zip`). Raises `Malformed`."""
+    """Write the registry to a file, by the ending of its name. Raises `Malformed` for an ending that is none of ours.
+
+    A workbook (`.xlsx`), a ZIP of CSV files (`.zip`) or an ArchiMate model (`.xml`, in all languages at once).
+    """
     tables = tables_of(register, language)
     if path.suffix.lower() == ".xlsx":
         write_xlsx(tables, path)
     elif path.suffix.lower() == ".zip":
         write_csv_zip(tables, path)
+    elif path.suffix.lower() == ".xml":
+        path.write_bytes(write_model(register, name=MODEL_NAME))
     else:
-        raise Malformed("export.form", "a register is exported to .xlsx or .zip (of CSV files)", at="caller")
+        what = ".xlsx, .zip (of CSV files) or .xml (an ArchiMate model)"
+        raise Malformed("export.form", f"a register is exported to {what}", at="caller")

@@ -1,9 +1,9 @@
 """Files as bodies really send them, as raw tables: a header for each column, and rows with the numbers people see.
 
-Workbooks through `sheets`; CSV in UTF-8, UTF-16 or windows-1251 (read as its Kazakh superset KZ-1048), separated by
-semicolons, commas or tabs; a folder or a ZIP of CSV files. Titles above the header are skipped, headers of several
-rows and merged cells are flattened, totals and remarks below are left out and told. Not here: which column is which of
-ours (`mapping`), what is in the cells (`importing`).
+Workbooks through `sheets`, ArchiMate models through `archimate`; CSV in UTF-8, UTF-16 or windows-1251 (read as its
+Kazakh superset KZ-1048), separated by semicolons, commas or tabs; a folder or a ZIP of CSV files. Titles above the
+header are skipped, headers of several rows and merged cells are flattened, totals and remarks below are left out and
+told. Not here: which column is which of ours (`mapping`), what is in the cells (`importing`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from qaztech.core.errors import Malformed, NotFound
+from qaztech.hub.register.archimate import read_rows
+from qaztech.hub.register.columns import columns_of
 from qaztech.hub.register.sheets import (
     BROKEN,
     MOST_COLUMNS,
@@ -36,6 +38,8 @@ from qaztech.hub.register.sheets import (
 Known = Callable[[str], bool]
 _BOOKS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _TEXTS: Final = frozenset({".csv", ".txt", ".tsv"})
+# Sheets of what a model made by another program has.
+_FOREIGN_SHEETS: Final = {"objects": "elements", "integrations": "relationships"}
 _SEPARATORS: Final = ";,\t"
 # Rows in which a header is looked for.
 _TOP: Final = 40
@@ -78,8 +82,10 @@ def read_tables(path: Path, known: Known, *, apart: bool = True) -> list[RawTabl
         sheets = _of_archive(path)
     elif path.suffix.lower() in _TEXTS:
         sheets = [_of_text(path.stem, _bounded(path))]
+    elif path.suffix.lower() == ".xml":
+        return _of_model(_bounded(path))
     else:
-        raise not_a_table("a register comes as .xlsx, .xls, .ods, .csv, or .zip of CSV files")
+        raise not_a_table("a register comes as .xlsx, .xls, .ods, .csv, .zip of CSV files, or .xml (ArchiMate)")
     if sum(len(sheet.rows) for sheet in sheets) > MOST_LINES:
         raise too_large(f"more than {MOST_ROWS} rows")
     tables = [table for sheet in sheets if (table := table_of(sheet, known)) is not None]
@@ -98,6 +104,33 @@ def text_of(cell: Cell) -> str:
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return " ".join(str(cell).removeprefix(BROKEN).split())
+
+
+def _of_model(data: bytes) -> list[RawTable]:
+    """The tables of an ArchiMate model: our own rows, and what another program's model has, apart.
+
+    Rows are numbered as they stand in the model, in each table from 1.
+    """
+    found, left_out = read_rows(data)
+    if len(found) > MOST_ROWS:
+        raise too_large(f"more than {MOST_ROWS} rows")
+    sheets: dict[tuple[str, bool], list[Mapping[str, Cell]]] = {}
+    for row in found:
+        sheets.setdefault((row.table, row.ours), []).append(row.cells)
+    tables = []
+    for (table, ours), rows in sheets.items():
+        # A model of ours has all that is declared; another's has these columns alone.
+        headers = tuple(columns_of(table)) if ours else tuple(dict.fromkeys(name for row in rows for name in row))
+        tables.append(
+            RawTable(
+                sheet=table if ours else _FOREIGN_SHEETS[table], headers=headers, header_row=0,
+                numbers=tuple(range(1, len(rows) + 1)),
+                rows=tuple([row.get(header, "") for header in headers] for row in rows),
+            )
+        )  # fmt: skip
+    if tables:
+        tables[-1] = replace(tables[-1], left_out=tuple((0, text) for text in left_out))
+    return tables
 
 
 # CSV
