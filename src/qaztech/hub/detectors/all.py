@@ -1,6 +1,6 @@
 """All detectors of the center, in order, and a run of them over one case.
 
-Three compare texts and are written apart (`alike`); without compared texts (`Case.similar`) they find nothing.
+Two rest on compared texts (`Case.similar`, made by `comparing.pairs`) and find nothing without.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from qaztech.core.errors import NotFound
-from qaztech.hub.detectors import life, links, plans, record, stack, suppliers, team, use
+from qaztech.hub.detectors import alike, life, links, plans, record, stack, suppliers, team, use
 from qaztech.hub.detectors.finding import Case, Detector, Finding
 
 # In the order in which the failures are counted in audits; what cannot be told comes after what can.
@@ -46,6 +46,7 @@ _ALL: Final = (
     *team.DETECTORS,
     *stack.DETECTORS,
     *plans.DETECTORS,
+    *alike.DETECTORS,
 )
 DETECTORS: Final[tuple[Detector, ...]] = tuple(sorted(_ALL, key=lambda detector: _ORDER.index(detector.slug)))
 
