@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from qaztech.hub.comparing.pairs import compare_best
 from qaztech.hub.detectors.all import DETECTORS, run
 from qaztech.hub.detectors.finding import Case, Finding
 from qaztech.hub.flows import read_flows
@@ -112,10 +113,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Score the detectors on a split of the labelled set.")
     parser.add_argument("split", type=Path, help="folder of the split")
     parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.add_argument("--vectors", type=Path, help="file that keeps what texts mean, so that the next run is quick")
     parser.add_argument("--show", action="store_true", help="name what was missed and what is false")
     args = parser.parse_args()
     labels = json.loads((args.split / "labels.json").read_bytes())
-    scores = score(run(read_case(args.split)), labels)
+    case = read_case(args.split)
+    similar = compare_best(case.register, case.traffic, args.vectors)
+    scores = score(run(replace(case, similar=similar)), labels)
     if args.json:
         print(json.dumps([asdict(s) | {"recall": s.recall, "precision": s.precision} for s in scores]))
         return 0
@@ -126,6 +130,7 @@ def main() -> int:
         )
         for line in (*(f"missed {m}" for m in s.missed), *(f"false {w}" for w in s.wrong)) if args.show else ():
             print(f"    {line}")
+    print(f"duplicates: recall@5 {recall_at(similar, labels) or 0:.2f}{', without meaning' if similar.missing else ''}")
     return 0
 
 

@@ -66,16 +66,25 @@ def _detect(args: argparse.Namespace) -> int:
 
 def _case(args: argparse.Namespace) -> Case:
     from qaztech.core.time import SystemClock  # noqa: PLC0415
+    from qaztech.hub.comparing.pairs import compare_best  # noqa: PLC0415
     from qaztech.hub.detectors.finding import Case  # noqa: PLC0415
     from qaztech.hub.register.law import current_law  # noqa: PLC0415
     from qaztech.hub.traffic import DAY_BEGINS  # noqa: PLC0415
 
     today = args.today or datetime.fromtimestamp((SystemClock().now() + DAY_BEGINS) / 1000, UTC).date()
-    register, traffic = _read(args)
-    return Case(register=register, traffic=traffic, law=current_law(), today=today)
+    register, traffic, cache = _read(args)
+    similar = compare_best(register, traffic, cache) if _compares(args) else None
+    return Case(register=register, traffic=traffic, law=current_law(), today=today, similar=similar)
 
 
-def _read(args: argparse.Namespace) -> tuple[Register, Traffic]:
+def _compares(args: argparse.Namespace) -> bool:
+    """Whether a detector is asked for that rests on compared texts, which take time."""
+    return args.detector is None or not {"duplicate", "resurrected"}.isdisjoint(args.detector)
+
+
+def _read(args: argparse.Namespace) -> tuple[Register, Traffic, Path | None]:
+    """The register, the traffic, and the file where the centre keeps what texts mean."""
+    from qaztech.hub.comparing.pairs import VECTORS  # noqa: PLC0415
     from qaztech.hub.flows import read_flows  # noqa: PLC0415
 
     for path in args.traffic:
@@ -87,7 +96,7 @@ def _read(args: argparse.Namespace) -> tuple[Register, Traffic]:
         folder = read_folder(args.register)
         for repeated in folder.repeated:
             print(f"left out, for another row has the same key: {repeated}", file=sys.stderr)
-        return folder.register, read_flows(args.traffic)
+        return folder.register, read_flows(args.traffic), None
     from qaztech.compose.hub import FLOWS, open_objects, open_store  # noqa: PLC0415
 
     objects, engine = open_objects(args.settings)
@@ -95,12 +104,12 @@ def _read(args: argparse.Namespace) -> tuple[Register, Traffic]:
         register = objects.register()
     finally:
         engine.dispose()
-    if args.traffic:
-        return register, read_flows(args.traffic)
     from qaztech.hub.flows import Flows  # noqa: PLC0415
 
     with open_store(args.settings) as store:
-        return register, Flows(store.directory.parent / FLOWS, store).traffic()
+        flows = store.directory.parent / FLOWS
+        traffic = read_flows(args.traffic) if args.traffic else Flows(flows, store).traffic()
+    return register, traffic, flows.parent / VECTORS
 
 
 def _told(slug: str, number: int, count: int) -> None:
@@ -122,8 +131,11 @@ def _lines(findings: Sequence[Finding], case: Case) -> list[str]:
     objects = len(case.register.objects)
     lines = [f"{objects} digital objects, {case.traffic.days} days of traffic, as of {case.today}"]
     if case.similar is None:
+        lines.append("texts were not compared: duplicates and resurrected projects are not looked for")
+    elif case.similar.missing:
         lines.append(
-            "texts were not compared: duplicates, copies of registers and resurrected projects are not looked for"
+            "texts were compared by words only, not by meaning, which misses what is told in other words or another "
+            "language: install qaztech[embeddings]"
         )
     for slug, count in counts.items():
         lines += ["", f"{slug}: {count}, {_tenge(money[slug])} at stake" if money[slug] else f"{slug}: {count}"]

@@ -23,6 +23,7 @@ import msgspec
 
 from qaztech.core.errors import Error, Unavailable
 from qaztech.core.time import Clock
+from qaztech.hub.comparing.pairs import VECTORS, compare_best
 from qaztech.hub.detectors.all import DETECTORS, Progress, run
 from qaztech.hub.detectors.finding import Case, Finding
 from qaztech.hub.findings import FindingQueue, Refreshed
@@ -103,10 +104,13 @@ def today_in_kazakhstan(clock: Clock) -> date:
     return datetime.fromtimestamp((clock.now() + DAY_BEGINS) / 1000, UTC).date()
 
 
-def detect_here(objects: ObjectStore, flows: Flows, today: date, progress: Progress) -> Found:
-    """Run all detectors in this process."""
-    register = objects.register()
-    case = Case(register=register, traffic=flows.traffic(), law=current_law(), today=today)
+def detect_here(
+    objects: ObjectStore, flows: Flows, today: date, progress: Progress, vectors: Path | None = None
+) -> Found:
+    """Run all detectors in this process. `vectors` is the file that keeps what texts mean, None for none."""
+    register, traffic = objects.register(), flows.traffic()
+    similar = compare_best(register, traffic, vectors)
+    case = Case(register=register, traffic=traffic, law=current_law(), today=today, similar=similar)
     findings = run(case, progress=progress)
     return Found(findings=tuple(findings), detectors=tuple(each.slug for each in DETECTORS), version=register.version)
 
@@ -250,6 +254,7 @@ def _run(order: Order) -> Found:
             flows,
             order.today,
             lambda slug, done, of: _tell(_Line(detector=slug, done=done, of=of)),
+            Path(order.flows).parent / VECTORS,
         )
     finally:
         engine.dispose()

@@ -53,6 +53,9 @@ MOST_AGAIN: Final = 1000
 # Pairs below this are not kept.
 LEAST: Final = 0.01
 
+# Where a centre keeps what texts mean, beside its flows.
+VECTORS: Final = "vectors.bin"
+
 PairOfIds = tuple[str, str]
 
 
