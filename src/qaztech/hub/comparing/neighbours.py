@@ -5,11 +5,16 @@ those of two, so no threshold on the cosine means anything. Three things are don
 taken off its vectors. Nearness is how much two texts are nearer to one another than each is to its own nearest few in
 the other's language (CSLS, Conneau et al. 2018). And only the nearest few of each object are looked at. Work is done in
 blocks of a matrix, so that 5,000 objects need neither Python loops over pairs nor more than some tens of megabytes.
+
+A small register has no neighbourhood to measure by: its texts are set among ordinary texts of a fixed background
+(`background.npy`, made by scripts/comparing_background.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -20,41 +25,61 @@ if TYPE_CHECKING:
 
 # How many near ones make a text's neighbourhood.
 NEIGHBOURHOOD: Final = 10
+# A register with fewer texts is set among those of the background, which are in equal parts in these languages.
+FEW: Final = 300
+BACKGROUND: Final = Path(__file__).parent / "background.npy"
+LANGUAGES: Final = ("kk", "ru", "en")
+# Texts as near as this are one text, not neighbours.
+_SAME: Final = 0.97
 _BLOCK: Final = 512
 _FAR: Final = -9.0
+
+
+@cache
+def _background(form: int) -> Any:
+    """Vectors of the background of one form, and their languages."""
+    import numpy as np  # noqa: PLC0415  # an optional part
+
+    vectors = np.load(BACKGROUND, allow_pickle=False)[form].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors, [language for language in LANGUAGES for _ in range(len(vectors) // len(LANGUAGES))]
 
 
 class Space:
     """Vectors of texts with their languages; rows of `vectors` have length one.
 
-    `means` are those of languages (rows, in the order of `spoken`); None takes them from the vectors themselves.
+    `form` is how the texts were embedded, as the background has it: 0 by purpose, 1 with the name.
     """
 
-    def __init__(self, vectors: Floats, languages: Sequence[str]) -> None:
+    def __init__(self, vectors: Floats, languages: Sequence[str], form: int) -> None:
         import numpy as np  # noqa: PLC0415  # an optional part
 
         self._np = np
-        self.spoken = sorted(set(languages))
-        self.language = np.array([self.spoken.index(one) for one in languages], dtype=np.int64)
+        self._count = len(vectors)
+        if self._count < FEW:
+            others, spoken = _background(form)
+            vectors, languages = np.vstack([vectors, others]), [*languages, *spoken]
+        self._spoken = sorted(set(languages))
+        self._language = np.array([self._spoken.index(one) for one in languages], dtype=np.int64)
         centred = vectors.copy()
-        for number in range(len(self.spoken)):
-            rows = self.language == number
+        for number in range(len(self._spoken)):
+            rows = self._language == number
             centred[rows] -= vectors[rows].mean(axis=0)
-        self.vectors: Floats = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
+        self._vectors: Floats = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
         # For each text and language, how near the nearest few of that language are.
         self._near = self._neighbourhoods()
+        self._vectors, self._language = self._vectors[: self._count], self._language[: self._count]
 
     def _neighbourhoods(self) -> Any:
         np = self._np
-        count = len(self.vectors)
-        near = np.zeros((count, len(self.spoken)), dtype=np.float32)
-        for number in range(len(self.spoken)):
-            columns = np.flatnonzero(self.language == number)
-            most = min(NEIGHBOURHOOD, max(len(columns) - 1, 1))
-            for start in range(0, count, _BLOCK):
-                rows = np.arange(start, min(start + _BLOCK, count))
-                nearness = self.vectors[rows] @ self.vectors[columns].T
-                nearness[rows[:, None] == columns[None]] = _FAR
+        near = np.zeros((self._count, len(self._spoken)), dtype=np.float32)
+        for number in range(len(self._spoken)):
+            columns = np.flatnonzero(self._language == number)
+            most = min(NEIGHBOURHOOD, len(columns))
+            for start in range(0, self._count, _BLOCK):
+                rows = np.arange(start, min(start + _BLOCK, self._count))
+                nearness = self._vectors[rows] @ self._vectors[columns].T
+                nearness[(rows[:, None] == columns[None]) | ((columns >= self._count) & (nearness > _SAME))] = _FAR
                 top = np.partition(nearness, nearness.shape[1] - most, axis=1)[:, -most:]
                 near[rows, number] = np.maximum(top, -1).mean(axis=1)
         return near
@@ -62,16 +87,16 @@ class Space:
     def nearest(self, most: int) -> list[tuple[int, int, float]]:
         """For each text the nearest few: its place, theirs, and the margin by which they are near (CSLS)."""
         np = self._np
-        count = len(self.vectors)
+        count = self._count
         most = min(most, count - 1)
         found: list[tuple[int, int, float]] = []
         if most < 1:
             return found
         for start in range(0, count, _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, count))
-            margin = 2 * (self.vectors[rows] @ self.vectors.T)
-            margin -= self._near[rows][:, self.language]
-            margin -= self._near[:, self.language[rows]].T
+            margin = 2 * (self._vectors[rows] @ self._vectors.T)
+            margin -= self._near[rows][:, self._language]
+            margin -= self._near[:, self._language[rows]].T
             margin[rows - start, rows] = _FAR
             best = np.argpartition(-margin, most - 1, axis=1)[:, :most]
             for row, places in zip(rows, best, strict=True):
@@ -80,5 +105,5 @@ class Space:
 
     def margin(self, one: int, other: int) -> float:
         """The margin by which two texts are near."""
-        nearness = float(self.vectors[one] @ self.vectors[other])
-        return 2 * nearness - float(self._near[one, self.language[other]] + self._near[other, self.language[one]])
+        nearness = float(self._vectors[one] @ self._vectors[other])
+        return 2 * nearness - float(self._near[one, self._language[other]] + self._near[other, self._language[one]])

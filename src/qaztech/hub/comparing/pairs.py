@@ -129,7 +129,7 @@ class _Meaning:
         self.margins: dict[PairOfIds, float] = {}
         if len(first) < 2:
             return
-        space = self._space(first, _purpose)
+        space = self._space(first, by_purpose)
         ranked = _ranked(first, space)
         places = {text.object: place for place, text in enumerate(first)}
         for one, other in others:
@@ -141,7 +141,7 @@ class _Meaning:
 
     def _space(self, texts: list[Text], form: Callable[[Text], str]) -> Space:
         vectors = self._embedder.vectors([form(text) for text in texts])
-        return Space(vectors, [text.language for text in texts])
+        return Space(vectors, [text.language for text in texts], int(form is with_name))
 
     def _look_again(self, told: Mapping[str, list[Text]], first: list[Text], close: Mapping[PairOfIds, float]) -> None:
         """Take for close pairs the mean over three looks: one accident of wording is not met in all of them."""
@@ -156,8 +156,8 @@ class _Meaning:
             return
         others = [text for id_ in sorted(wanted) for text in told[id_]]
         looks = [
-            self._margins(chosen, [*first, *(text for text in others if text is not told[text.object][0])], _purpose),
-            self._margins(chosen, others, _with_name),
+            self._margins(chosen, [*first, *(text for text in others if text is not told[text.object][0])], by_purpose),
+            self._margins(chosen, others, with_name),
         ]
         for number, pair in enumerate(chosen):
             self.margins[pair] = (close[pair] + sum(look[number] for look in looks)) / (len(looks) + 1)
@@ -193,9 +193,11 @@ def _ranked(texts: list[Text], space: Space) -> dict[PairOfIds, tuple[float, int
     return ranked
 
 
-def _purpose(text: Text) -> str:
+def by_purpose(text: Text) -> str:
+    """The form in which a text is embedded first."""
     return text.purpose
 
 
-def _with_name(text: Text) -> str:
+def with_name(text: Text) -> str:
+    """The form with the name."""
     return f"{text.name}. {text.purpose}" if text.name else text.purpose
