@@ -64,6 +64,7 @@ class HubOffice:
             people=self.people, gate=self.gate, admin_log=self.log,
             instance="KZ", clock=self.clock,
         )  # fmt: skip
+        self.waiting_file = ""
         self.site = HubSite(self.parts)
         self.app = self.site.app
 

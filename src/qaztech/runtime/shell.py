@@ -13,7 +13,7 @@ import ipaddress
 import json
 import logging
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from time import monotonic
 from typing import Any, TypeVar
@@ -38,9 +38,10 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellLimits:
-    """Limits of one server; all are settings."""
+    """Limits of one server; all are settings. `larger` are paths whose bodies may have more bytes than others."""
 
     body: int = 2 * 1024 * 1024
+    larger: Mapping[str, int] = field(default_factory=dict)
     header_bytes: int = 32 * 1024
     concurrency: int = 256
     keep_alive_seconds: int = 30
@@ -117,7 +118,7 @@ class Shell:
             await send(message)
 
         try:
-            limited = _limited(receive, scope, self._limits.body)
+            limited = _limited(receive, scope, self._limits.larger.get(scope["path"], self._limits.body))
         except Error as exc:
             await problem(exc)(scope, receive, sending)
             return

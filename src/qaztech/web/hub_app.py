@@ -21,7 +21,7 @@ from qaztech.hub import scopes
 from qaztech.people.gate import SAFE
 from qaztech.people.people import Person
 from qaztech.runtime.shell import ShellLimits, application
-from qaztech.web import hub_acts, hub_deliveries, hub_findings, hub_overview, hub_people, hub_traffic
+from qaztech.web import hub_acts, hub_deliveries, hub_findings, hub_import, hub_overview, hub_people, hub_traffic
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
 from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry
@@ -34,6 +34,7 @@ GROUPS: Final[tuple[PageGroup, ...]] = (
     hub_overview.GROUP,
     hub_traffic.GROUP,
     hub_findings.GROUP,
+    hub_import.GROUP,
     hub_deliveries.GROUP,
     hub_acts.GROUP,
     hub_people.GROUP,
@@ -62,7 +63,7 @@ class HubSite:
             Route("/static/{path:path}", StaticFiles(STATIC).answer),
         ]
         hosts = frozenset({"127.0.0.1", "localhost", "::1", urlsplit(parts.gate.origin).hostname or "localhost"})
-        self.app: ASGIApp = Guard(application(self.routes, ShellLimits(body=MAX_BODY)), hosts)
+        self.app: ASGIApp = Guard(application(self.routes, ShellLimits(body=MAX_BODY, larger=hub_import.UPLOADS)), hosts)
 
     def matrix(self) -> Sequence[tuple[str, str, str]]:
         """Method, path and scope of every route of the pages."""

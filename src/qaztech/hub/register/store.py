@@ -136,6 +136,11 @@ class ObjectStore:
         self._engine = engine
         self._newest: Register | None = None
 
+    @property
+    def engine(self) -> Engine:
+        """The database, for what is kept beside the registry."""
+        return self._engine
+
     def register(self) -> Register:
         """The registry as it stands."""
         with self._engine.begin() as db:
@@ -155,17 +160,27 @@ class ObjectStore:
             return [change for turn in _turns(db, edits) for change in _fields(0, turn)]
 
     def apply(
-        self, edits: Iterable[Edit], *, by: str | Actor, source: str, at: int, expected: int | None = None
+        self,
+        edits: Iterable[Edit],
+        *,
+        by: str | Actor,
+        source: str,
+        at: int,
+        expected: int | None = None,
+        seen: int | None = None,
     ) -> Batch | None:
         """Make all these changes or none; None where they change nothing. An actor's act is noted for the admin log.
 
         Raises `Malformed` for a row that cannot be, `NotFound` for one to be removed that is not there, `Conflict`
-        where the registry is no longer at the version `expected`.
+        where the registry is no longer at the version `expected`, or one of these rows has changed since `seen`.
         """
         with self._engine.begin() as db:
             if expected is not None and _version(db) != expected:
                 raise Conflict("objects.changed", "the registry has changed meanwhile: look again", at="caller")
-            return _write(db, _turns(db, edits), by=by, source=source, at=at)
+            turns = _turns(db, edits)
+            if seen is not None and _changed_since(db, turns, seen):
+                raise Conflict("objects.changed", "one of these rows has changed meanwhile: look again", at="caller")
+            return _write(db, turns, by=by, source=source, at=at)
 
     def undo(self, batch: int, *, by: str | Actor, at: int) -> Batch:
         """Take a batch back, as a batch of its own. An actor's act is noted for the admin log.
@@ -207,6 +222,14 @@ class ObjectStore:
             (Batch(**dict(zip(_BATCHES.c.keys(), row[len(_CHANGES.c) :], strict=True))), _change(row)) for row in rows
         ]
 
+    def batch(self, id_: int) -> Batch:
+        """One batch. Raises `NotFound`."""
+        with self._engine.begin() as db:
+            row = db.execute(select(_BATCHES).where(_BATCHES.c.id == id_)).one_or_none()
+        if row is None:
+            raise NotFound("objects.batch", "no such change", at="caller")
+        return Batch(**row._mapping)  # noqa: SLF001 - the way SQLAlchemy names it
+
     def changes(self, batch: int, *, limit: int = 10_000) -> list[Change]:
         """The fields that a batch changed."""
         query = select(_CHANGES).where(_CHANGES.c.batch == batch).order_by(_CHANGES.c.id).limit(limit)
@@ -216,6 +239,15 @@ class ObjectStore:
 
 def _version(db: Connection) -> int:
     return db.execute(select(func.max(_BATCHES.c.id))).scalar_one() or 0
+
+
+def _changed_since(db: Connection, turns: Sequence[_Turn], seen: int) -> bool:
+    """Whether one of these rows was changed by a batch after that one; also where no such batch has been yet."""
+    if seen > _version(db):
+        return True
+    query = select(_CHANGES.c.kind, _CHANGES.c.key).where(_CHANGES.c.batch > seen).distinct()
+    later = {(row.kind, row.key) for row in db.execute(query)}
+    return any((turn.table, turn.key) in later for turn in turns)
 
 
 def _decoded(kind: str, data: str) -> Row:

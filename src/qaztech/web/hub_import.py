@@ -1,0 +1,498 @@
+"""Pages by which an analyst brings a register: the file, what its columns are, what it would change, doing it, undoing.
+
+Files wait in the centre's folder between steps. Reading and planning are off the loop; the newest plans are kept until
+something that they rest on changes. Not here: the rules (`hub.register`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from qaztech.core.errors import Error, Malformed, NotFound
+from qaztech.hub import scopes
+from qaztech.hub.register.columns import Form, columns_of
+from qaztech.hub.register.export import OWN, tables_of, write_csv_zip, write_xlsx
+from qaztech.hub.register.identify import Decision
+from qaztech.hub.register.importing import (
+    Plan,
+    Problem,
+    carry_out,
+    decision_of,
+    fields_told,
+    left_out,
+    make_plan,
+    preview,
+)
+from qaztech.hub.register.mapping import (
+    COST,
+    OWNER_NAMES,
+    ColumnRule,
+    MappingStore,
+    TableRule,
+    check_rule,
+    fields_of,
+    guess,
+    known,
+    propose,
+)
+from qaztech.hub.register.mapping import Mapping as FileMapping
+from qaztech.hub.register.rows import TABLES
+from qaztech.hub.register.sheets import MOST_FILE
+from qaztech.hub.register.store import Change
+from qaztech.hub.register.titles import LANGUAGES, choice_title, column_title, table_title
+from qaztech.hub.register.waiting import SUFFIXES, About, Waiting
+from qaztech.hub.register.workbook import RawTable, is_broken, read_tables, refuse_empty, text_of
+from qaztech.people.gate import read_form
+from qaztech.people.people import Person
+from qaztech.web.hub_pages import HubPages, hub_texts
+from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
+from qaztech.web.people_pages import page_language
+from qaztech.web.registry_pages import redirect
+from qaztech.web.texts import local_moment
+
+IMPORT: Final = "/console/import"
+# The form around a file takes some bytes too.
+UPLOADS: Final = {IMPORT: MOST_FILE + 1024 * 1024}
+_SHOWN: Final = 200
+_SAMPLES: Final = 3
+# Fields of one form, below what the gate reads.
+_MOST_FIELDS: Final = 450
+_KEPT_PLANS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """A file, read and planned, and what it rests on."""
+
+    said: bytes
+    tables: list[RawTable]
+    mapping: FileMapping
+    plan: Plan
+    changes: list[Change]
+
+
+class ImportPages:
+    """The handlers."""
+
+    def __init__(self, parts: HubParts, pages: HubPages) -> None:
+        self._parts = parts
+        self._pages = pages
+        self._waiting = Waiting(parts.waiting)
+        self._mappings = MappingStore(parts.objects.engine)
+        self._plans: OrderedDict[str, _Planned] = OrderedDict()
+        self._turn = threading.Lock()
+
+    # The list
+
+    async def index(self, request: Request, person: Person) -> Response:
+        """Bring a file; files that wait; the changes of the registry, each with its undoing."""
+        return await self._index(request, person)
+
+    async def _index(self, request: Request, person: Person, problem: Error | None = None) -> Response:
+        batches = await asyncio.to_thread(lambda: self._parts.objects.batches(limit=50))
+        mine = (
+            await asyncio.to_thread(lambda: self._waiting.mine(person.name))
+            if person.may(scopes.CHANGE_OBJECTS)
+            else []
+        )
+        return self._pages.render(
+            request, person, "imports.html", batches=batches, waiting=mine, kinds=",".join(SUFFIXES),
+            most=MOST_FILE // 1024**2, problem=None if problem is None else self._words(request, problem),
+            status=200 if problem is None else problem.status,
+        )  # fmt: skip
+
+    async def bring(self, request: Request, person: Person) -> Response:
+        """A file is brought: it waits, and its columns are asked for."""
+        try:
+            form = await request.form(max_files=1, max_fields=10)
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not file.filename:
+                raise Malformed("form.malformed", "a file is needed", at="caller")
+            data, name = await file.read(), file.filename
+            now = self._parts.clock.now()
+            token = await asyncio.to_thread(lambda: self._take(name, data, person, now))
+        except Error as exc:
+            return await self._index(request, person, exc)
+        finally:
+            await request.close()
+        return redirect(request, f"{IMPORT}/{token}/columns")
+
+    def _take(self, name: str, data: bytes, person: Person, now: int) -> str:
+        token = self._waiting.keep(name, data, by=person.name, at=now)
+        try:
+            about = self._waiting.about(token, by=person.name)
+            tables = read_tables(self._waiting.path(token, about), known)
+            refuse_empty(tables)
+            mapping = propose(tables, kept=self._mappings)
+        except Error:
+            self._waiting.drop(token)
+            raise
+        self._waiting.say(token, msgspec.structs.replace(about, mapping=mapping))
+        return token
+
+    # Columns
+
+    async def columns(self, request: Request, person: Person) -> Response:
+        """What each sheet and column is: guessed, remembered, or decided here."""
+        return await self._columns(request, person)
+
+    async def _columns(self, request: Request, person: Person, problem: Error | None = None) -> Response:
+        token = request.path_params["token"]
+        about, tables = await asyncio.to_thread(lambda: self._read(token, person))
+        language = page_language(request)
+        sheets = [_sheet(raw, rule, place) for place, (raw, rule) in enumerate(_shown(tables, about))]
+        return self._pages.render(
+            request, person, "import-columns.html", token=token, about=about, sheets=sheets,
+            table_names={name: table_title(name, language) for name in TABLES},
+            fields={name: _fields(name, language, hub_texts(language)["imports"]) for name in TABLES},
+            hidden=len(tables) - len(sheets), problem=None if problem is None else self._words(request, problem),
+            status=200 if problem is None else problem.status,
+        )  # fmt: skip
+
+    async def say_columns(self, request: Request, person: Person) -> Response:
+        """The columns are decided, and remembered; then what it would change."""
+        form = await read_form(request)
+        token = request.path_params["token"]
+        try:
+            again = await asyncio.to_thread(lambda: self._decide_columns(token, person, form))
+        except NotFound:
+            raise
+        except Error as exc:
+            return await self._columns(request, person, exc)
+        return redirect(request, f"{IMPORT}/{token}/columns" if again else f"{IMPORT}/{token}")
+
+    def _decide_columns(self, token: str, person: Person, form: Mapping[str, str]) -> bool:
+        """Note what was decided; true where a sheet has become another table and is to be looked at again."""
+        about, tables = self._read(token, person)
+        rules, again = [], False
+        shown = dict(enumerate(_shown(tables, about)))
+        for place, raw in enumerate(tables):
+            if place not in shown:
+                rules.append(TableRule(sheet=raw.sheet))
+                continue
+            before, table = shown[place][1], form.get(f"t{place}", "")
+            if table not in {"", *TABLES}:
+                raise Malformed("mapping.table", "no such table", at="caller")
+            if table != before.table:
+                again = again or bool(table)
+                rules.append(guess(raw, table=table))
+            else:
+                rules.append(_decided(raw, before, place, form))
+        mapping = FileMapping(tables=rules)
+        about = msgspec.structs.replace(about, mapping=mapping, empties=form.get("empties") == "yes")
+        self._waiting.say(token, about)
+        if not again:
+            for raw, rule in zip(tables, rules, strict=True):
+                check_rule(rule)
+                if rule.table:
+                    self._mappings.keep(raw, rule, by=person.name, at=self._parts.clock.now())
+        return again
+
+    async def mapping_file(self, request: Request, person: Person) -> Response:
+        """The mapping as JSON, to be given with the next file on the command line."""
+        about = await asyncio.to_thread(lambda: self._waiting.about(request.path_params["token"], by=person.name))
+        mapping = about.mapping or FileMapping(tables=[])
+        return _download(
+            msgspec.json.format(msgspec.json.encode(mapping), indent=1), "mapping.json", "application/json"
+        )
+
+    # What it would change
+
+    async def plan(self, request: Request, person: Person) -> Response:
+        """The dry run: errors by row, conflicts to be decided, differences by field."""
+        return await self._plan(request, person)
+
+    async def _plan(self, request: Request, person: Person, problem: Error | None = None) -> Response:
+        token = request.path_params["token"]
+        about = await asyncio.to_thread(lambda: self._waiting.about(token, by=person.name))
+        if about.done is not None:
+            return self._pages.render(request, person, "import-done.html", token=token, about=about)
+        planned = await asyncio.to_thread(lambda: self._planned(token, person))
+        language = page_language(request)
+        plan, changes = planned.plan, planned.changes
+        texts = hub_texts(language)["imports"]
+        errors = [(p, *_told(p, planned.mapping, language, texts)) for p in plan.errors]
+        return self._pages.render(
+            request, person, "import-plan.html", token=token, about=about, plan=plan,
+            errors=[each for each in errors if not each[0].other][:_SHOWN],
+            conflicts=[each for each in errors if each[0].other][:_SHOWN],
+            warnings=[(p, *_told(p, planned.mapping, language, texts)) for p in plan.warnings[:_SHOWN]],
+            counts=Counter(p.code for p in plan.problems), more=max(0, len(plan.problems) - _SHOWN) + plan.unnamed,
+            changes=changes[:_SHOWN], told=fields_told(changes), tables=_by_table(changes),
+            table_names={name: table_title(name, language) for name in TABLES},
+            field_name=lambda table, field: _field_name(table, field, language), decisions=list(Decision),
+            problem=None if problem is None else self._words(request, problem),
+            status=200 if problem is None else problem.status,
+        )  # fmt: skip
+
+    async def decide(self, request: Request, person: Person) -> Response:
+        """What a person says of records that another one is there for."""
+        form = await read_form(request)
+        token = request.path_params["token"]
+
+        def note() -> None:
+            about = self._waiting.about(token, by=person.name)
+            said = {n.removeprefix("d:"): v for n, v in form.items() if n.startswith("d:") and v in set(Decision)}
+            self._waiting.say(token, msgspec.structs.replace(about, decisions={**about.decisions, **said}))
+
+        await asyncio.to_thread(note)
+        return redirect(request, f"{IMPORT}/{token}")
+
+    async def confirm(self, request: Request, person: Person) -> Response:
+        """Do it: all rows, or the good ones where the person says so."""
+        form = await read_form(request)
+        token = request.path_params["token"]
+        good = form.get("good") == "yes"
+        try:
+            batch = await asyncio.to_thread(lambda: self._carry_out(token, person, good))
+        except NotFound:
+            raise
+        except Error as exc:
+            return await self._plan(request, person, exc)
+        return redirect(request, f"{IMPORT}/{token}" if batch else IMPORT, said="saved")
+
+    def _carry_out(self, token: str, person: Person, good: bool) -> bool:
+        about = self._waiting.about(token, by=person.name)
+        if about.done is not None:
+            return True
+        planned = self._planned(token, person)
+        batch = carry_out(
+            self._parts.objects, planned.plan, by=person.actor, source=f"import:{about.file}",
+            at=self._parts.clock.now(), take_good_rows=good,
+        )  # fmt: skip
+        if batch is None and not planned.plan.wrong:
+            self._waiting.drop(token)
+            return False
+        done = 0 if batch is None else batch.id
+        self._waiting.say(token, msgspec.structs.replace(about, done=done, left=len(planned.plan.wrong)))
+        return True
+
+    async def rows_left_out(self, request: Request, person: Person) -> Response:
+        """The rows that cannot be taken, with what is wrong, as a file of the same form."""
+        token = request.path_params["token"]
+        planned = await asyncio.to_thread(lambda: self._planned(token, person))
+        file = io.BytesIO()
+        await asyncio.to_thread(lambda: write_xlsx(left_out(planned.tables, planned.plan), file))
+        return _download(file.getvalue(), "left-out.xlsx", _XLSX)
+
+    async def forget(self, request: Request, person: Person) -> Response:
+        """The person does not want it."""
+        token = request.path_params["token"]
+        await asyncio.to_thread(self._waiting.about, token, by=person.name)
+        await asyncio.to_thread(self._waiting.drop, token)
+        return redirect(request, IMPORT, said="saved")
+
+    # Changes made
+
+    async def change(self, request: Request, person: Person) -> Response:
+        """One change of the registry, field by field."""
+        number = request.path_params["id"]
+        batch = await asyncio.to_thread(lambda: self._parts.objects.batch(number))
+        changes = await asyncio.to_thread(lambda: self._parts.objects.changes(number, limit=_SHOWN + 1))
+        language = page_language(request)
+        return self._pages.render(
+            request, person, "import-change.html", batch=batch, changes=changes[:_SHOWN], more=len(changes) > _SHOWN,
+            table_names={name: table_title(name, language) for name in TABLES}, most=_SHOWN,
+            field_name=lambda table, field: _field_name(table, field, language),
+        )  # fmt: skip
+
+    async def undo(self, request: Request, person: Person) -> Response:
+        """Take a change back."""
+        form = await read_form(request)
+        number = form.get("batch", "")
+        if not number.isdigit() or len(number) > 9:
+            raise Malformed("form.malformed", "which change?", at="caller")
+        now = self._parts.clock.now()
+        await asyncio.to_thread(lambda: self._parts.objects.undo(int(number), by=person.actor, at=now))
+        return redirect(request, IMPORT, said="saved")
+
+    async def export(self, request: Request, person: Person) -> Response:  # noqa: ARG002  # every page knows who asks
+        """The whole registry as a workbook or a ZIP of CSV files."""
+        wanted = request.query_params.get("titles", page_language(request))
+        language = wanted if wanted in {OWN, *LANGUAGES} else OWN
+        file, as_book = io.BytesIO(), request.path_params["form"] == "xlsx"
+
+        def write() -> None:
+            tables = tables_of(self._parts.objects.register(), language)
+            (write_xlsx if as_book else write_csv_zip)(tables, file)
+
+        if request.path_params["form"] not in {"xlsx", "zip"}:
+            raise NotFound("export.form", "the registry is exported as xlsx or zip", at="caller")
+        await asyncio.to_thread(write)
+        return _download(
+            file.getvalue(), f"objects.{'xlsx' if as_book else 'zip'}", _XLSX if as_book else "application/zip"
+        )
+
+    # Parts
+
+    def _read(self, token: str, person: Person) -> tuple[About, list[RawTable]]:
+        about = self._waiting.about(token, by=person.name)
+        kept = self._plans.get(token)
+        return about, kept.tables if kept is not None else read_tables(self._waiting.path(token, about), known)
+
+    def _planned(self, token: str, person: Person) -> _Planned:
+        """The plan of a file; made again only where something that it rests on has changed."""
+        with self._turn:
+            about = self._waiting.about(token, by=person.name)
+            register = self._parts.objects.register()
+            today = self._today()
+            told = (about.mapping, about.decisions, about.empties, register.version, about.done, today.isoformat())
+            said = msgspec.json.encode(told)
+            kept = self._plans.get(token)
+            if kept is not None and (kept.said == said or about.done is not None):
+                return kept
+            tables = self._read(token, person)[1]
+            mapping = about.mapping or propose(tables, kept=self._mappings)
+            decisions = dict(decision_of(f"{place}={word}") for place, word in about.decisions.items())
+            plan = make_plan(tables, mapping, register, today=today, decisions=decisions, empties=about.empties)
+            changes = preview(self._parts.objects, plan)
+            made = _Planned(said=said, tables=tables, mapping=mapping, plan=plan, changes=changes)
+            self._plans[token] = made
+            while len(self._plans) > _KEPT_PLANS:
+                self._plans.popitem(last=False)
+            return made
+
+    def _today(self) -> date:
+        return local_moment(self._parts.clock.now()).date()
+
+    def _words(self, request: Request, error: Error) -> str:
+        texts = hub_texts(page_language(request))["imports"]
+        return str(texts["problem"].get(error.code) or self._pages.words(request, error))
+
+
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def _shown(tables: list[RawTable], about: About) -> list[tuple[RawTable, TableRule]]:
+    """The first sheets with their rules, as many as a form can hold."""
+    mapping = about.mapping or propose(tables)
+    found, fields = [], 0
+    for raw, rule in zip(tables, mapping.tables, strict=True):
+        fields += 1 + sum(4 if _is_money(rule.table, column.field) else 1 for column in rule.columns)
+        if fields > _MOST_FIELDS:
+            break
+        found.append((raw, rule))
+    return found
+
+
+def _sheet(raw: RawTable, rule: TableRule, place: int) -> dict[str, Any]:
+    columns = []
+    for number, column in enumerate(rule.columns):
+        at = raw.headers.index(column.header)
+        cells = (cells[at] for cells in raw.rows if at < len(cells) and cells[at] != "")
+        samples = [
+            "#" if is_broken(cell) else text_of(cell)[:40] for cell, _ in zip(cells, range(_SAMPLES), strict=False)
+        ]
+        money = _is_money(rule.table, column.field)
+        columns.append({"rule": column, "samples": samples, "number": number, "money": money,
+                        "cost": column.field.startswith(COST)})  # fmt: skip
+    return {"raw": raw, "rule": rule, "place": place, "columns": columns}
+
+
+def _decided(raw: RawTable, before: TableRule, place: int, form: Mapping[str, str]) -> TableRule:
+    """A sheet's rule as a form has it."""
+    columns = []
+    allowed = {"", *fields_of(before.table)}
+    for number, column in enumerate(before.columns):
+        at = f"{place}.{number}"
+        field = form.get(f"f{at}", column.field)
+        if field not in allowed:
+            raise Malformed("mapping.field", "no such field", at="caller")
+        cost = field.startswith(COST)
+        columns.append(
+            ColumnRule(
+                header=column.header, field=field,
+                unit=_whole(form.get(f"u{at}"), column.unit) or 1 if _is_money(before.table, field) else 1,
+                year=_whole(form.get(f"y{at}"), column.year) if cost else None,
+                state=form.get(f"s{at}", column.state) if cost else "",
+            )
+        )  # fmt: skip
+    return TableRule(sheet=raw.sheet, table=before.table, columns=columns)
+
+
+def _whole(text: str | None, otherwise: int | None) -> int | None:
+    if text is None:
+        return otherwise
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _is_money(table: str, field: str) -> bool:
+    if field.startswith(COST):
+        return True
+    return table in TABLES and field in columns_of(table) and columns_of(table)[field].form is Form.TENGE
+
+
+def _fields(table: str, language: str, texts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a column may be, with names for people."""
+    return [(name, _field_title(table, name, language, texts)) for name in fields_of(table)]
+
+
+def _field_title(table: str, name: str, language: str, texts: Mapping[str, Any]) -> str:
+    if name.startswith(COST):
+        return f"{texts['cost']}: {choice_title('costs', 'kind', name.removeprefix(COST), language)}"
+    if name in OWNER_NAMES:
+        return f"{texts['owner']}: {column_title('organisations', name.partition('.')[2], language)}"
+    return column_title(table, name, language)
+
+
+def _field_name(table: str, field: str, language: str) -> str:
+    return column_title(table, field, language) if field in columns_of(table) else field
+
+
+def _told(problem: Problem, mapping: FileMapping, language: str, texts: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong and what is expected, in words of the reader's language."""
+    words = texts["problem"].get(problem.code, problem.code)
+    if problem.code == "cell.choice":
+        rule = next((r for r in mapping.tables if r.sheet == problem.sheet), None)
+        column = rule.rule(problem.column) if rule is not None else None
+        held = columns_of(rule.table).get(column.field) if rule is not None and column is not None else None
+        if held is not None:
+            return words, ", ".join(choice_title(held.table, held.name, value, language) for value in held.choices)
+    shown = problem.code in {"kato.ended", "cell.range", "cell.long", "cell.list"}
+    if problem.code == "row.missing":
+        return words, problem.expected
+    return words, problem.expected if shown else ""
+
+
+def _by_table(changes: list[Change]) -> dict[str, int]:
+    return dict(Counter(change.table for change in changes))
+
+
+def _download(data: bytes, name: str, kind: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(data, media_type=kind, headers=headers)
+
+
+def _routes(parts: HubParts, pages: HubPages) -> list[HubRoute]:
+    own = ImportPages(parts, pages)
+    read, write = scopes.OBJECTS, scopes.CHANGE_OBJECTS
+    return [
+        HubRoute("GET", IMPORT, read, own.index),
+        HubRoute("POST", IMPORT, write, own.bring),
+        HubRoute("POST", f"{IMPORT}/undo", write, own.undo),
+        HubRoute("GET", f"{IMPORT}/changes/{{id:int}}", read, own.change),
+        HubRoute("GET", f"{IMPORT}/export.{{form}}", read, own.export),
+        HubRoute("GET", f"{IMPORT}/{{token}}", write, own.plan),
+        HubRoute("POST", f"{IMPORT}/{{token}}", write, own.confirm),
+        HubRoute("GET", f"{IMPORT}/{{token}}/columns", write, own.columns),
+        HubRoute("POST", f"{IMPORT}/{{token}}/columns", write, own.say_columns),
+        HubRoute("GET", f"{IMPORT}/{{token}}/mapping.json", write, own.mapping_file),
+        HubRoute("POST", f"{IMPORT}/{{token}}/decisions", write, own.decide),
+        HubRoute("GET", f"{IMPORT}/{{token}}/left-out.xlsx", write, own.rows_left_out),
+        HubRoute("POST", f"{IMPORT}/{{token}}/forget", write, own.forget),
+    ]
+
+
+GROUP = PageGroup("imports", ((IMPORT, scopes.OBJECTS),), _routes)

@@ -1,0 +1,152 @@
+"""A register brought through the pages: columns, conflicts, errors by row, nothing half done, undoing, exporting."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("duckdb")
+pytest.importorskip("python_calamine")
+
+from hub_office import HOLDERS, HubOffice
+from people_console import PASSWORD, Reply, Visitor
+from qaztech.core.bin import reserved_bin
+from qaztech.hub.register.rows import Cost
+from qaztech.hub.register.waiting import KEPT_MS, Waiting
+from qaztech.people.actors import COMMAND_LINE
+from registry_country import quick_folder
+
+OWNER = reserved_bin(720)
+FILE = f"""Наименование ИС;БИН владельца;Статус;Сопровождение 2025 факт, тыс. тенге
+Учёт воды;{OWNER};в эксплуатации;1 200,5
+<script>alert(1)</script>;{OWNER};летает;5
+Учёт воды;{OWNER};создание;7
+""".encode("cp1251")
+
+
+@pytest.fixture
+def office() -> Iterator[HubOffice]:
+    """A centre with an empty registry of digital objects."""
+    with quick_folder() as folder:
+        office = HubOffice(folder / "hub", deliver=False)
+        yield office
+        office.close()
+
+
+@pytest.fixture
+def analyst(office: HubOffice) -> Visitor:
+    """An analyst who has signed in."""
+    visitor = Visitor(office.app)
+    assert visitor.sign_in(HOLDERS["analyst"], PASSWORD).status == 303
+    return visitor
+
+
+def upload(visitor: Visitor, name: str, data: bytes) -> Reply:
+    """Bring a file, as a browser sends it."""
+    csrf = visitor.get("/console/import").csrf
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{csrf}\r\n'.encode(),
+        f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode(),
+        data + b"\r\n--x--\r\n",
+    ]  # fmt: skip
+    return visitor.send("POST", "/console/import", b"".join(parts), {"content-type": "multipart/form-data; boundary=x"})
+
+
+def place_of(reply: Reply) -> str:
+    """The page of the file that waits."""
+    assert reply.status == 303, reply.text
+    return reply.headers["location"].partition("/columns")[0]
+
+
+def chosen(page: Reply) -> dict[str, str]:
+    """The fields of a form as they stand."""
+    found = {"csrf": page.csrf}
+    for name, inside in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page.text, re.DOTALL):
+        option = re.search(r'value="([^"]*)" selected', inside)
+        found[name] = option[1] if option else ""
+    found |= dict(re.findall(r'<input name="(y[^"]+)"[^>]* value="([^"]*)"', page.text))
+    return found
+
+
+def test_an_analyst_brings_a_register_and_takes_it_back(office: HubOffice, analyst: Visitor) -> None:
+    """From the file to its columns, its errors and conflicts, the good rows, and back."""
+    place = place_of(upload(analyst, "реестр.csv", FILE))
+    columns = analyst.get(f"{place}/columns?lang=ru")
+    assert "Сопровождение 2025 факт" in columns.text
+    assert "Учёт воды · &lt;script&gt;" in columns.text
+    form = chosen(columns)
+    assert (form["f0.0"], form["f0.3"], form["u0.3"], form["y0.3"], form["s0.3"]) == (
+        "name_ru", "cost.support", "1000", "2025", "paid",
+    )  # fmt: skip
+    assert analyst.submit(f"{place}/columns", form).headers["location"].startswith(place)
+    plan = analyst.get(f"{place}?lang=ru")
+    assert "летает" in plan.text
+    assert "промышленная эксплуатация" in plan.text
+    assert "<script>" not in plan.text
+    assert analyst.submit(place, {"csrf": plan.csrf}).status == 400
+    assert not list(office.objects.register())
+    decide = next(name for name in chosen(plan) if name.startswith("d:"))
+    analyst.submit(f"{place}/decisions", {"csrf": plan.csrf, decide: "skip"})
+    assert analyst.submit(place, {"csrf": plan.csrf, "good": "yes"}).status == 303
+    register = office.objects.register()
+    assert [each.name_ru for each in register.objects.values()] == ["Учёт воды"]
+    assert [cost.tenge for cost in register.all(Cost).values()] == [1_200_500]
+    assert analyst.get(f"{place}/left-out.xlsx").body.startswith(b"PK")
+    change = analyst.get("/console/import/changes/1?lang=kk")
+    assert "Учёт воды" in change.text
+    assert analyst.submit("/console/import/undo", {"csrf": change.csrf, "batch": "1"}).status == 303
+    assert not list(office.objects.register())
+    again = place_of(upload(analyst, "другой.csv", FILE.replace("Статус".encode("cp1251"), "СТАТУС".encode("cp1251"))))
+    assert 'class="outcome waits"' not in analyst.get(f"{again}/columns").text
+
+
+def test_a_sheet_said_to_be_another_table_is_looked_at_again(analyst: Visitor) -> None:
+    """And a column of costs is not taken without its year."""
+    place = place_of(upload(analyst, "a.csv", b"x;y\n1;2\n"))
+    form = chosen(analyst.get(f"{place}/columns"))
+    assert analyst.submit(f"{place}/columns", {**form, "t0": "objects"}).headers["location"].endswith("columns?lang=en")
+    form = chosen(analyst.get(f"{place}/columns"))
+    refused = analyst.submit(f"{place}/columns", {**form, "f0.0": "cost.support", "f0.1": "id"})
+    assert refused.status == 400
+    assert "year" in refused.text
+    assert 'name="y0.0"' in analyst.submit(f"{place}/columns", {**form, "f0.0": "cost.support"}).text
+
+
+def test_what_is_no_register_does_not_wait(office: HubOffice, analyst: Visitor) -> None:
+    """Other files, empty ones, damaged ones, too large ones."""
+    for name, data in {"a.exe": b"MZ", "a.csv": b"", "a.xlsx": b"hello", "b.csv": b"id\n"}.items():
+        assert upload(analyst, name, data).status == 400, name
+    big = {"content-type": "multipart/form-data; boundary=x", "content-length": str(70 * 1024**2)}
+    assert analyst.send("POST", "/console/import", b"", big).status == 429
+    assert list(office.parts.waiting.glob("*/*")) == []
+
+
+def test_a_file_is_seen_by_who_brought_it_and_for_a_day(office: HubOffice, analyst: Visitor) -> None:
+    """Nobody else finds it, and then it is gone."""
+    place = place_of(upload(analyst, "a.csv", FILE))
+    office.people.accounts.add("marat", "Marat", ["analyst"], PASSWORD, by=COMMAND_LINE)
+    other = Visitor(office.app)
+    other.sign_in("marat", PASSWORD)
+    assert other.get(place).status == 404
+    assert analyst.get("/console/import/../../etc").status in {404, 303}
+    Waiting(office.parts.waiting).clean(office.clock.now() + KEPT_MS + 1)
+    assert analyst.get(place).status == 404
+
+
+def test_the_registry_is_exported_as_it_is_imported(office: HubOffice, analyst: Visitor) -> None:
+    """A workbook and a ZIP, in the language of the page; bringing it back changes nothing."""
+    place = place_of(upload(analyst, "a.csv", FILE.splitlines(keepends=True)[0] + FILE.splitlines(keepends=True)[1]))
+    analyst.submit(place, {"csrf": analyst.get(place).csrf})
+    book = analyst.get("/console/import/export.xlsx?lang=kk")
+    assert book.headers["content-disposition"] == 'attachment; filename="objects.xlsx"'
+    with zipfile.ZipFile(io.BytesIO(analyst.get("/console/import/export.zip?lang=ru").body)) as archive:
+        assert "Цифровые объекты.csv" in archive.namelist()
+    back = place_of(upload(analyst, "back.xlsx", book.body))
+    page = analyst.get(f"{back}?lang=en")
+    assert "Nothing is new" in page.text
+    assert analyst.submit(back, {"csrf": page.csrf}).headers["location"].startswith("/console/import?")
+    assert len(office.objects.batches()) == 1
