@@ -7,6 +7,7 @@ language, each once by its purpose and once with its name, as bytes. Needs `qazt
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from qaztech.hub.comparing.embedding import Embedder
 from qaztech.hub.comparing.neighbours import BACKGROUND, LANGUAGES
 from qaztech.hub.comparing.pairs import by_purpose, with_name
 from qaztech.hub.comparing.texts import Text, texts_of
-from qaztech.hub.register.folder import read_folder
+from qaztech.hub.register.loading import load_register
 
 SPLIT = Path(__file__).parent.parent / "tests/data/labelled/dev"
 EACH = 60
@@ -25,8 +26,9 @@ ALIKE = {"duplicate", "resurrected"}
 def main() -> None:
     """Write the file."""
     labels = json.loads((SPLIT / "labels.json").read_bytes())
-    planted = {id_ for each in labels if each["detector"] in ALIKE and each["kind"] == "planted" for id_ in each["objects"]}
-    objects = read_folder(SPLIT).register.objects
+    pairs = [each["objects"] for each in labels if each["detector"] in ALIKE and each["kind"] == "planted"]
+    planted = {id_ for pair in pairs for id_ in pair}
+    objects = load_register(SPLIT, date(2026, 11, 23)).register.objects
     texts = [text for id_, object_ in sorted(objects.items()) if id_ not in planted for text in texts_of(object_)]
     chosen: list[Text] = []
     for language in LANGUAGES:

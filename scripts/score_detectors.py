@@ -19,8 +19,8 @@ from qaztech.hub.comparing.pairs import compare_best
 from qaztech.hub.detectors.all import DETECTORS, run
 from qaztech.hub.detectors.finding import Case, Finding
 from qaztech.hub.flows import read_flows
-from qaztech.hub.register.folder import read_folder
 from qaztech.hub.register.law import current_law
+from qaztech.hub.register.loading import load_register
 from qaztech.hub.similarity import Similarity
 
 AS_OF = date(2026, 11, 23)
@@ -55,7 +55,10 @@ class Score:
 def read_case(split: Path, similar: Similarity | None = None, today: date = AS_OF) -> Case:
     """A split as a case."""
     traffic = read_flows([split / "traffic.parquet"])
-    return Case(register=read_folder(split).register, traffic=traffic, law=current_law(), today=today, similar=similar)
+    loaded = load_register(split, today)
+    if loaded.plan.wrong:
+        raise SystemExit(f"{len(loaded.plan.wrong)} rows cannot be read: {loaded.plan.errors[0]}")
+    return Case(register=loaded.register, traffic=traffic, law=current_law(), today=today, similar=similar)
 
 
 def score(findings: Sequence[Finding], labels: Sequence[dict[str, Any]]) -> list[Score]:
@@ -121,7 +124,8 @@ def main() -> int:
     similar = compare_best(case.register, case.traffic, args.vectors)
     scores = score(run(replace(case, similar=similar)), labels)
     if args.json:
-        print(json.dumps([asdict(s) | {"recall": s.recall, "precision": s.precision} for s in scores]))
+        told = [asdict(s) | {"recall": s.recall, "precision": s.precision} for s in scores]
+        print(json.dumps({"detectors": told, "duplicates_recall_at_5": recall_at(similar, labels)}))
         return 0
     for s in scores:
         print(

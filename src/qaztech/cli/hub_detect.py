@@ -20,16 +20,21 @@ if TYPE_CHECKING:
     from qaztech.hub.observation import Traffic
     from qaztech.hub.register.snapshot import Register
 
+# Wrong rows that are told one by one.
+_MOST_TOLD = 20
+
 
 def add_detect(actions: Verbs) -> None:
     """The action and its options."""
     parser = add_action(
         actions, "detect", "look through the registry of digital objects for what a person should see", _detect,
-        more="A finding is no verdict. With --register it looks at a folder of tables and keeps nothing.",
+        more="A finding is no verdict. With --register it looks at somebody's tables and keeps nothing.",
     )  # fmt: skip
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--settings", type=Path, metavar="FILE", help="the centre's hub.toml")
-    source.add_argument("--register", type=Path, metavar="DIR", help="folder of tables as CSV, instead of a centre's")
+    source.add_argument(
+        "--register", type=Path, metavar="PATH", help="workbook or folder of tables, instead of a centre's"
+    )
     parser.add_argument(
         "--traffic", type=Path, action="append", default=[], metavar="FILE",
         help="hours of traffic as Parquet, instead of the centre's; may be given again",
@@ -72,7 +77,7 @@ def _case(args: argparse.Namespace) -> Case:
     from qaztech.hub.traffic import DAY_BEGINS  # noqa: PLC0415
 
     today = args.today or datetime.fromtimestamp((SystemClock().now() + DAY_BEGINS) / 1000, UTC).date()
-    register, traffic, cache = _read(args)
+    register, traffic, cache = _read(args, today)
     similar = compare_best(register, traffic, cache) if _compares(args) else None
     return Case(register=register, traffic=traffic, law=current_law(), today=today, similar=similar)
 
@@ -82,7 +87,20 @@ def _compares(args: argparse.Namespace) -> bool:
     return args.detector is None or not {"duplicate", "resurrected"}.isdisjoint(args.detector)
 
 
-def _read(args: argparse.Namespace) -> tuple[Register, Traffic, Path | None]:
+def _loaded(path: Path, today: date) -> Register:
+    """The register in somebody's tables; tells of the rows that could not be taken."""
+    from qaztech.hub.register.loading import load_register  # noqa: PLC0415
+
+    register, plan = load_register(path, today)
+    for problem in plan.errors[:_MOST_TOLD]:
+        where = f"{problem.sheet}, row {problem.row}, {problem.column}"
+        print(f"left out: {where}: {problem.code}: {problem.expected}", file=sys.stderr)
+    if plan.wrong:
+        print(f"{len(plan.wrong)} rows were left out of {sum(plan.rows.values())}", file=sys.stderr)
+    return register
+
+
+def _read(args: argparse.Namespace, today: date) -> tuple[Register, Traffic, Path | None]:
     """The register, the traffic, and the file where the centre keeps what texts mean."""
     from qaztech.hub.comparing.pairs import VECTORS  # noqa: PLC0415
     from qaztech.hub.flows import read_flows  # noqa: PLC0415
@@ -91,12 +109,7 @@ def _read(args: argparse.Namespace) -> tuple[Register, Traffic, Path | None]:
         if not path.is_file():
             raise Malformed("command.malformed", f"no such file: {path}")
     if args.register is not None:
-        from qaztech.hub.register.folder import read_folder  # noqa: PLC0415
-
-        folder = read_folder(args.register)
-        for repeated in folder.repeated:
-            print(f"left out, for another row has the same key: {repeated}", file=sys.stderr)
-        return folder.register, read_flows(args.traffic), None
+        return _loaded(args.register, today), read_flows(args.traffic), None
     from qaztech.compose.hub import FLOWS, open_objects, open_store  # noqa: PLC0415
 
     objects, engine = open_objects(args.settings)

@@ -32,15 +32,22 @@ def test_people_see_counts_and_money(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_what_is_not_there_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A slug that is none, a folder without tables, a file that is missing, a day that is none."""
+    """A slug that is none, and files that are missing."""
     assert main([*TABLES, "--detector", "verdict"]) != 0
     assert "detector.unknown" in capsys.readouterr().err
-    assert main(["hub", "detect", "--register", str(tmp_path)]) != 0
-    assert "register.folder" in capsys.readouterr().err
+    assert main(["hub", "detect", "--register", str(tmp_path / "none.xlsx")]) != 0
+    assert "table.missing" in capsys.readouterr().err
     assert main([*TABLES, "--traffic", str(tmp_path / "none.parquet")]) != 0
-    (tmp_path / "objects.csv").write_text("id,shoe_size\nds-1,43\n")
-    assert main(["hub", "detect", "--register", str(tmp_path)]) != 0
-    assert "register.column" in capsys.readouterr().err
-    (tmp_path / "objects.csv").write_text("id,owner_bin\nds-1,43\n")
-    assert main(["hub", "detect", "--register", str(tmp_path)]) != 0
-    assert "row 2, owner_bin" in capsys.readouterr().err
+
+
+def test_somebody_elses_tables_are_read_as_they_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Titles in Russian, a file with semicolons; a row that cannot be taken is told and left out."""
+    file = tmp_path / "systems.csv"
+    rows = ["Идентификатор;Наименование ИС;БИН владельца;Статус;Дата актуализации"]
+    rows += ["ds-1;Учёт воды;990000000001;промышленная эксплуатация;01.02.2019", "ds-2;Учёт света;;промышленная эксплуатация;01.02.2019"]
+    file.write_text("\n".join(rows), encoding="windows-1251")
+    asked = ["hub", "detect", "--register", str(file), "--today", "2026-11-23", "--detector", "stale_record", "--json"]
+    assert main(asked) == 0
+    shown = capsys.readouterr()
+    assert [each["objects"] for each in json.loads(shown.out)] == [["ds-2"]]
+    assert "1 rows were left out of 2" in shown.err
