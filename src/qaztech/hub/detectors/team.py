@@ -26,7 +26,7 @@ def expiry_without_team(case: Case) -> Iterator[Finding]:
         ends = _ends(case, object_)
         if not ends or not in_life(object_) or any(_held(role, case.today) for role in _roles(case, object_)):
             continue
-        last = max(ends)
+        last = ends[-1]
         if abs((last.day - case.today).days) > near:
             continue
         total, facts = upkeep(case, object_)
