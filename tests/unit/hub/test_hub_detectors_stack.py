@@ -39,6 +39,14 @@ from qaztech.hub.detectors.stack import stacks, support_end
         ("Windows 2003 Server", "windows", "2003"),
         ("IIS 6.0", "iis", "6"),
         ("Flash #1", "flash", ""),
+        ("PHP 5", "php", "5"),
+        ("PostgreSQL 9", "postgresql", "9"),
+        ("WinXP", "windows", "xp"),
+        ("Win2003", "windows", "2003"),
+        ("Oracle 11.2.0.4", "oracle-database", "11.2"),
+        ("Oracle Database Enterprise Edition 10g", "oracle-database", "10g"),
+        ("MySQL Community Server 5.1", "mysql", "5.1"),
+        ("PostgreSQL v9.4", "postgresql", "9.4"),
     ],
 )
 def test_products_are_known_as_bodies_write_them(text: str, product: str, version: str) -> None:
@@ -60,6 +68,15 @@ def test_python_3_1_is_not_python_3_12() -> None:
     """A version is compared by its parts, not by its letters."""
     assert support_end("Python 3.1") != support_end("Python 3.12")
     assert support_end("PostgreSQL 1") != support_end("PostgreSQL 17")
+
+
+def test_a_line_that_goes_on_has_not_ended() -> None:
+    """Where only the first part of a version is told, its last line counts."""
+    ended, going = support_end("PHP 5"), support_end(".NET Framework 4")
+    assert ended is not None
+    assert going is not None
+    assert ended.day.year == 2018
+    assert going.day.year > 2026
 
 
 def test_the_list_is_sound() -> None:

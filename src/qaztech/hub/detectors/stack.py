@@ -21,6 +21,10 @@ from qaztech.hub.detectors.reading import fact, in_life, law_fact, limit, object
 from qaztech.hub.register.rows import DigitalObject
 
 FILE: Final = Path(__file__).parent / "stacks.json"
+# What may stand between a product's name and its version.
+_BEFORE_VERSION: Final = re.compile(
+    r"^(?:enterprise|standard|community|professional|edition|server|release|version|ver\.?|v(?=[0-9])|версия|нұсқа)+"
+)
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +71,7 @@ def support_end(text: str) -> Ended | None:
     plain = re.sub(r"[\s_\-:®™()]+", "", text.lower())
     for name, product in _names():
         if plain.startswith(name):
-            version = re.sub(r"^(version|ver|v|версия|нұсқа)", "", plain[len(name) :])
+            version = _BEFORE_VERSION.sub("", plain[len(name) :])
             if not version[:1].isalpha() or any(name and version.startswith(name) for name in product.versions):
                 return _version(product, version)
     return None
@@ -78,6 +82,9 @@ def _version(product: Product, version: str) -> Ended | None:
     if fitting:
         name = max(fitting, key=len)
         return Ended(product=product.id, version=name, day=product.versions[name])
+    parts = [name for name in product.versions if version and name.startswith(f"{version}.")]
+    if parts:  # "PHP 5" is at best the last 5.x
+        return Ended(product=product.id, version=version, day=max(product.versions[name] for name in parts))
     numbers = {name: number for name in product.versions if (number := _number(name)) is not None}
     own = _number(version)
     if own is None or not numbers or own >= min(numbers.values()):
