@@ -21,7 +21,19 @@ from qaztech.hub import scopes
 from qaztech.people.gate import SAFE
 from qaztech.people.people import Person
 from qaztech.runtime.shell import ShellLimits, application
-from qaztech.web import hub_acts, hub_deliveries, hub_findings, hub_import, hub_overview, hub_people, hub_traffic
+from qaztech.web import (
+    hub_acts,
+    hub_bodies,
+    hub_cases,
+    hub_deliveries,
+    hub_findings,
+    hub_flows,
+    hub_import,
+    hub_objects,
+    hub_overview,
+    hub_people,
+    hub_traffic,
+)
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
 from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry
@@ -32,6 +44,10 @@ from qaztech.web.texts import STATIC
 # Every group of pages, in the order of the menu.
 GROUPS: Final[tuple[PageGroup, ...]] = (
     hub_overview.GROUP,
+    hub_cases.GROUP,
+    hub_bodies.GROUP,
+    hub_objects.GROUP,
+    hub_flows.GROUP,
     hub_traffic.GROUP,
     hub_findings.GROUP,
     hub_import.GROUP,

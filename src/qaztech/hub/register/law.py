@@ -91,6 +91,10 @@ class Law:
         value = self.value(name, today)
         return None if value is None else value.day
 
+    def values(self) -> tuple[Value, ...]:
+        """All limits and dates, of every time."""
+        return self._values
+
     def areas(self, today: date) -> list[Area]:
         """The priority areas of a day, in order."""
         return [area for area in self._areas if _holds(area.since, area.until, today)]
