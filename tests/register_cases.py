@@ -12,7 +12,7 @@ from qaztech.core.bin import reserved_bin
 from qaztech.hub.detectors.all import run
 from qaztech.hub.detectors.finding import Case, Finding
 from qaztech.hub.observation import Flow, Traffic
-from qaztech.hub.register.columns import row_of
+from qaztech.hub.register.columns import columns_of, read_cell, row_of
 from qaztech.hub.register.law import current_law
 from qaztech.hub.register.rows import DigitalObject, Document, DocumentType, Row, Status, UseChannel
 from qaztech.hub.register.snapshot import Register
@@ -33,6 +33,12 @@ def row(table: str, **values: Any) -> Row:
     """A row of a table; dates may be `date`."""
     plain = {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
     return row_of(table, plain)
+
+
+def told(table: str, **cells: str) -> Row:
+    """A row of a table, of cells as they stand in a file: lists by semicolons, `yes` and `no`."""
+    columns = columns_of(table)
+    return row_of(table, {name: read_cell(columns[name], cell) for name, cell in cells.items()})
 
 
 def system(**changed: Any) -> DigitalObject:

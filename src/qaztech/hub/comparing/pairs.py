@@ -39,6 +39,9 @@ ENOUGH_MEANING: Final = 0.3
 # in meaning than they are (a register of plots, a register of the tax on plots), and is taken off.
 COPIED: Final = 0.6
 _SAME_FIELD: Final = -0.4
+# Where meaning was not compared: from this overlap of words on, the other reasons count as much as they then may.
+ENOUGH_WORDS: Final = 0.25
+_BY_WORDS: Final = 0.9
 # A margin (CSLS) that counts as a full reason.
 FULL_MARGIN: Final = 0.8
 # How many near ones of each object are looked at.
@@ -105,11 +108,14 @@ def _score(reasons: Iterable[Reason], *, by_meaning: bool) -> float:
     """The sum of weighted reasons, from 0 to 1; by words alone where meaning was not compared."""
     strengths = {reason.what: reason.strength for reason in reasons}
     words = strengths.pop("words", 0.0)
-    meaning = strengths.pop("purpose", 0.0) if by_meaning else min(words / COPIED, 1.0)
-    score = WEIGHTS["purpose"] * meaning
+    meaning = strengths.pop("purpose", 0.0)
+    copied = WEIGHTS["words"] * words if words >= COPIED else 0.0
     if by_meaning:
-        score += (WEIGHTS["words"] if words >= COPIED else _SAME_FIELD) * words
-    counted = min(meaning / ENOUGH_MEANING, 1.0)
+        score = WEIGHTS["purpose"] * meaning + (copied or _SAME_FIELD * words)
+        counted = min(meaning / ENOUGH_MEANING, 1.0)
+    else:
+        score = copied
+        counted = _BY_WORDS * min(words / ENOUGH_WORDS, 1.0)
     score += counted * sum(WEIGHTS[what] * strength for what, strength in strengths.items())
     return round(min(max(score, 0.0), 1.0), 4)
 

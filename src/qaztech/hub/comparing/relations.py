@@ -45,8 +45,9 @@ _STAND: Final = re.compile(
 _BRACKETS: Final = re.compile(r"\([^)]*\)")
 _VERSION: Final = re.compile(r"[\s-]*(v\.?\s?)?\d+(\.\d+)?\s*$")
 _QUOTES: Final = re.compile(r"[«»„“”\"']")
-# A name of fewer letters may stand in a text by chance.
+# A name of fewer letters may stand in a text, or be another system's, by chance.
 _LONG_NAME: Final = 8
+_LONG_STEMS: Final = 6
 
 
 def relation(register: Register, one: DigitalObject, other: DigitalObject) -> Relation | None:
@@ -106,7 +107,7 @@ def _base_names(object_: DigitalObject) -> set[tuple[str, ...]]:
     for language in LANGUAGES:
         name = _VERSION.sub("", _BRACKETS.sub(" ", _QUOTES.sub("", getattr(object_, f"name_{language}"))).strip())
         stems = tuple(key(word, language) for word in words(name) if not is_stop(word))
-        if sum(map(len, stems)) >= _LONG_NAME:
+        if sum(map(len, stems)) >= _LONG_STEMS:
             found.add(stems)
     return found
 
