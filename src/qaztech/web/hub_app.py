@@ -36,6 +36,7 @@ from qaztech.web import (
 )
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
+from qaztech.web.hub_api import BASE, HubApi
 from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 from qaztech.web.sign_in import sign_in_routes
@@ -69,29 +70,46 @@ class HubSite:
             doors=self._doors, gate=parts.gate, instance=parts.instance, menu=menu, configuration=parts.configuration
         )
         self.page_routes: list[HubRoute] = [route for group in groups for route in group.routes(parts, self._pages)]
+        self.api = HubApi(parts)
         self.routes: list[BaseRoute] = [
             Route("/", _to_home),
             Route("/console", _to_home),
             Route("/health", _health),
             *doors,
             *(Route(r.path, self._guarded(r), methods=[r.method]) for r in self.page_routes),
+            *(Route(r.path, self._by_program(r), methods=[r.method]) for r in self.api.routes),
+            Route(f"{BASE}/openapi.json", self.api.describe),
             Route("/admin-log/{path:path}", self._tiles),
             Route("/static/{path:path}", StaticFiles(STATIC).answer),
         ]
         hosts = frozenset({"127.0.0.1", "localhost", "::1", urlsplit(parts.gate.origin).hostname or "localhost"})
-        self.app: ASGIApp = Guard(application(self.routes, ShellLimits(body=MAX_BODY, larger=hub_import.UPLOADS)), hosts)
+        self.app: ASGIApp = Guard(
+            application(self.routes, ShellLimits(body=MAX_BODY, larger=hub_import.UPLOADS)), hosts
+        )
 
     def matrix(self) -> Sequence[tuple[str, str, str]]:
-        """Method, path and scope of every route of the pages."""
-        return [(r.method, r.path, r.scope) for r in self.page_routes]
+        """Method, path and scope of every route of pages and API."""
+        return [(r.method, r.path, r.scope) for r in (*self.page_routes, *self.api.routes)]
 
     def _guarded(self, route: HubRoute) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request, person: Person) -> Response:
-            if request.method not in SAFE and self._parts.admin_log.halted is not None:
-                raise self._parts.admin_log.halted
+            self._require_log(request)
             return await route.handler(request, person)
 
         return self._pages.guarded(handle, route.scope)
+
+    def _by_program(self, route: HubRoute) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            person = await self._parts.gate.require(request, route.scope)
+            self._require_log(request)
+            return await route.handler(request, person)
+
+        return handle
+
+    def _require_log(self, request: Request) -> None:
+        """Nothing is changed while the admin log takes nothing. Raises the halt."""
+        if request.method not in SAFE and self._parts.admin_log.halted is not None:
+            raise self._parts.admin_log.halted
 
     async def _tiles(self, request: Request) -> Response:
         """The admin log as C2SP tlog-tiles: its checkpoint for anyone, the rest for those who may read acts."""

@@ -22,8 +22,9 @@ from starlette.responses import Response
 
 from qaztech.core.errors import Error, Malformed, NotFound
 from qaztech.hub import scopes
+from qaztech.hub.register.archimate import write_model
 from qaztech.hub.register.columns import Form, columns_of
-from qaztech.hub.register.export import OWN, tables_of, write_csv_zip, write_xlsx
+from qaztech.hub.register.export import MODEL_NAME, OWN, tables_of, write_csv_zip, write_xlsx
 from qaztech.hub.register.identify import Decision
 from qaztech.hub.register.importing import (
     Plan,
@@ -319,21 +320,21 @@ class ImportPages:
         return redirect(request, IMPORT, said="saved")
 
     async def export(self, request: Request, person: Person) -> Response:  # noqa: ARG002  # every page knows who asks
-        """The whole registry as a workbook or a ZIP of CSV files."""
+        """The whole registry as a workbook, a ZIP of CSV files or an ArchiMate model."""
         wanted = request.query_params.get("titles", page_language(request))
         language = wanted if wanted in {OWN, *LANGUAGES} else OWN
-        file, as_book = io.BytesIO(), request.path_params["form"] == "xlsx"
+        form = request.path_params["form"]
+        if form not in _EXPORTED:
+            raise NotFound("export.form", "the registry is exported as xlsx, zip or xml", at="caller")
 
-        def write() -> None:
-            tables = tables_of(self._parts.objects.register(), language)
-            (write_xlsx if as_book else write_csv_zip)(tables, file)
+        def write() -> bytes:
+            register, file = self._parts.objects.register(), io.BytesIO()
+            if form == "xml":
+                return write_model(register, name=MODEL_NAME)
+            (write_xlsx if form == "xlsx" else write_csv_zip)(tables_of(register, language), file)
+            return file.getvalue()
 
-        if request.path_params["form"] not in {"xlsx", "zip"}:
-            raise NotFound("export.form", "the registry is exported as xlsx or zip", at="caller")
-        await asyncio.to_thread(write)
-        return _download(
-            file.getvalue(), f"objects.{'xlsx' if as_book else 'zip'}", _XLSX if as_book else "application/zip"
-        )
+        return _download(await asyncio.to_thread(write), f"objects.{form}", _EXPORTED[form])
 
     # Parts
 
@@ -373,6 +374,8 @@ class ImportPages:
 
 
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# What the registry is exported as: by the ending of the file its media type.
+_EXPORTED = {"xlsx": _XLSX, "zip": "application/zip", "xml": "application/xml"}
 
 
 def _shown(tables: list[RawTable], about: About) -> list[tuple[RawTable, TableRule]]:

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import msgspec
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_ABOUT = "What the console's pages do, for programs. Every call needs one scope, named beside it."
 
 
 class Described(Protocol):
-    """A call of the API, as far as its description goes."""
+    """A call of the API, as far as its description goes. One that takes more than its path has `parameters` too."""
 
     @property
     def method(self) -> str:
@@ -53,8 +54,10 @@ class Described(Protocol):
         ...
 
 
-def description_of(actions: Sequence[Described], base: str) -> dict[str, Any]:
-    """The whole document."""
+def description_of(
+    actions: Sequence[Described], base: str, *, title: str = "A member's console", about: str = ""
+) -> dict[str, Any]:
+    """The whole document. `about` is said of the API beside what is true of every console's."""
     types = [kind for action in actions for kind in (action.body, action.answer) if kind is not None]
     references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(types, references, strict=True))
@@ -64,9 +67,9 @@ def description_of(actions: Sequence[Described], base: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "A member's console",
+            "title": title,
             "version": "1",
-            "description": "What the console's pages do, for programs. Every call needs one scope, named beside it.",
+            "description": f"{_ABOUT} {about}".strip(),
         },
         "servers": [{"url": base}],
         "security": [{"token": []}],
@@ -93,10 +96,12 @@ def _operation(action: Described, schema_of: dict[Any, Any]) -> dict[str, Any]:
             **{code: _refusal(words) for code, words in _REFUSALS.items()},
         },
     }
-    if names := _PARAMETER.findall(action.path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(action.path)
+    ]
+    if parameters := [*parameters, *getattr(action, "parameters", ())]:
+        operation["parameters"] = parameters
     if action.body is not None:
         content = {"application/json": {"schema": schema_of[action.body]}}
         operation["requestBody"] = {"required": True, "content": content}

@@ -24,7 +24,8 @@ from registry_country import quick_folder
 
 OPEN = {
     ("GET", "/"), ("GET", "/console"), ("GET", "/health"), ("GET", "/static/{path:path}"), ("GET", "/sign-in"),
-    ("POST", "/sign-in"), ("POST", "/api/session"), ("POST", "/api/session/passkey/begin"),
+    ("GET", "/api/v1/openapi.json"), ("POST", "/sign-in"), ("POST", "/api/session"),
+    ("POST", "/api/session/passkey/begin"),
     ("POST", "/api/session/passkey/finish"),
 }  # fmt: skip
 OWN = {
@@ -81,6 +82,23 @@ PAGES = {
     ("POST", "/console/people"): "people:write",
     ("POST", "/console/people/{name}"): "people:write",
 }
+# What programs call; tried with tokens in test_web_hub_api.
+API = {
+    ("GET", "/api/v1/tables"): "objects:read",
+    ("GET", "/api/v1/objects"): "objects:read",
+    ("GET", "/api/v1/objects/{id}"): "objects:read",
+    ("GET", "/api/v1/rows/{table}"): "objects:read",
+    ("PUT", "/api/v1/rows/{table}"): "objects:write",
+    ("PATCH", "/api/v1/rows/{table}"): "objects:write",
+    ("GET", "/api/v1/rows/{table}/history"): "objects:read",
+    ("GET", "/api/v1/batches"): "objects:read",
+    ("POST", "/api/v1/batches"): "objects:write",
+    ("GET", "/api/v1/batches/{id}"): "objects:read",
+    ("POST", "/api/v1/batches/{id}/undo"): "objects:write",
+    ("GET", "/api/v1/model.xml"): "objects:read",
+    ("GET", "/api/v1/findings"): "findings:read",
+    ("POST", "/api/v1/findings/decision"): "findings:write",
+}
 OWNER = reserved_bin(70_001)
 # What the pages of one thing are asked for; those as PDF without it, which is quick: they say that there is no such.
 ASKED = {
@@ -95,7 +113,7 @@ ASKED = {
 }
 # Served beside the pages, guarded by hand.
 FILES = {("GET", "/admin-log/{path:path}"): "acts:read"}
-GUARDED = PAGES | FILES
+GUARDED = PAGES | FILES | API
 _READ = {"overview:read", "traffic:read", "findings:read", "objects:read", "deliveries:read"}
 ALLOWED = {
     "analyst": _READ | {"findings:write", "objects:write"},
@@ -143,6 +161,7 @@ def filled(office: HubOffice, path: str) -> str:
         return f"{path}?{ASKED[path]}"
     values = {"{message}": office.message, "{id:int}": "1", "{name}": "dana", "{path:path}": "tile/entries/000.p/1",
               "{token}": office.waiting_file, "{form}": "zip"}  # fmt: skip
+    values |= {"{id}": "1", "{table}": "objects"}
     for place, value in values.items():
         path = path.replace(place, value)
     assert "{" not in path, "a place without a value: fill it in here"
@@ -155,7 +174,7 @@ def refused(reply: Reply) -> bool:
 
 def test_every_route_has_a_row(office: HubOffice) -> None:
     """And each page is guarded by the scope that stands here."""
-    assert {(method, path): scope for method, path, scope in office.site.matrix()} == PAGES
+    assert {(method, path): scope for method, path, scope in office.site.matrix()} == PAGES | API
     assert set(describe_routes(office.site.routes)) == OPEN | OWN | GUARDED.keys()
 
 

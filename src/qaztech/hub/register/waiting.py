@@ -21,7 +21,7 @@ from qaztech.hub.register.sheets import MOST_FILE, not_a_table, too_large
 KEPT_MS: Final = 24 * 3600 * 1000
 # Files that wait at once.
 MOST_WAITING: Final = 20
-SUFFIXES: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".csv", ".tsv", ".txt", ".zip")
+SUFFIXES: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".csv", ".tsv", ".txt", ".zip", ".xml")
 _ABOUT: Final = "about.json"
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
