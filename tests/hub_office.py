@@ -33,7 +33,9 @@ __all__ = ["CONSUMER", "HOLDERS", "PROVIDER", "HubOffice"]
 class HubOffice:
     """The centre of two logs with exchanges in them, its people, its pages. Needs DuckDB."""
 
-    def __init__(self, directory: Path, pair: Pair | None = None, *, deliver: bool = True) -> None:
+    def __init__(
+        self, directory: Path, pair: Pair | None = None, *, deliver: bool = True, origin: str = ORIGIN
+    ) -> None:
         self.pair = pair or _traffic()
         self.hub = Hub(directory, *self.pair.logs)
         self.deliveries = self.hub.deliveries
@@ -52,7 +54,7 @@ class HubOffice:
             detect=lambda today, progress: detect_here(self.objects, self.flows, today, progress),
         )  # fmt: skip
         self.people = People(engine, roles=HUB_ROLES, clock=self.clock, parameters=CHEAP)
-        self.gate = Gate(self.people, origin=ORIGIN)
+        self.gate = Gate(self.people, origin=origin)
         DirectLog.create(directory / "admin", instance="KZ", clock=self.clock)._log.close()
         self.log = DirectLog.open(directory / "admin", clock=self.clock)
         for role, name in HOLDERS.items():

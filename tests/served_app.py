@@ -13,10 +13,10 @@ from qaztech.runtime.shell import serve
 
 
 class Served:
-    """Serves `app`; `url` is where. Raises `AssertionError` where it does not start within ten seconds."""
+    """Serves `app` on a free port, or on `port`; `url` is where. `AssertionError` if it is not up in ten seconds."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
+    def __init__(self, app: ASGIApp, *, port: int = 0) -> None:
+        with socket.create_server(("127.0.0.1", port)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
         self._loop = asyncio.new_event_loop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qaztech.hub.landscape.graph import Landscape, Link, Node, Standing
+from qaztech.hub.landscape.graph import UNREGISTERED, Landscape, Link, Node, Standing
 from qaztech.hub.register.rows import Channel
 
 
@@ -60,7 +60,7 @@ def _is_wanted(node: Node, choice: Choice, name: Callable[[Node], str]) -> bool:
         choice.body in {"", node.owner}
         and choice.area in {"", node.area}
         and choice.region in {"", node.kato[:2]}
-        and (not text or text in name(node).casefold() or text in node.id.casefold())
+        and (not text or text in name(node).casefold() or text in node.id.removeprefix(UNREGISTERED).casefold())
     )
 
 
