@@ -29,9 +29,11 @@ from qaztech.web import (
     hub_findings,
     hub_flows,
     hub_import,
+    hub_landscape,
     hub_objects,
     hub_overview,
     hub_people,
+    hub_regions,
     hub_traffic,
 )
 from qaztech.web.files import StaticFiles
@@ -51,6 +53,8 @@ GROUPS: Final[tuple[PageGroup, ...]] = (
     hub_flows.GROUP,
     hub_traffic.GROUP,
     hub_findings.GROUP,
+    hub_landscape.GROUP,
+    hub_regions.GROUP,
     hub_import.GROUP,
     hub_deliveries.GROUP,
     hub_acts.GROUP,

@@ -75,6 +75,11 @@ PAGES = {
     ("POST", "/console/import/{token}/decisions"): "objects:write",
     ("GET", "/console/import/{token}/left-out.xlsx"): "objects:write",
     ("POST", "/console/import/{token}/forget"): "objects:write",
+    ("GET", "/console/landscape"): "objects:read",
+    ("GET", "/console/landscape.json"): "objects:read",
+    ("GET", "/console/landscape/system"): "objects:read",
+    ("GET", "/console/landscape/system.json"): "objects:read",
+    ("GET", "/console/regions"): "objects:read",
     ("GET", "/console/deliveries"): "deliveries:read",
     ("GET", "/console/deliveries/log"): "deliveries:read",
     ("GET", "/console/acts"): "acts:read",
@@ -102,6 +107,8 @@ API = {
 OWNER = reserved_bin(70_001)
 # What the pages of one thing are asked for; those as PDF without it, which is quick: they say that there is no such.
 ASKED = {
+    "/console/landscape/system": "id=ds-1",
+    "/console/landscape/system.json": "id=ds-1",
     **{f"/console/cases/case{form}": "key=stale_record%7Cds-1" for form in ("", ".json")},
     **{f"/console/bodies/body{form}": f"code={OWNER}" for form in ("", ".json")},
     **{f"/console/bodies/area{form}": "code=health" for form in ("", ".json")},
