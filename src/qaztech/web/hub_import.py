@@ -10,7 +10,7 @@ import asyncio
 import io
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -57,7 +57,7 @@ from qaztech.hub.register.waiting import SUFFIXES, About, Waiting
 from qaztech.hub.register.workbook import RawTable, is_broken, read_tables, refuse_empty, text_of
 from qaztech.people.gate import read_form
 from qaztech.people.people import Person
-from qaztech.web.hub_pages import HubPages, hub_texts
+from qaztech.web.hub_pages import HubPages, count_text, hub_texts
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 from qaztech.web.people_pages import page_language
 from qaztech.web.registry_pages import redirect
@@ -68,6 +68,7 @@ IMPORT: Final = "/console/import"
 UPLOADS: Final = {IMPORT: MOST_FILE + 1024 * 1024}
 _SHOWN: Final = 200
 _SAMPLES: Final = 3
+_LONGEST: Final = 120
 # Fields of one form, below what the gate reads.
 _MOST_FIELDS: Final = 450
 _KEPT_PLANS: Final = 2
@@ -233,7 +234,8 @@ class ImportPages:
             counts=Counter(p.code for p in plan.problems), more=max(0, len(plan.problems) - _SHOWN) + plan.unnamed,
             changes=changes[:_SHOWN], told=fields_told(changes), tables=_by_table(changes),
             table_names={name: table_title(name, language) for name in TABLES},
-            field_name=lambda table, field: _field_name(table, field, language), decisions=list(Decision),
+            value=_teller(language), field_name=lambda table, field: _field_name(table, field, language),
+            decisions=list(Decision),
             problem=None if problem is None else self._words(request, problem),
             status=200 if problem is None else problem.status,
         )  # fmt: skip
@@ -306,7 +308,7 @@ class ImportPages:
         return self._pages.render(
             request, person, "import-change.html", batch=batch, changes=changes[:_SHOWN], more=len(changes) > _SHOWN,
             table_names={name: table_title(name, language) for name in TABLES}, most=_SHOWN,
-            field_name=lambda table, field: _field_name(table, field, language),
+            value=_teller(language), field_name=lambda table, field: _field_name(table, field, language),
         )  # fmt: skip
 
     async def undo(self, request: Request, person: Person) -> Response:
@@ -467,6 +469,25 @@ def _told(problem: Problem, mapping: FileMapping, language: str, texts: Mapping[
     if problem.code == "row.missing":
         return words, problem.expected
     return words, problem.expected if shown else ""
+
+
+def _teller(language: str) -> Callable[[str, str, Any], str]:
+    """Values in the reader's words, shortened."""
+
+    def told(table: str, field: str, value: Any) -> str:
+        column = columns_of(table).get(field)
+        if value is None or column is None:
+            return "—" if value is None else str(value)[:_LONGEST]
+        if column.form is Form.CHOICE and value in column.choices:
+            return choice_title(table, field, value, language)
+        if column.form is Form.YES_NO:
+            return str(hub_texts(language)["yes" if value else "no"])
+        if column.form is Form.TENGE:
+            return count_text(value)
+        text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+    return told
 
 
 def _by_table(changes: list[Change]) -> dict[str, int]:

@@ -44,6 +44,7 @@ _SEPARATORS: Final = ";,\t"
 # Rows in which a header is looked for.
 _TOP: Final = 40
 _TOTALS: Final = re.compile(r"(итого|всего|жиыны|барлығы|жалпы сома|total|sum)\b", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[-+]?[0-9][0-9 \u00a0\u202f.,]*%?|#.*|[xх-]")
 _BROKEN: Final = re.compile(
     r"#(DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!|ДЕЛ/0!|Н/Д|ИМЯ\?|ПУСТО!|ЧИСЛО!|ССЫЛКА!|ЗНАЧ!)|Err:[0-9]{3}|Ошибка:[0-9]{3}"
 )
@@ -248,14 +249,15 @@ def table_of(sheet: Sheet, known: Known) -> RawTable | None:
         texts = [text_of(cell) for cell in filled if cell != ""]
         if not rows and _is_numbering(texts):
             continue
-        if texts and _TOTALS.match(texts[0]):
+        if texts and _TOTALS.match(texts[0]) and all(_NUMBER.fullmatch(text) for text in texts[1:]):
             left_out.append((number, texts[0]))
         elif not {text.casefold() for text in texts} <= bare:
             numbers.append(number)
             rows.append(filled)
-    while len(rows) > 1 and len(bare) > 2 and sum(cell != "" for cell in rows[-1]) == 1:
-        cells = rows.pop()
-        left_out.append((numbers.pop(), next(text_of(cell) for cell in cells if cell != "")))
+    remarks = len(rows) - (_remarks(numbers, rows) if len(bare) > 2 else 0)
+    for number, cells in zip(numbers[remarks:], rows[remarks:], strict=True):
+        left_out.append((number, next(text_of(cell) for cell in cells if cell != "")))
+    del numbers[remarks:], rows[remarks:]
     return RawTable(
         sheet=sheet.name, headers=headers, header_row=block[0][0], numbers=tuple(numbers), rows=tuple(rows),
         hidden=sheet.hidden, above=above[:2000], left_out=tuple(sorted(left_out)),
@@ -360,6 +362,16 @@ def _unique(titles: Iterable[str]) -> tuple[str, ...]:
             name, count = f"{title} ({count})", count + 1
         found.append(name)
     return tuple(found)
+
+
+def _remarks(numbers: Sequence[int], rows: Sequence[Sequence[Cell]]) -> int:
+    """How many of the last rows are remarks: one cell alone, below a gap."""
+    count = 0
+    while count + 1 < len(rows) and sum(cell != "" for cell in rows[-1 - count]) == 1:
+        count += 1
+        if numbers[-count] - 1 != numbers[-1 - count]:
+            return count
+    return 0
 
 
 def _is_numbering(texts: Sequence[str]) -> bool:
