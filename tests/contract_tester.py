@@ -73,5 +73,5 @@ def _config(known: Sequence[Known]) -> str:
             operations.append(f'parameters."{place}" = {{ dictionary = "{name}", probability = {probability} }}')
     # The first block that fits an operation is the one that counts.
     lines = ["[generation]", 'database = "none"', "[dictionaries]", *dictionaries, *operations]
-    lines += ["[[operations]]", 'include-method = ["POST", "PUT"]', lenient]
+    lines += ["[[operations]]", 'include-method = ["POST", "PUT", "PATCH"]', lenient]
     return "\n".join(lines) + "\n"
