@@ -23,9 +23,7 @@ def _body(bin_: str, names: tuple[str, str, str], kato: str, area: str) -> dict[
 
 
 BODIES = [
-    _body(
-        MINISTRY, ("Үлгі министрлігі", "Министерство образцов", "Ministry of Samples"), "710000000", "health"
-    ),
+    _body(MINISTRY, ("Үлгі министрлігі", "Министерство образцов", "Ministry of Samples"), "710000000", "health"),
     _body(TAX, ("Салық комитеті (үлгі)", "Комитет доходов (пример)", "Revenue Committee"), "710000000", "economy"),
     _body(AKIMAT, ("Абай әкімдігі (үлгі)", "Акимат Абая (пример)", "Akimat of Abai"), "100000000", "smart_city"),
 ]

@@ -44,7 +44,10 @@ def test_somebody_elses_tables_are_read_as_they_are(capsys: pytest.CaptureFixtur
     """Titles in Russian, a file with semicolons; a row that cannot be taken is told and left out."""
     file = tmp_path / "systems.csv"
     rows = ["Идентификатор;Наименование ИС;БИН владельца;Статус;Дата актуализации"]
-    rows += ["ds-1;Учёт воды;990000000001;промышленная эксплуатация;01.02.2019", "ds-2;Учёт света;;промышленная эксплуатация;01.02.2019"]
+    rows += [
+        "ds-1;Учёт воды;990000000001;промышленная эксплуатация;01.02.2019",
+        "ds-2;Учёт света;;промышленная эксплуатация;01.02.2019",
+    ]
     file.write_text("\n".join(rows), encoding="windows-1251")
     asked = ["hub", "detect", "--register", str(file), "--today", "2026-11-23", "--detector", "stale_record", "--json"]
     assert main(asked) == 0
