@@ -19,6 +19,7 @@ from qaztech.hub.comparing.texts import Text, texts_of
 from qaztech.hub.register.loading import load_register
 
 SPLIT = Path(__file__).parent.parent / "tests/data/labelled/dev"
+AS_OF = date(2026, 11, 23)
 EACH = 60
 ALIKE = {"duplicate", "resurrected"}
 

@@ -51,8 +51,10 @@ NEAREST: Final = 6
 SECOND_LOOK: Final = 0.1
 _SECOND_RANK: Final = 3
 _ONCE: Final = 0.7
-# Texts of the second look, so that a large register takes bounded time. The nearest pairs come first.
-MOST_AGAIN: Final = 1000
+# Texts of the second look, the nearest pairs first: fewer in a register so large that the first look takes the time.
+MOST_AGAIN: Final = 800
+_FEWEST_AGAIN: Final = 300
+_MOST_TEXTS: Final = 5400
 # Pairs below this are not kept.
 LEAST: Final = 0.01
 
@@ -151,10 +153,11 @@ class _Meaning:
 
     def _look_again(self, told: Mapping[str, list[Text]], first: list[Text], close: Mapping[PairOfIds, float]) -> None:
         """Take for close pairs the mean over three looks: one accident of wording is not met in all of them."""
+        most = min(MOST_AGAIN, max(_MOST_TEXTS - len(first), _FEWEST_AGAIN))
         chosen, wanted, again = [], set[str](), 0
         for pair in sorted(close, key=lambda pair: (-close[pair], pair)):
             again += sum(2 * len(told[id_]) - 1 for id_ in set(pair) - wanted)
-            if again > MOST_AGAIN:
+            if again > most:
                 break
             chosen.append(pair)
             wanted |= set(pair)
