@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qaztech.core.bin import reserved_bin
-from qaztech.core.errors import Error
+from qaztech.core.errors import Error, Malformed
 from qaztech.hub.register.columns import Column, Form, columns_of, read_cell, row_of
 from qaztech.hub.register.export import export
 from qaztech.hub.register.importing import carry_out, make_plan, preview
@@ -177,3 +177,27 @@ def test_dates_shift_by_no_day() -> None:
         day = date(1991, 1, 1) + timedelta(days=days)
         for form in ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%Y.%m.%d"):
             assert read_cell(column, day.strftime(form)) == day.isoformat()
+
+
+def test_a_workbook_that_would_fill_the_memory_costs_one_import(tmp_path: Path) -> None:
+    """A cell at the far end of a sheet, and a row repeated a million times: the process that reads them ends."""
+    with xlsxwriter.Workbook(tmp_path / "far.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["id", "name_ru"])
+        sheet.write(1_048_575, 16_383, "x")
+    cell = '<table:table-cell office:value-type="string"{}><text:p>x</text:p></table:table-cell>'
+    wide = cell.format(' table:number-columns-repeated="16384"')
+    space = "urn:oasis:names:tc:opendocument:xmlns:"
+    content = (
+        f'<office:document-content xmlns:office="{space}office:1.0" xmlns:table="{space}table:1.0" '
+        f'xmlns:text="{space}text:1.0"><office:body><office:spreadsheet><table:table table:name="L">'
+        f'<table:table-row table:number-rows-repeated="1048570">{wide}</table:table-row>'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    with zipfile.ZipFile(tmp_path / "bomb.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", content)
+    for name in ("far.xlsx", "bomb.ods"):
+        with pytest.raises(Malformed, match=r"table\."):
+            read_tables(tmp_path / name, known)

@@ -304,3 +304,13 @@ def test_an_export_has_the_titles_of_its_language(store: ObjectStore) -> None:
     cells = dict(zip(headers, rows[0], strict=True))
     assert cells["Мәртебесі"] == "тәжірибелік пайдалану"
     assert cells["ЖИ бар"] == "жоқ"
+
+
+def test_the_page_of_the_tables_names_every_column() -> None:
+    """And every word that a cell may hold."""
+    page = (Path(__file__).parents[3] / "docs/formats/digital-objects.md").read_text(encoding="utf-8")
+    for name in TABLES:
+        section = page.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
+        for column in columns_of(name).values():
+            assert f"`{column.name}`" in section, (name, column.name)
+            assert all(f"`{choice}`" in section for choice in column.choices), (name, column.name)
