@@ -200,12 +200,11 @@ def _national() -> list[System]:
             code = f"{subject['id']}-{task}"
             subsystem = _subsystem(body, code)
             holds = place == 0
-            said = Words(**tasks[task]["more"]) if place > 1 else _detail(subject, place)
             found.append(
                 System(
                     id=code, body=body, area=body.area, task=task, subject=subject["id"],
                     names=_filled(tasks[task]["name"], subject),
-                    purposes=_joined(_filled(tasks[task]["purpose"], subject), said),
+                    purposes=_joined(_filled(tasks[task]["purpose"], subject), _detail(subject, place)),
                     data=tuple(subject["data"].split(";")) if holds else _OWN_DATA[task],
                     function=f"SF-{number:03d}{'ABCDEFGH'[list(tasks).index(task)]}",
                     act=f"DEMO-{number}:{place + 3}", subsystem=subsystem, service=f"{subsystem}/v1",
@@ -216,7 +215,7 @@ def _national() -> list[System]:
 
 
 def _detail(subject: dict[str, Any], place: int) -> Words:
-    """What its first system holds, or what people do with its second."""
+    """What is told of this system alone."""
     return Words(kk=subject["kk"][place], ru=subject["rus"][place], en=subject["eng"][place])
 
 
