@@ -138,7 +138,7 @@ class Words:
     def fact(self, fact: Fact) -> str:
         """What a fact is about."""
         known = self._texts["cases"]["fact"]
-        what = fact.what.removeprefix("alike.")  # why two objects look alike
+        what = fact.what.removeprefix("alike.").removeprefix("shared.")  # why two objects look alike
         if what in known:
             return str(known[what])
         source = source_of(fact)

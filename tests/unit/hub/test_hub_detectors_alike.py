@@ -34,7 +34,7 @@ def test_two_that_do_the_same_are_a_finding_with_its_reasons() -> None:
     (finding,) = alike(
         "duplicate",
         thing("a"),
-        thing("b", owner_bin=OTHER),
+        thing("b", owner_bin=OTHER, purpose_en="Counts logs."),
         support(tenge=9_000_000, object_="a"),
         support(tenge=4_000_000, object_="b"),
     )
@@ -42,7 +42,11 @@ def test_two_that_do_the_same_are_a_finding_with_its_reasons() -> None:
     assert finding.money == 4_000_000
     assert 0.5 < finding.confidence < 1
     facts = {fact.what: fact.value for fact in finding.evidence}
-    assert facts == {"score": 60, "alike.purpose": "80", "alike.fields": "100: mark, volume", "upkeep": 4_000_000}
+    assert facts == {
+        "score": 60, "alike.purpose": 80, "alike.fields": 100, "shared.fields": "mark, volume",
+        "text": "Counts logs.", "upkeep": 4_000_000,
+    }  # fmt: skip
+    assert [fact.source for fact in finding.evidence if fact.what == "text"] == ["objects/b/purpose_en"]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,15 @@ def test_two_that_are_rightly_two_are_none(one: dict[str, str], other: dict[str,
 def test_one_body_may_have_a_system_twice() -> None:
     """More likeness is needed for it."""
     assert alike("duplicate", thing("a"), thing("b"), pairs=(pair("a", "b", 0.7),))
+
+
+def test_the_same_pair_in_a_grown_register_is_the_same_finding() -> None:
+    """A strength that has moved with the register brings no rejected finding back; a text that has changed does."""
+    rows = thing("a"), thing("b", owner_bin=OTHER)
+    first, moved = (alike("duplicate", *rows, pairs=(pair("a", "b", score),))[0] for score in (0.6, 0.5))
+    assert (first.key, first.facts) == (moved.key, moved.facts)
+    (said,) = alike("duplicate", rows[0], thing("b", owner_bin=OTHER, purpose_en="Counts logs."))
+    assert said.facts != first.facts
 
 
 def test_only_the_likest_of_each_counts() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from qaztech.hub.comparing.relations import declared_successor, relation
+from qaztech.hub.comparing.texts import texts_of
 from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
 from qaztech.hub.detectors.reading import ENDED, fact, in_life, upkeep
 from qaztech.hub.register.rows import (
@@ -177,14 +178,23 @@ def _follows(old: DigitalObject, new: DigitalObject) -> bool:
 
 
 def _likeness(pair: Pair, one: DigitalObject, other: DigitalObject) -> Iterator[Fact]:
-    """What makes two alike, as facts; a strength in hundredths."""
+    """What makes two alike, as facts: strengths in hundredths, what they share, and what each says it is for.
+
+    A strength depends on all the register, so it moves; what is shared and said does not.
+    """
     known = min((end.actualised for end in (one, other) if end.actualised is not None), default=None)
     source = f"similarity/{one.id}|{other.id}"
-    yield Fact(what="score", value=_hundredths(pair.score), source=source, as_of=known)
+    yield Fact(what="score", value=_hundredths(pair.score), source=source, as_of=known, moving=True)
     for reason in pair.reasons:
-        shared = ", ".join(reason.shared)
-        value = f"{_hundredths(reason.strength)}: {shared}" if shared else str(_hundredths(reason.strength))
-        yield Fact(what=f"alike.{reason.what}", value=value, source=source, as_of=known)
+        strength = _hundredths(reason.strength)
+        yield Fact(what=f"alike.{reason.what}", value=strength, source=source, as_of=known, moving=True)
+        if reason.shared:
+            shared = ", ".join(reason.shared)
+            moving = reason.what in {"words", "consumers"}
+            yield Fact(what=f"shared.{reason.what}", value=shared, source=source, as_of=known, moving=moving)
+    for end in (one, other):
+        for text in texts_of(end):
+            yield fact("text", text.purpose, end, f"purpose_{text.language}")
 
 
 def _hundredths(number: float) -> int:
