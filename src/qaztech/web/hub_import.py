@@ -71,18 +71,21 @@ _SAMPLES: Final = 3
 _LONGEST: Final = 120
 # Fields of one form, below what the gate reads.
 _MOST_FIELDS: Final = 450
-_KEPT_PLANS: Final = 2
+# Rows of the plans that are kept; the newest is kept whatever its size.
+_KEPT_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
-    """A file, read and planned, and what it rests on."""
+    """A file, read and planned, and what it rests on; of its changes the first, and how many there are of each kind."""
 
     said: bytes
     tables: list[RawTable]
     mapping: FileMapping
     plan: Plan
     changes: list[Change]
+    fields: Mapping[str, int]
+    by_table: Mapping[str, int]
 
 
 class ImportPages:
@@ -223,16 +226,19 @@ class ImportPages:
             return self._pages.render(request, person, "import-done.html", token=token, about=about)
         planned = await asyncio.to_thread(lambda: self._planned(token, person))
         language = page_language(request)
-        plan, changes = planned.plan, planned.changes
+        plan = planned.plan
         texts = hub_texts(language)["imports"]
-        errors = [(p, *_told(p, planned.mapping, language, texts)) for p in plan.errors]
+        errors, conflicts, warnings = (
+            [(p, *_told(p, planned.mapping, language, texts)) for p in found[:_SHOWN]]
+            for found in (
+                [p for p in plan.errors if not p.other], [p for p in plan.errors if p.other], plan.warnings
+            )
+        )  # fmt: skip
         return self._pages.render(
             request, person, "import-plan.html", token=token, about=about, plan=plan,
-            errors=[each for each in errors if not each[0].other][:_SHOWN],
-            conflicts=[each for each in errors if each[0].other][:_SHOWN],
-            warnings=[(p, *_told(p, planned.mapping, language, texts)) for p in plan.warnings[:_SHOWN]],
-            counts=Counter(p.code for p in plan.problems), more=max(0, len(plan.problems) - _SHOWN) + plan.unnamed,
-            changes=changes[:_SHOWN], told=fields_told(changes), tables=_by_table(changes),
+            errors=errors, conflicts=conflicts, warnings=warnings,
+            more=len(plan.problems) + plan.unnamed - len(errors) - len(conflicts) - len(warnings),
+            changes=planned.changes, told=planned.fields, tables=planned.by_table,
             table_names={name: table_title(name, language) for name in TABLES},
             value=_teller(language), field_name=lambda table, field: _field_name(table, field, language),
             decisions=list(Decision),
@@ -248,7 +254,8 @@ class ImportPages:
         def note() -> None:
             about = self._waiting.about(token, by=person.name)
             said = {n.removeprefix("d:"): v for n, v in form.items() if n.startswith("d:") and v in set(Decision)}
-            self._waiting.say(token, msgspec.structs.replace(about, decisions={**about.decisions, **said}))
+            before = {} if form.get("again") == "yes" else about.decisions
+            self._waiting.say(token, msgspec.structs.replace(about, decisions={**before, **said}))
 
         await asyncio.to_thread(note)
         return redirect(request, f"{IMPORT}/{token}")
@@ -361,9 +368,12 @@ class ImportPages:
             decisions = dict(decision_of(f"{place}={word}") for place, word in about.decisions.items())
             plan = make_plan(tables, mapping, register, today=today, decisions=decisions, empties=about.empties)
             changes = preview(self._parts.objects, plan)
-            made = _Planned(said=said, tables=tables, mapping=mapping, plan=plan, changes=changes)
+            made = _Planned(
+                said=said, tables=tables, mapping=mapping, plan=plan, changes=changes[:_SHOWN],
+                fields=fields_told(changes), by_table=Counter(change.table for change in changes),
+            )  # fmt: skip
             self._plans[token] = made
-            while len(self._plans) > _KEPT_PLANS:
+            while len(self._plans) > 1 and sum(sum(p.plan.rows.values()) for p in self._plans.values()) > _KEPT_ROWS:
                 self._plans.popitem(last=False)
             return made
 
@@ -488,10 +498,6 @@ def _teller(language: str) -> Callable[[str, str, Any], str]:
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
     return told
-
-
-def _by_table(changes: list[Change]) -> dict[str, int]:
-    return dict(Counter(change.table for change in changes))
 
 
 def _download(data: bytes, name: str, kind: str) -> Response:
