@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from qaztech.compose.witness import follow_everyone
 from qaztech.core.errors import Error, Malformed
+from qaztech.core.ids import MemberId
 from qaztech.core.time import Clock, SystemClock
 from qaztech.hub.detecting import DetectApart, Detecting
 from qaztech.hub.findings import METADATA as FINDINGS
@@ -27,6 +28,7 @@ from qaztech.hub.receiving import Deliveries, HubLimits, owner_in
 from qaztech.hub.register.store import METADATA as OBJECTS
 from qaztech.hub.register.store import ObjectStore
 from qaztech.hub.scopes import HUB_ROLES
+from qaztech.hub.signals import Signals
 from qaztech.hub.store import METADATA, OperationalStore
 from qaztech.node.operational import OperationalData, deliver_rounds
 from qaztech.node.operational_edge import EdgeCentre
@@ -49,6 +51,7 @@ COMPACT_SECONDS = 3600.0
 RECORD_AGAIN = 5.0
 ADMIN_LOG = "admin-log"
 WAITING = "waiting"
+SIGNALS = "signals"
 FLOWS, ROWS = "flows", "rows"
 JUDGE_IDLE_SECONDS = 3.0
 
@@ -63,6 +66,8 @@ class PagesSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     # Another way in than own accounts; whether a proxy of ours stands in front (docs/howto/let-people-in.md).
     openid: OpenIdSettings = OpenIdSettings()
     behind_proxy: bool = False
+    # Whether every page says that what it shows is made up (the national sample).
+    fictitious: bool = False
 
 
 class HubSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -74,6 +79,8 @@ class HubSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     # Its node calls it here; it answers nobody from another machine.
     host: str = "127.0.0.1"
     port: int = 8404
+    # Members that may send monthly sign-ins, as `KZ/GOV/991340000017`: they speak as identity providers.
+    sign_in_providers: list[str] = []
     # Pages for people; without the section there are none.
     pages: PagesSettings | None = None
     # URL of the database; empty: a SQLite file in the directory.
@@ -160,6 +167,7 @@ class _Pages:
                 detecting=self.detecting,
                 waiting=directory / WAITING,
                 configuration=client.configuration,
+                fictitious=pages.fictitious,
                 people=people,
                 gate=gate,
                 admin_log=self.log,
@@ -213,6 +221,7 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
             settings, settings.pages, base=path.parent, directory=directory, engine=engine, deliveries=deliveries,
             client=client, anchor=anchor, clock=clock,
         )  # fmt: skip
+    signals = _signals(settings, directory, engine, clock)
     tasks = [
         asyncio.create_task(follow_everyone(client, settings.refresh_seconds)),
         asyncio.create_task(keep_checking(deliveries, settings.check_seconds)),
@@ -221,7 +230,7 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
         asyncio.create_task(_keep_small(judge)),
         *_deliverers(path.parent, settings, clock, stop),
     ]
-    await _serve(settings, hub_app(deliveries, limits=limits), pages, stop)
+    await _serve(settings, hub_app(deliveries, limits=limits, signals=signals), pages, stop)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -230,6 +239,14 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     judge.close()
     fetcher.close()
     store.close()
+
+
+def _signals(settings: HubSettings, directory: Path, engine: Engine, clock: Clock) -> Signals:
+    add_tables(engine, OBJECTS)
+    return Signals(
+        objects=ObjectStore(engine), directory=directory / SIGNALS, clock=clock,
+        providers=[MemberId.parse(member) for member in settings.sign_in_providers],
+    )  # fmt: skip
 
 
 def _people_tasks(pages: _Pages | None, stop: asyncio.Event) -> list[asyncio.Task[None]]:

@@ -1,7 +1,7 @@
 """The centre's service for operational data: nodes deliver to it by exchanges, members ask it for what is theirs.
 
 It stands behind its own node like any provider's system and answers this machine only: who calls is what that node
-says, for it has verified it. Taking deliveries is `receiving`'s.
+says, for it has verified it. Taking deliveries is `receiving`'s, taking signals of identity providers `signals`'.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from base64 import b64encode
 from collections.abc import Awaitable
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from qaztech.core.errors import Error, Forbidden, Malformed, Unavailable
+from qaztech.core.errors import Error, Forbidden, Limited, Malformed, NotFound, Unavailable
 from qaztech.core.ids import SubsystemId
 from qaztech.hub.delivery import HeldLog
 from qaztech.hub.receiving import Deliveries, HubLimits
+from qaztech.hub.signals import MOST_BYTES, Signals, SignalsFrom
 from qaztech.hub.store import KeptFinding
 from qaztech.hub.traffic import Viewer
 from qaztech.runtime.shell import ShellLimits, application, is_loopback
@@ -34,11 +36,24 @@ MOST_SHOWN: Final = 1000
 _DAY: Final = 86_400_000
 
 
-def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None) -> ASGIApp:
-    """The service: `POST /deliveries`, `GET` of `/held`, `/totals`, `/exchanges`, `/findings`; health and metrics."""
+def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None, signals: Signals | None = None) -> ASGIApp:
+    """The service: `POST /deliveries`, `GET` of `/held`, `/totals`, `/exchanges`, `/findings`; health and metrics.
+
+    With `signals` also `POST /signals`.
+    """
 
     async def deliver(request: Request) -> Response:
         return _held(await deliveries.receive(_caller(request), request.stream()))
+
+    async def signal(request: Request) -> Response:
+        sender = _caller(request)
+        if signals is None:
+            raise NotFound("signals.none", "this centre takes no signals", at="service")
+        signals.check_sender(sender)
+        origin = SignalsFrom(sender=sender, message=request.headers.get("x-road-request-id", ""))
+        body = await _short_body(request, MOST_BYTES)
+        taken = await asyncio.to_thread(signals.take, origin, body)
+        return Response(msgspec.json.encode(taken), media_type="application/json")
 
     async def held(request: Request) -> Response:
         sender, origin = _caller(request), request.query_params.get("origin", "")
@@ -69,6 +84,7 @@ def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None) -> ASGIA
     return application(
         [
             Route("/deliveries", deliver, methods=["POST"]),
+            Route("/signals", signal, methods=["POST"]),
             Route("/held", held),
             Route("/totals", totals),
             Route("/exchanges", exchanges),
@@ -108,6 +124,16 @@ def _caller(request: Request) -> SubsystemId:
     """Who calls, as the centre's own node says. Raises `Forbidden` to whoever does not come from this machine."""
     _from_here(request)
     return SubsystemId.parse(request.headers.get("x-road-client", ""))
+
+
+async def _short_body(request: Request, most: int) -> bytes:
+    """A body that is no delivery, and so is short. Raises `Limited`."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise Limited("request.too-large", f"at most {most} bytes", at="caller")
+    return body
 
 
 def _from_here(request: Request) -> None:
