@@ -14,6 +14,7 @@ from qaztech.runtime.settings import home_directory
 
 if TYPE_CHECKING:
     from qaztech.cli.verbs import Verbs
+    from qaztech.testing.country import CountryOptions, Ports
 
 READY_WITHIN = 60.0
 
@@ -23,6 +24,7 @@ def add_parsers(verbs: Verbs) -> None:
     up = verbs.add_parser("up", help="start the embedded country and say how to try it")
     add_home(up)
     up.add_argument("--base-port", type=int, default=None, metavar="N", help="first of 17 ports (8400; only at first)")
+    up.add_argument("--no-sample", action="store_true", help="without the national sample (only at first)")
     up.add_argument("--json", action="store_true", help="print the status as JSON when ready")
     up.set_defaults(run=_up)
     status = verbs.add_parser("status", help="say what runs, and whether all is ready")
@@ -42,7 +44,7 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 def _up(args: argparse.Namespace) -> int:
     from qaztech.testing import processes  # noqa: PLC0415  # a second of imports that other verbs need not pay
-    from qaztech.testing.country import DEFAULT_BASE_PORT, CountryOptions, Ports, found, is_founded  # noqa: PLC0415
+    from qaztech.testing.country import DEFAULT_BASE_PORT, Ports, found, is_founded  # noqa: PLC0415
 
     home = home_directory(args.home)
     began = time.monotonic()
@@ -55,7 +57,7 @@ def _up(args: argparse.Namespace) -> int:
         base = args.base_port if args.base_port is not None else DEFAULT_BASE_PORT
         _check_ports(base)
         sys.stderr.write(f"Founding the country KZ in {home}\n")
-        asyncio.run(found(home, CountryOptions(ports=Ports.at(base)), tell))
+        asyncio.run(found(home, _options(Ports.at(base), args), tell))
     elif args.base_port is not None:
         sys.stderr.write("  --base-port is ignored: this country has its ports already\n")
     sys.stderr.write("Starting its processes\n")
@@ -75,6 +77,13 @@ def _up(args: argparse.Namespace) -> int:
     else:
         _say_how_to_try(now)
     return 0
+
+
+def _options(ports: Ports, args: argparse.Namespace) -> CountryOptions:
+    from qaztech.testing.country import CountryOptions  # noqa: PLC0415
+
+    sample = not args.no_sample
+    return CountryOptions(ports=ports, sample=sample, life=sample)
 
 
 def _check_ports(base: int) -> None:

@@ -26,6 +26,7 @@ def add_traffic(actions: Verbs) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="show the files that were taken")
     what.add_argument("--remove", metavar="DIGEST", help="forget the file with this digest")
+    parser.add_argument("--label", default="", metavar="TEXT", help="what the file is, shown beside it from then on")
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="the centre's hub.toml (that of the embedded country)"
     )
@@ -50,7 +51,7 @@ def _traffic(args: argparse.Namespace) -> int:
         if args.list:
             files = flows.brought()
             return tell(args, {"files": [_facts(file) for file in files]}, [_line(file) for file in files] or ["none"])
-        taken = flows.take(args.file, now=SystemClock().now())
+        taken = flows.take(args.file, now=SystemClock().now(), label=args.label)
     lines = [_line(taken)]
     if taken.ignored:
         lines.append(f"columns that are not ours were left out: {', '.join(taken.ignored)}")
@@ -77,8 +78,9 @@ def _facts(file: HourFile) -> dict[str, Any]:
         "since": file.since.isoformat(),
         "until": file.until.isoformat(),
         "ignored": list(file.ignored),
+        "label": file.label,
     }
 
 
 def _line(file: HourFile) -> str:
-    return f"{file.digest}  {file.rows:>9} rows  {file.since} to {file.until}"
+    return f"{file.digest}  {file.rows:>9} rows  {file.since} to {file.until}  {file.label}".rstrip()

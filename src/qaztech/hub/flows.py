@@ -46,7 +46,7 @@ _SERVICE: Final = _CLIENT + "/[^/]+"
 class HourFile:
     """A file of hours that was brought: its digest (SHA-256 of what was given, hex), rows, first and last day.
 
-    `ignored` names columns of it that are not ours.
+    `ignored` names columns of it that are not ours; `label` is what it was brought as.
     """
 
     digest: str
@@ -54,6 +54,7 @@ class HourFile:
     since: date
     until: date
     ignored: tuple[str, ...] = ()
+    label: str = ""
 
 
 class Flows:
@@ -65,8 +66,8 @@ class Flows:
         self._deliveries = deliveries
         self._newest: tuple[tuple[Path, ...], Traffic] | None = None
 
-    def take(self, file: Path, *, now: int) -> HourFile:
-        """Keep the hours of a Parquet file; the same file again changes nothing.
+    def take(self, file: Path, *, now: int, label: str = "") -> HourFile:
+        """Keep the hours of a Parquet file, labelled if that is wished; the same file again changes nothing.
 
         Raises `Malformed` for one that is no such file or has a row that cannot be, `Conflict` where it counts an hour
         of a flow that another file has counted. Nothing is kept then. `now` in milliseconds since 1970.
@@ -85,7 +86,7 @@ class Flows:
                     self._refuse_overlap(db)
                     db.execute(
                         f"COPY (SELECT * FROM given ORDER BY service, client, hour) "  # noqa: S608 - our own path
-                        f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd)"
+                        f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{label: {quoted(label)}}})"
                     )
                     made.replace(kept)
                 return _described(db, digest, kept, ignored)
@@ -258,7 +259,8 @@ def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
 def _described(db: Any, digest: str, path: Path, ignored: tuple[str, ...]) -> HourFile:
     query = f"SELECT count(*), min(hour)::DATE, max(hour)::DATE FROM {_parquet([path])}"  # noqa: S608 - quoted
     rows, since, until = db.execute(query).fetchone()
-    return HourFile(digest=digest, rows=rows, since=since, until=until, ignored=ignored)
+    told = db.execute(f"SELECT decode(value) FROM parquet_kv_metadata({quoted(path)}) WHERE key = 'label'").fetchone()  # noqa: S608
+    return HourFile(digest=digest, rows=rows, since=since, until=until, ignored=ignored, label=told[0] if told else "")
 
 
 _POSSIBLE: Final = f"""

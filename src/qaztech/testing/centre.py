@@ -79,8 +79,9 @@ def make_centre(
     refresh: float,
     check: float,
     clock: Clock,
+    sample: bool = False,
 ) -> None:
-    """The centre as it can be started: `hub.toml`, and accounts in its database."""
+    """The centre as it can be started: `hub.toml`, accounts in its database, the national sample if wished."""
     folder = home / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     lines = [
@@ -96,6 +97,7 @@ def make_centre(
         f"port = {port}",
         "[pages]",
         f"port = {pages}",
+        *(["# Every page says that what it shows is made up.", "fictitious = true"] if sample else []),
     ]
     write_file(folder / SETTINGS, ("\n".join(lines) + "\n").encode())
     engine = open_database(sqlite_url(folder / "hub.db"), METADATA)
@@ -106,6 +108,10 @@ def make_centre(
         password = made_password()
         accounts.add(account, display, [role], password, by=COMMAND_LINE)
         told.append(f"{account} {password}")
+    if sample:
+        from qaztech.testing.national.loading import load_sample  # noqa: PLC0415  # only who wishes it pays for it
+
+        load_sample(engine, folder / "flows", clock, hours=is_installed())
     engine.dispose()
     write_private(folder / PASSWORDS, ("\n".join(told) + "\n").encode())
 

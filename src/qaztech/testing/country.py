@@ -38,6 +38,7 @@ from qaztech.testing import centre, codes
 from qaztech.testing.codes_passport import show
 from qaztech.testing.consoles import WITH_CONSOLE, make_console, make_secret, member_settings
 from qaztech.testing.datasette import CodesService
+from qaztech.testing.national import founding as national
 
 INSTANCE = "KZ"
 HOST = "kz.qaztech.example"
@@ -46,7 +47,7 @@ LOCAL = "127.0.0.1"
 COUNTRY_FILE = "country.json"
 # Stands in a home while its country is being made, in these folders.
 HALF_MADE = ".founding"
-FOLDERS = ("registry", "nodes", "members", "witnesses", "systems", centre.FOLDER)
+FOLDERS = ("registry", "nodes", "members", "witnesses", "systems", centre.FOLDER, national.FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,9 @@ class CountryOptions:
     centre: bool = True
     deliver_seconds: float = 10.0
     check_seconds: float = 20.0
+    # Whether the centre has the national sample, and whether a dozen of its systems make calls while the country runs.
+    sample: bool = False
+    life: bool = False
     # Where other machines reach the registry, the archive's witness and the nodes' links; 127.0.0.1: there are none.
     host: str = LOCAL
 
@@ -303,6 +307,8 @@ class _Founding:
         desk.add_subsystem(organisation.system, organisation.subsystem_names)
         if self._options.centre and organisation is CENTRE_MEMBER:
             desk.add_subsystem(OPERATIONAL.subsystem, centre.SUBSYSTEM_NAMES)
+        if self._options.sample:
+            national.add_systems(desk, organisation.name)
         self._node_settings(organisation, desk, directory)
 
     def _node_settings(self, organisation: Organisation, desk: Desk, directory: Path) -> None:
@@ -341,6 +347,9 @@ class _Founding:
             codes = CodesService(directory=self._home / "systems", port=ports.codes)
             openapi = os.path.relpath(codes.openapi, directory)
             lines += ["", "[[services]]", f'id = "{CODES}"', f'url = "{codes.url}"', f'openapi = "{openapi}"']
+        if self._options.sample:
+            code_lists = CodesService(directory=self._home / "systems", port=ports.codes).url
+            lines += national.node_settings(organisation.member, organisation.name, code_lists)
         if self._options.centre:
             lines += self._centre_lines(organisation)
         write_file(directory / "node.toml", ("\n".join(lines) + "\n").encode())
@@ -379,7 +388,11 @@ class _Founding:
                 self._home, nodes=[o.name for o in ORGANISATIONS], port=self._ports.centre,
                 pages=self._ports.support, registry=self._ports.registry,
                 refresh=self._options.refresh_seconds, check=self._options.check_seconds, clock=self._clock,
+                sample=self._options.sample,
             )  # fmt: skip
+        if self._options.sample and self._options.life:
+            edges = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.edges.items()}
+            national.give_life(self._home, {o.name: o.member for o in ORGANISATIONS}, edges)
 
     def rights(self) -> None:
         """The service, and who may call it: the ministry everything, the university the list of countries."""
@@ -390,6 +403,8 @@ class _Founding:
         desk.grant(CODES, UNIVERSITY.system, university.lineage, [Endpoint.parse("GET /countries.json")], None)
         if self._options.centre:
             self._centre_rights()
+        if self._options.sample:
+            national.add_rights(self._desks)
         for each in self._desks.values():
             self._registry.accept(each.submission())
         show(
@@ -500,7 +515,8 @@ class _Founding:
     def _centre_facts(self) -> dict[str, Any]:
         if not self._options.centre:
             return {}
-        return {"centre": {"url": f"http://localhost:{self._ports.support}", "service": str(OPERATIONAL)}}
+        facts = {"url": f"http://localhost:{self._ports.support}", "service": str(OPERATIONAL)}
+        return {"centre": facts, **({"sample": True} if self._options.sample else {})}
 
 
 def lines_to_paste(home: Path, command: str, ports: Ports) -> dict[str, str]:

@@ -34,13 +34,14 @@ from qaztech.testing.country import (
     read_country,
 )
 from qaztech.testing.datasette import CodesService
+from qaztech.testing.national import founding as national
 
 STOP_GRACE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process of the country: its name, how it is started, and the URL that says it is well."""
+    """One process of the country: its name, how it is started, and the URL that says it is well (none: it runs)."""
 
     name: str
     command: list[str]
@@ -74,6 +75,7 @@ def plan(home: Path) -> list[Process]:
             for name, port in ports.get("consoles", {}).items()
         ),
         Process("portal", run("portal", COUNTRY_FILE), f"{country['portal']}/health"),
+        *([Process("life", command, "")] if (command := national.life_command(home)) else []),
     ]
 
 
@@ -240,7 +242,7 @@ def running(home: Path) -> Iterator[tuple[str, int]]:
 def _state(home: Path, process: Process) -> str:
     if pid_of(home, process.name) is None:
         return "not running"
-    return "ready" if _answers(process.health) == 200 else "starting"
+    return "ready" if not process.health or _answers(process.health) == 200 else "starting"
 
 
 def _started(pid: int) -> str:

@@ -71,8 +71,9 @@ class HubSite:
         doors, self._doors = sign_in_routes(parts.people, parts.gate, site=SITE, home=HOME, admin_log=parts.admin_log)
         menu = [MenuEntry(group.name, path, scope) for group in groups for path, scope in group.menu]
         self._pages = HubPages(
-            doors=self._doors, gate=parts.gate, instance=parts.instance, menu=menu, configuration=parts.configuration
-        )
+            doors=self._doors, gate=parts.gate, instance=parts.instance, menu=menu, configuration=parts.configuration,
+            fictitious=parts.fictitious,
+        )  # fmt: skip
         self.page_routes: list[HubRoute] = [route for group in groups for route in group.routes(parts, self._pages)]
         self.api = HubApi(parts)
         self.routes: list[BaseRoute] = [

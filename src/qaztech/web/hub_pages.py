@@ -77,8 +77,10 @@ class HubPages:
         instance: str,
         menu: Sequence[MenuEntry],
         configuration: Callable[[], Configuration],
+        fictitious: bool = False,
     ) -> None:
         self._doors = doors
+        self._fictitious = fictitious
         self._gate = gate
         self._instance = instance
         self._menu = menu
@@ -121,7 +123,7 @@ class HubPages:
             language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
             frame=frame, printed=frame == PRINTED, instance=self._instance, path=quote(request.url.path),
             rest=f"&{rest}" if rest else "", person=person, menu=self._entries(request, person), to=to,
-            said=_said(request), called=self._namer(language), may=person.may, **values,
+            said=_said(request), called=self._namer(language), may=person.may, fictitious=self._fictitious, **values,
         )  # fmt: skip
 
     def problem(self, request: Request, person: Person, error: Error) -> Response:

@@ -44,6 +44,8 @@ class HubParts:
     admin_log: AdminLog
     instance: str
     clock: Clock
+    # Every page says that what it shows is made up.
+    fictitious: bool = False
 
 
 @dataclass(frozen=True, slots=True)

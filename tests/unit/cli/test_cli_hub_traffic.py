@@ -21,11 +21,12 @@ def test_a_file_is_taken_shown_and_forgotten(tmp_path: Path, capsys: pytest.Capt
     with duckdb.connect() as db:
         db.execute(f"COPY ({HOURS}) TO '{file}' (FORMAT parquet)")
     where = ["--settings", str(settings), "--json"]
-    assert main(["hub", "traffic", str(file), *where]) == 0
+    assert main(["hub", "traffic", str(file), "--label", "of 'old' gateway", *where]) == 0
     taken = json.loads(capsys.readouterr().out)
     assert (taken["rows"], taken["since"], taken["ignored"]) == (5, "2026-01-01", ["note"])
     assert main(["hub", "traffic", "--list", *where]) == 0
-    assert [each["digest"] for each in json.loads(capsys.readouterr().out)["files"]] == [taken["digest"]]
+    (kept,) = json.loads(capsys.readouterr().out)["files"]
+    assert (kept["digest"], kept["label"]) == (taken["digest"], "of 'old' gateway")
     assert main(["hub", "traffic", "--remove", taken["digest"], *where]) == 0
     capsys.readouterr()
     assert main(["hub", "traffic", "--list", *where[:2]]) == 0

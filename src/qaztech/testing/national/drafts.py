@@ -60,9 +60,9 @@ class Draft:
         self.add("costs", year=year, kind=kind, tenge=whole, programme=programme, state=state)
 
     def upkeep(self, begun: date, creation: int) -> None:
-        """Support, hosting and licences of the last four years, this one and the next."""
+        """Support, hosting and licences of the last two years, this one and the next."""
         shares = self.chance.uniform(0.06, 0.14), self.chance.uniform(0.02, 0.04), self.chance.uniform(0.005, 0.03)
-        for year in range(max(begun.year, self.today.year - 4), self.today.year + 2):
+        for year in range(max(begun.year, self.today.year - 2), self.today.year + 2):
             growth = 1.06 ** (year - self.today.year)
             for kind, share in zip(("support", "hosting", "licences"), shares, strict=True):
                 self.cost(year, kind, creation * share * growth)

@@ -20,9 +20,10 @@ DAYS: Final = 182
 # Hours of the day in Kazakhstan (UTC+5) in which a pattern has calls.
 _FITS: Final = """
     CASE pattern
-        WHEN 'office' THEN isodow(local) < 6 AND hour(local) BETWEEN 9 AND 17
-        WHEN 'day' THEN hour(local) BETWEEN 7 AND 22
+        WHEN 'office' THEN isodow(local) < 6 AND hour(local) BETWEEN 9 AND 16
+        WHEN 'day' THEN hour(local) BETWEEN 8 AND 19
         WHEN 'night' THEN hour(local) = 2
+        WHEN 'round' THEN hour(local) % 2 = 0
         ELSE true
     END
 """
