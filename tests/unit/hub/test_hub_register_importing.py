@@ -26,7 +26,7 @@ from qaztech.hub.register.mapping import (
     parse_mapping,
     propose,
 )
-from qaztech.hub.register.rows import TABLES, Cost, CostKind, Status
+from qaztech.hub.register.rows import TABLES, Cost, CostKind, Integration, Status
 from qaztech.hub.register.sheets import Cell, Sheet
 from qaztech.hub.register.store import METADATA, Edit, ObjectStore
 from qaztech.hub.register.titles import LANGUAGES, match_column, words
@@ -314,3 +314,33 @@ def test_the_page_of_the_tables_names_every_column() -> None:
         for column in columns_of(name).values():
             assert f"`{column.name}`" in section, (name, column.name)
             assert all(f"`{choice}`" in section for choice in column.choices), (name, column.name)
+
+
+def test_sheets_complete_each_other_and_contradictions_are_told(store: ObjectStore) -> None:
+    """A budget by names alone belongs to the systems of another sheet; a number that nobody gave is made."""
+    budget = table(["ИС", "2024", "2025"], ["Учёт воды", 5, 6], ["учёт воды", 7, 8], name="Бюджет, тыс. тенге")
+    systems = table(["Наименование ИС", "БИН владельца"], ["Учёт воды", A], ["Учёт леса", B])
+    again = table(["Наименование ИС", "БИН владельца", "Статус"], ["Учёт воды", A, "создание"], name="Статусы")
+    links = table(["Потребитель", "Источник", "Канал"], ["Учёт воды", "Учёт леса", "ШЭП"], name="Интеграции")
+    mapping = propose([budget, systems, again, links])
+    plan = make_plan([budget, systems, again, links], mapping, store.register(), today=TODAY)
+    assert {(p.sheet, p.row, p.code) for p in plan.problems} == {
+        ("Бюджет, тыс. тенге", 2, "object.by-name"), ("Бюджет, тыс. тенге", 3, "object.by-name"),
+        ("Бюджет, тыс. тенге", 3, "row.twice"), ("Статусы", 2, "row.joined"),
+    }  # fmt: skip
+    carry_out(store, plan, by="a", source="a", at=1, take_good_rows=True)
+    register = store.register()
+    (water,) = (each for each in register.objects.values() if each.name_ru == "Учёт воды")
+    assert (water.owner_bin, water.status) == (A, Status.CREATION)
+    assert {cost.year: cost.tenge for cost in register.of(Cost, water.id)} == {2024: 5_000, 2025: 6_000}
+    assert len(register.all(Integration)) == 1
+
+
+def test_another_system_of_the_same_name_gets_an_id_of_its_own(store: ObjectStore) -> None:
+    """When a person says so; and the same one keeps its own."""
+    raw = table(["Наименование ИС", "БИН владельца"], ["Учёт", A])
+    carry_out(store, planned(store, raw), by="a", source="a", at=1)
+    for decision, count in ((Decision.SAME, 1), (Decision.NEW, 2)):
+        plan = planned(store, raw, decisions={("Реестр ИС", 2): decision})
+        carry_out(store, plan, by="a", source="a", at=2)
+        assert len(store.register().objects) == count

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -41,9 +41,10 @@ def plain_name(name: str) -> str:
     return " ".join(re.findall(r"\w+", name.casefold().replace("ё", "е")))
 
 
-def made_id(owner: str, name: str) -> str:
-    """The id of an object that came without one: always the same for the same owner and name."""
-    return f"im-{sha256(f'{owner}|{plain_name(name)}'.encode()).hexdigest()[:12]}"
+def made_id(first: str, *others: str) -> str:
+    """The id of a row that came without one: always the same for the same owner and name."""
+    told = "|".join((first, *map(plain_name, others)))
+    return f"im-{sha256(told.encode()).hexdigest()[:12]}"
 
 
 def name_keys(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -52,13 +53,43 @@ def name_keys(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(owner, plain) for name in _NAMES if (plain := plain_name(values.get(name) or ""))]
 
 
-@dataclass(slots=True)
-class _Taken:
-    """The rows of a file that speak of one object."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A row of objects: its values, by column name, and what else it says (costs), to be compared."""
 
     sheet: str
     row: int
     values: dict[str, Any]
+    extra: Sequence[Any] = ()
+
+    def says_the_same(self, other: Record) -> bool:
+        """Whether both say the same, word for word; an id that one does not give does not count."""
+        ids = {record.values.get("id") for record in (self, other)} - {None}
+        return len(ids) < 2 and self._bare() == other._bare() and list(self.extra) == list(other.extra)
+
+    def adds_to(self, other: Record) -> bool:
+        """Whether this comes from another sheet and contradicts the other in nothing."""
+        mine, theirs = self._bare(), other._bare()
+        return self.sheet != other.sheet and all(_alike(mine[n], theirs[n]) for n in mine.keys() & theirs.keys())
+
+    def _bare(self) -> dict[str, Any]:
+        return {name: value for name, value in self.values.items() if name != "id"}
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return one == other or (isinstance(one, str) and isinstance(other, str) and plain_name(one) == plain_name(other))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The object that a row speaks of, or the conflict that is undecided; neither for a row that is left out.
+
+    `note` is a warning's code: `object.by-name` where the name alone has told, `row.joined` to another sheet's row.
+    """
+
+    id: str | None = None
+    conflict: Conflict | None = None
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -68,7 +99,7 @@ class Identities:
     register: Register
     _by_name: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _names_alone: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _in_file: dict[str, _Taken] = field(default_factory=dict)
+    _in_file: dict[str, Record] = field(default_factory=dict)
     _file_names: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,48 +109,32 @@ class Identities:
                 self._by_name[key].add(object_.id)
                 self._names_alone[key[1]].add(object_.id)
 
-    def settle(
-        self, values: dict[str, Any], sheet: str, row: int, decision: Decision | None
-    ) -> tuple[str | None, Conflict | None]:
-        """The id of a row of objects, or the conflict that is undecided; neither for a row that is left out.
-
-        `values` may have an id of its own. What is settled is known from then on.
-        """
-        if decision is Decision.SKIP:
-            return None, None
-        given = values.get("id")
-        keys = name_keys(values)
-        if given is None and not keys:
-            return None, None
-        there = self._there(given, keys)
-        if given is None and len(there) == 1 and decision is not Decision.NEW:
-            given, there = next(iter(there)), set()
-        elif given is None and decision is Decision.SAME and there:
-            given, there = min(there), set()
-        id_ = given or made_id(*keys[0])
-        if id_ in there:
-            there = set()
-        if there and decision is None:
-            return None, Conflict(other=", ".join(sorted(there)[:5]))
-        if there and decision is Decision.SAME:
+    def settle(self, record: Record, decision: Decision | None) -> Settled:
+        """Which object a row speaks of. What is settled is known from then on."""
+        given, keys = record.values.get("id"), name_keys(record.values)
+        if decision is Decision.SKIP or (given is None and not keys):
+            return Settled()
+        there, note = self._there(given, keys)
+        if decision is None and there and (given is not None or len(there) > 1):
+            return Settled(conflict=Conflict(other=", ".join(sorted(there)[:5])))
+        if there and decision is not Decision.NEW:
             id_ = min(there)
+        else:
+            id_, note = given or self._another(made_id(*keys[0]), record.row, decision), ""
         earlier = self._earlier(id_, keys)
         if earlier is not None:
             taken = self._in_file[earlier]
-            if decision is None:
-                return None, Conflict(other=earlier, sheet=taken.sheet, row=taken.row)
-            id_ = earlier if decision is Decision.SAME else self._another(id_, row)
-        self._take(id_, values, keys, sheet, row)
-        return id_, None
+            if decision is None and not record.adds_to(taken):
+                return Settled(conflict=Conflict(other=earlier, sheet=taken.sheet, row=taken.row))
+            id_ = self._another(id_, record.row, decision) if decision is Decision.NEW else earlier
+            note = note or ("row.joined" if decision is None else "")
+        self._take(id_, record, keys)
+        return Settled(id=id_, note=note)
 
-    def repeats(self, values: dict[str, Any]) -> bool:
+    def repeats(self, record: Record) -> bool:
         """Whether a row says, word for word, what an earlier row of the file said of the same object."""
-        given = values.get("id")
-        earlier = self._earlier(given, name_keys(values))
-        if earlier is None:
-            return False
-        bare = {name: value for name, value in self._in_file[earlier].values.items() if name != "id"}
-        return (given is None or given == earlier) and bare == {n: v for n, v in values.items() if n != "id"}
+        earlier = self._earlier(record.values.get("id"), name_keys(record.values))
+        return earlier is not None and record.says_the_same(self._in_file[earlier])
 
     def find(self, name: str) -> set[str]:
         """The ids of the objects of this name, whoever owns them."""
@@ -134,22 +149,26 @@ class Identities:
         """The objects that the file has rows for."""
         return self._in_file.keys()
 
-    def _there(self, given: str | None, keys: list[tuple[str, str]]) -> set[str]:
-        """Objects of the registry that this may be, when it is not one by its id."""
-        if given is not None and given in self.register.objects:
-            return set()
-        return {id_ for key in keys for id_ in self._by_name.get(key, ()) if key[0]}
+    def _there(self, given: str | None, keys: list[tuple[str, str]]) -> tuple[set[str], str]:
+        """Objects that this may be when its id does not tell: by name and owner, without an owner by name alone."""
+        if given is not None and self.is_known(given):
+            return set(), ""
+        if keys and not keys[0][0] and given is None:
+            found = {id_ for _, name in keys for id_ in self._names_alone.get(name, ())}
+            return found, "object.by-name" if found else ""
+        return {id_ for key in keys for id_ in self._by_name.get(key, ()) if key[0]}, ""
 
     def _earlier(self, id_: str | None, keys: list[tuple[str, str]]) -> str | None:
         if id_ is not None and id_ in self._in_file:
             return id_
         return next((self._file_names[key] for key in keys if key[0] and key in self._file_names), None)
 
-    def _another(self, id_: str, row: int) -> str:
-        return id_ if not self.is_known(id_) else f"{id_[:80]}-{row}"
+    def _another(self, id_: str, row: int, decision: Decision | None) -> str:
+        """The id, or, for what is said to be another object, one that nobody has."""
+        return f"{id_[:80]}-{row}" if decision is Decision.NEW and self.is_known(id_) else id_
 
-    def _take(self, id_: str, values: dict[str, Any], keys: list[tuple[str, str]], sheet: str, row: int) -> None:
-        self._in_file[id_] = _Taken(sheet=sheet, row=row, values=values)
+    def _take(self, id_: str, record: Record, keys: list[tuple[str, str]]) -> None:
+        self._in_file.setdefault(id_, record)
         for key in keys:
             self._file_names.setdefault(key, id_)
             self._names_alone[key[1]].add(id_)

@@ -17,7 +17,7 @@ import msgspec
 from qaztech.core.errors import Error, Malformed
 from qaztech.hub.register.checks import cycles, region_warning
 from qaztech.hub.register.columns import Column, Form, columns_of, row_of
-from qaztech.hub.register.identify import Decision, Identities
+from qaztech.hub.register.identify import Decision, Identities, Record, made_id
 from qaztech.hub.register.mapping import COST, OWNER_NAMES, ColumnRule, TableRule
 from qaztech.hub.register.mapping import Mapping as FileMapping
 from qaztech.hub.register.rows import Cost, Integration, Organisation
@@ -35,6 +35,8 @@ MOST_ERRORS: Final = 5_000
 MOST_WARNINGS: Final = 1_000
 _SHOWN: Final = 80
 _ID: Final = "an object's id"
+# What tells one integration from another where a body has not numbered them.
+_INTEGRATION: Final = ("consumer_object", "provider_object", "service", "channel")
 _TELL_EVERY: Final = 1_000
 
 
@@ -173,7 +175,7 @@ class _Planning:
         self._total = sum(len(raw.rows) for raw, _ in taken)
         counts: dict[str, int] = {}
         reads: list[_Read] = []
-        for raw, rule in sorted(taken, key=lambda each: each[1].table != "objects"):
+        for raw, rule in sorted(taken, key=_order):
             counts[rule.table] = counts.get(rule.table, 0) + len(raw.rows)
             reads += self._rows(raw, rule)
             for number, text in raw.left_out:
@@ -203,6 +205,8 @@ class _Planning:
             failed = read.place in self._wrong
             if rule.table == "objects":
                 self._identify(read, failed=failed)
+            elif rule.table == "integrations" and not failed and read.values.get("id") is None:
+                read.values["id"] = made_id(*(str(read.values.get(name) or "") for name in _INTEGRATION))
             if failed or read.place in self._wrong or not read.values:
                 continue
             if self._complete(read, before):
@@ -284,26 +288,33 @@ class _Planning:
             if read.values.get("id"):
                 self._lost.add(read.values["id"])
             return
-        if self._who.repeats(read.values):
+        record = Record(
+            sheet=read.place[0], row=read.place[1], values=dict(read.values),
+            extra=[dict(edit.values) for edit in read.extra],
+        )  # fmt: skip
+        if self._who.repeats(record):
             self._tell(*read.place, "row.repeated", warning=True)
             read.values = {}
             return
         decision = self._decisions.get(read.place)
-        id_, conflict = self._who.settle(dict(read.values), *read.place, decision)
-        if conflict is not None:
-            at = f"{conflict.sheet}:{conflict.row}" if conflict.row is not None else ""
-            code = "object.exists" if conflict.row is None else "object.twice"
-            self._tell(*read.place, code, expected="a decision: skip, new or same", cell=at, other=conflict.other)
-        elif id_ is None:
+        settled = self._who.settle(record, decision)
+        if settled.conflict is not None:
+            other = settled.conflict
+            at = f"{other.sheet}:{other.row}" if other.row is not None else ""
+            code = "object.exists" if other.row is None else "object.twice"
+            self._tell(*read.place, code, expected="a decision: skip, new or same", cell=at, other=other.other)
+        elif settled.id is None:
             if decision is not Decision.SKIP:
                 self._tell(*read.place, "row.missing", expected="an id or a name")
             read.values = {}
         else:
-            read.values["id"] = id_
+            read.values["id"] = settled.id
             read.extra = [
-                Edit(table=edit.table, values={**edit.values, "object": id_}) if edit.table == "costs" else edit
+                Edit(table=edit.table, values={**edit.values, "object": settled.id}) if edit.table == "costs" else edit
                 for edit in read.extra
             ]
+            if settled.note:
+                self._tell(*read.place, settled.note, cell=settled.id, warning=True)
 
     def _complete(self, read: _Read, before: int) -> bool:
         """Whether a row has what it must have; tells what it has not."""
@@ -324,27 +335,39 @@ class _Planning:
 
     def _check_keys(self, reads: list[_Read]) -> None:
         """No row of a table twice. The rows of objects are settled already."""
-        seen: dict[tuple[str, str], _Read] = {}
+        seen: dict[tuple[str, str], tuple[_Read, dict[str, Any]]] = {}
         repeated: set[Place] = set()
         for read in reads:
-            if read.table == "objects" or read.place in self._wrong:
+            if read.place in self._wrong:
                 continue
-            key = row_of(read.table, {n: v for n, v in read.values.items() if v is not None}).key
-            first = seen.setdefault((read.table, key), read)
-            if first is read:
-                continue
-            if first.values == read.values:
-                self._tell(*read.place, "row.repeated", cell=f"{first.place[0]}:{first.place[1]}", warning=True)
-                repeated.add(read.place)
-            elif read.table == "interfaces":
-                # Descriptions without the name of a service are told one after the other.
-                fields = [name for each in (first, read) for name in each.values.get("fields") or ()]
-                first.values["fields"] = list(dict.fromkeys(fields))
-                repeated.add(read.place)
-                self._tell(*read.place, "row.joined", cell=f"{first.place[0]}:{first.place[1]}", warning=True)
-            else:
-                self._tell(*read.place, "row.twice", expected="one row", cell=f"{first.place[0]}:{first.place[1]}")
+            rows = [dict(edit.values) for edit in read.extra if edit.table == "costs"]
+            if read.table != "objects":
+                rows.append(read.values)
+            for values in rows:
+                table = "costs" if read.table == "objects" else read.table
+                key = row_of(table, {name: value for name, value in values.items() if value is not None}).key
+                first, before = seen.setdefault((table, key), (read, values))
+                if before is not values:
+                    self._again(read, values, first, before, repeated)
         reads[:] = [read for read in reads if read.place not in repeated]
+
+    def _again(
+        self, read: _Read, values: Mapping[str, Any], first: _Read, before: dict[str, Any], repeated: set[Place]
+    ) -> None:
+        """A second row with the key of another: the same, joined to it, or an error."""
+        where = f"{first.place[0]}:{first.place[1]}"
+        if before == values:
+            if read.table != "objects":
+                self._tell(*read.place, "row.repeated", cell=where, warning=True)
+                repeated.add(read.place)
+        elif read.table == "interfaces":
+            # Descriptions without the name of a service are told one after the other.
+            fields = [name for each in (before, values) for name in each.get("fields") or ()]
+            before["fields"] = list(dict.fromkeys(fields))
+            repeated.add(read.place)
+            self._tell(*read.place, "row.joined", cell=where, warning=True)
+        else:
+            self._tell(*read.place, "row.twice", expected="one row", cell=where)
 
     def _check_lost(self, reads: Sequence[_Read]) -> None:
         """Rows of an object that is not there, and whose own row is not taken, are not taken either."""
@@ -404,6 +427,12 @@ class _Planning:
             return
         words["cell"] = words.get("cell", "")[:_SHOWN]
         self._problems.append(Problem(sheet=sheet, row=row, code=code, warning=warning, **words))
+
+
+def _order(taken: tuple[RawTable, TableRule]) -> int:
+    """Objects first, and of them those that say whose they are."""
+    fields = {column.field for column in taken[1].columns}
+    return 2 if taken[1].table != "objects" else 0 if fields & {"id", "owner_bin"} else 1
 
 
 def _cost_edit(rule: ColumnRule, tenge: Any) -> Edit:

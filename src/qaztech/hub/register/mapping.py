@@ -175,9 +175,16 @@ def _column(raw: RawTable, header: str, table: str) -> ColumnRule:
     if not table:
         return ColumnRule(header=header)
     found = match_column(table, header)
+    if (
+        found is not None
+        and not found.sure
+        and table == "objects"
+        and cost_kind(header.rpartition(" / ")[0]) is not None
+    ):
+        found = None  # a kind of cost below a heading of costs
     if found is not None and not (table == "objects" and year_of(header) and not found.sure):
         is_money = columns_of(table)[found.name].form is Form.TENGE
-        unit = unit_of(header) or unit_of(raw.above) if is_money else 1
+        unit = unit_of(header) or unit_of(raw.above) or unit_of(raw.sheet) if is_money else 1
         return ColumnRule(header=header, field=found.name, unit=unit or 1, sure=found.sure)
     if table != "objects":
         return ColumnRule(header=header)
@@ -191,11 +198,11 @@ def _cost(raw: RawTable, header: str) -> ColumnRule:
     """A wide column of costs: its kind, year and unit from the header, else from what stands above it."""
     kind, year = cost_kind(header), year_of(header)
     if kind is None and year is not None and " / " not in header and header.strip(" .г").isdigit():
-        kind = cost_kind(raw.above)
+        kind = cost_kind(raw.above) or cost_kind(raw.sheet)
     if kind is None or (year is None and not kind):
         return ColumnRule(header=header)
     told = year or year_of(raw.sheet) or year_of(raw.above)
-    unit = unit_of(header) or unit_of(raw.above)
+    unit = unit_of(header) or unit_of(raw.above) or unit_of(raw.sheet)
     return ColumnRule(
         header=header, field=f"{COST}{kind or 'support'}", year=told, unit=unit or 1, state=cost_state(header),
         sure=bool(kind and year and unit),
