@@ -120,7 +120,11 @@ class Stakes:
     def one(self, scope: Scope, code: str) -> Stake:
         """What stands for one of them, even where it is nothing."""
         objects, cases = self._grouped[scope]
-        return self._stake(scope, code, objects.get(code, []), cases.get(code, []))
+        found = list(cases.get(code, []))
+        if scope is Scope.BODY:  # what is found of a supplier stands at the bodies it sells to, and on its own page
+            supplied = f"{SUPPLIER}{code}"
+            found += [p.case for p in self.placed if supplied in p.case.finding.objects and p.case not in found]
+        return self._stake(scope, code, objects.get(code, []), found)
 
     def whole(self) -> int:
         """Tenge a year at stake in all findings that stand."""

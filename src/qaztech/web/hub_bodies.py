@@ -81,12 +81,13 @@ class BodyPages:
     def _printed(self, request: Request, person: Person, scope: Scope) -> Response:
         values = self._values(request, scope)
         name, now = f"summary-{values['stake'].code or scope}", self._parts.clock.now()
-        return printed(self._pages, request, person, "body.html", name=name, now=now, **_without(values, "printable"))
+        return printed(self._pages, request, person, "body.html", name=name, at=now, **values)
 
     def _values(self, request: Request, scope: Scope) -> dict[str, Any]:
         book, code = book_of(self._parts), asked(request, "code")
         stake = book.stakes.one(scope, code)
-        if not stake.objects and not stake.cases:
+        known = scope is Scope.BODY and code in book.register.organisations
+        if not stake.objects and not stake.cases and not known:
             raise NotFound("bodies.none", "the registry has nothing of this one", at="caller")
         words, law = words_for(request, book), current_law()
         traffic, readable = traffic_of(self._parts)
@@ -113,10 +114,6 @@ class BodyPages:
     @staticmethod
     def _score(stake: Stake, book: Book) -> int | None:
         return mean_score(stake.objects, book.register, current_law(), book.today)
-
-
-def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != name}
 
 
 def _scope(request: Request) -> Scope:

@@ -68,10 +68,10 @@ def as_json(value: Any) -> Response:
 
 
 def printed(
-    pages: HubPages, request: Request, person: Person, template: str, *, name: str, now: int, **values: Any
+    pages: HubPages, request: Request, person: Person, template: str, *, name: str, at: int, **values: Any
 ) -> Response:
     """A page as PDF. Takes seconds: call it off the loop. Raises `Unavailable` where none can be made."""
-    text = pages.text(request, person, template, frame=PRINTED, printed_at=now, printable=False, **values)
+    text = pages.text(request, person, template, frame=PRINTED, **{**values, "printed_at": at, "printable": False})
     headers = {
         "Content-Disposition": f'inline; filename="{name}.pdf"',
         "Cache-Control": "no-store",

@@ -108,7 +108,7 @@ class CasePages:
 
         def made() -> Response:
             return printed(
-                self._pages, request, person, "case.html", name=name, now=self._parts.clock.now(), problem="", form={},
+                self._pages, request, person, "case.html", name=name, at=self._parts.clock.now(), problem="", form={},
                 **{**values, "follows": ()},
             )  # fmt: skip
 

@@ -74,6 +74,8 @@ def down(fact: Fact) -> tuple[str, dict[str, str]] | None:
         if source.service:
             return FLOWS, {"client": source.client, "service": source.service}
         return FLOWS, {"system": source.client}
+    if source.kind == "similarity":
+        return OBJECT, {"id": source.key.partition("|")[0]}
     return (LAW, {}) if source.kind == "law" else None
 
 
