@@ -4,7 +4,7 @@
 
 `orders.json` in the directory says who calls what how often; `done.json` beside it how many calls have been made, so
 that a country which stops and goes on makes its first calls once. Then one call a minute, for ever; it ends when told
-to, and whatever fails it tries again later. A program by itself, of the standard library alone: it takes 10 MiB.
+to, and whatever fails it tries again later. A program by itself, of the standard library alone, so that it stays small.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from qaztech.testing.national.drafts import Draft
 from qaztech.testing.national.healthy import IN_SERVICE
 from qaztech.testing.national.members import CALLS
 
-# Hours of a month in which each pattern has calls: office hours, the light day, every second hour, once a night, like a clock;
-# `once` is for links whose calls are given by the month.
+# Hours of a month in which each pattern has calls: office hours, the light day, every second hour, once a night, like
+# a clock; `once` is for links whose calls are given by the month.
 HOURS: Final = {"office": 174, "day": 365, "round": 365, "night": 30, "even": 720, "once": 1}
 
 
