@@ -28,7 +28,7 @@ SCREENS = os.environ.get("QAZTECH_SCREENSHOTS", "")
 # Sigma draws with WebGL: in software where there is no accelerator.
 WEBGL = [
     *(each for each in ARGUMENTS if each != "--disable-gpu"),
-    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+    "--use-gl=angle", "--use-angle=swiftshader-webgl", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
 ]  # fmt: skip
 PHONE = {"width": 360, "height": 740}
 

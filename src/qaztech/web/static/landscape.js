@@ -76,11 +76,15 @@
       this.renderer = new Sigma(new graphology({ type: "directed" }), byId("stage"), {
         allowInvalidContainer: true, defaultEdgeType: "thick", labelColor: { color: this.ink }, labelFont: "system-ui, sans-serif",
         labelSize: 12, labelRenderedSizeThreshold: 5, labelDensity: 0.6, labelGridCellSize: 120, minCameraRatio: 0.02, maxCameraRatio: 2,
-        hideLabelsOnMove: false, zIndex: false, defaultDrawNodeHover: (context, node, settings) => this.hover(context, node, settings),
+        hideLabelsOnMove: false, zIndex: false, enableCameraRotation: false, defaultDrawNodeHover: (context, node, settings) => this.hover(context, node, settings),
         edgeProgramClasses: { thick: Sigma.rendering.EdgeArrowProgram, thin: Sigma.rendering.EdgeLineProgram },
         nodeProgramClasses: { circle: Sigma.rendering.NodePointProgram },
       });
-      this.renderer.setCustomBBox(this.extent());
+      const extent = this.extent(), stage = byId("stage");
+      this.renderer.setCustomBBox(extent);
+      // Half of the way to the next system in the whole picture, so that systems do not cover each other.
+      this.room = Math.max(1.2, 0.45 * Math.min(stage.clientWidth / (extent.x[1] - extent.x[0]), stage.clientHeight / (extent.y[1] - extent.y[0])));
+      this.ghost = new LandscapeGhost(this.renderer, byId("stage"));
       this.renderer.on("clickNode", ({ node }) => this.clicked(node));
       this.renderer.on("clickStage", () => this.tell(null));
       this.renderer.on("doubleClickNode", (event) => event.preventSigmaDefault());
@@ -104,8 +108,10 @@
       const graph = new graphology({ type: "directed" });
       for (const [key, count] of now.nodes) graph.addNode(key, this.look(key, count));
       const many = now.edges.size > MANY;
+      for (const group of this.expanded) if (this.sizes[group]) graph.addNode(`n${group}`, this.title(group));
       for (const [key, edge] of now.edges) graph.addEdgeWithKey(key, edge.from, edge.to, this.edgeLook(edge, many));
       this.graph = graph;
+      this.ghost.use(many);
       this.renderer.setGraph(graph);
       byId("legend-impact").hidden = !(this.mode && this.mode.steps);
       byId("plain").hidden = this.mode === null;
@@ -121,8 +127,14 @@
       }
       const degree = this.near.out[i].length + this.near.into[i].length;
       const chosen = key === this.selected || (this.mode && this.mode.from === i);
-      return { x: data.node.x[i], y: data.node.y[i], size: (chosen ? 5 : 2.5) + Math.min(6, Math.sqrt(degree)), label: data.node.name[i],
-        color: colour, forceLabel: chosen };
+      const size = chosen ? 8 : Math.max(1.2, Math.min(this.room, 2.5 + Math.min(6, Math.sqrt(degree))));
+      return { x: data.node.x[i], y: data.node.y[i], size, label: data.node.name[i], color: colour, forceLabel: chosen };
+    }
+
+    /** The name of an expanded group, above its systems. */
+    title(group) {
+      const { x, y, radius, name } = this.data.group;
+      return { x: x[group], y: y[group] + radius[group], size: 3, label: name[group], color: this.faded, forceLabel: this.sizes.length <= 30 };
     }
 
     colour(key) {
@@ -165,9 +177,11 @@
     }
 
     clicked(key) {
-      if (key[0] === "g") {
-        this.open(Number(key.slice(1)));
-        this.tellGroup(Number(key.slice(1)));
+      const group = Number(key.slice(1));
+      if (key[0] === "n") this.tellGroup(group);
+      else if (key[0] === "g") {
+        this.open(group);
+        this.tellGroup(group);
       } else this.select(Number(key.slice(1)));
     }
 
