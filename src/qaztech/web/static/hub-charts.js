@@ -1,5 +1,13 @@
 // Draws each figure that has data beside its table, which stays for who reads it so. Colours follow the page's own.
-const compact = new Intl.NumberFormat(document.documentElement.lang || "en", { notation: "compact" });
+const language = document.documentElement.lang || "en";
+// Browsers do not know these words in Kazakh.
+const SCALES = { kk: ["мың", "млн", "млрд", "трлн"], ru: ["тыс.", "млн", "млрд", "трлн"], en: ["k", "M", "bn", "tn"] };
+const plain = new Intl.NumberFormat(language === "en" ? "en" : "ru", { maximumFractionDigits: 1 });
+
+function short(number) {
+  const scale = Math.min(4, Math.floor(Math.log10(Math.max(1, Math.abs(number))) / 3));
+  return scale ? `${plain.format(number / 1000 ** scale)} ${(SCALES[language] ?? SCALES.en)[scale - 1]}` : plain.format(number);
+}
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -13,16 +21,16 @@ function colours() {
 function options(data, tone) {
   const names = { type: "category", data: data.labels, inverse: data.lying,
     axisLabel: { color: tone.soft, width: data.lying ? 170 : undefined, overflow: "truncate" }, axisLine: { lineStyle: { color: tone.line } } };
-  const numbers = { type: "value", axisLabel: { color: tone.soft, formatter: (n) => compact.format(n) },
+  const numbers = { type: "value", axisLabel: { color: tone.soft, formatter: short }, minInterval: 1,
     splitLine: { lineStyle: { color: tone.line } } };
   return {
     animation: false, color: tone.parts, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
-    legend: data.series.length > 1 ? { type: "scroll", textStyle: { color: tone.ink } } : undefined,
+    legend: data.series.length > 1 ? { type: "scroll", top: 0, textStyle: { color: tone.ink } } : undefined,
     grid: { left: 8, right: 16, top: data.series.length > 1 ? 36 : 12, bottom: 8, containLabel: true },
     // Drawn on the canvas: a tooltip of HTML would want styles in it, which the page forbids.
     tooltip: { trigger: "axis", renderMode: "richText", axisPointer: { type: "shadow" } },
     xAxis: data.lying ? numbers : names, yAxis: data.lying ? names : numbers,
-    series: data.series.map((one) => ({ name: one.name, type: "bar", data: one.data, stack: data.stacked ? "all" : undefined })),
+    series: data.series.map((one) => ({ name: one.name, type: "bar", barMaxWidth: 56, data: one.data, stack: data.stacked ? "all" : undefined })),
   };
 }
 
