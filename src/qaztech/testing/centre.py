@@ -36,6 +36,8 @@ SERVICE_NAMES = Names(kk="Операциялық деректер", ru="Опер
 ENDPOINTS = tuple(
     Endpoint.parse(text) for text in ("POST /deliveries", "GET /held", "GET /totals", "GET /exchanges", "GET /findings")
 )
+# What the system of an identity provider may do beside that.
+SIGNALS = Endpoint.parse("POST /signals")
 ACCOUNTS = (
     ("analyst", "Талдаушы (үлгі)", "analyst"),
     ("auditor", "Аудитор (үлгі)", "auditor"),
@@ -79,6 +81,7 @@ def make_centre(
     refresh: float,
     check: float,
     clock: Clock,
+    sign_in_providers: Sequence[MemberId] = (),
     sample: bool = False,
 ) -> None:
     """The centre as it can be started: `hub.toml`, accounts in its database, the national sample if wished."""
@@ -95,6 +98,8 @@ def make_centre(
         f"deliver_for = {json.dumps([f'../nodes/{name}/node.toml' for name in nodes])}",
         "# Its node brings exchanges here.",
         f"port = {port}",
+        "# Who may send monthly sign-ins.",
+        f"sign_in_providers = {json.dumps([str(member) for member in sign_in_providers])}",
         "[pages]",
         f"port = {pages}",
         *(["# Every page says that what it shows is made up.", "fictitious = true"] if sample else []),

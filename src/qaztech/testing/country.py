@@ -98,6 +98,8 @@ ORGANISATIONS = (MINISTRY, REGISTERS, UNIVERSITY)
 # Who runs the support center, behind its own node.
 CENTRE_MEMBER = UNIVERSITY
 OPERATIONAL = centre.service_of(CENTRE_MEMBER.member)
+# Who speaks as an identity provider to the support center.
+IDENTITY_PROVIDER = MINISTRY
 # The people of the registry: name, name to be shown, role.
 REGISTRY_PEOPLE = (
     ("operator", "Оператор (үлгі)", "registry-operator"),
@@ -388,7 +390,7 @@ class _Founding:
                 self._home, nodes=[o.name for o in ORGANISATIONS], port=self._ports.centre,
                 pages=self._ports.support, registry=self._ports.registry,
                 refresh=self._options.refresh_seconds, check=self._options.check_seconds, clock=self._clock,
-                sample=self._options.sample,
+                sign_in_providers=[IDENTITY_PROVIDER.member], sample=self._options.sample,
             )  # fmt: skip
         if self._options.sample and self._options.life:
             edges = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.edges.items()}
@@ -418,7 +420,8 @@ class _Founding:
         desk.add_service(OPERATIONAL, centre.SERVICE_NAMES, type_="REST", disabled=None)
         for organisation in ORGANISATIONS:
             lineage = self._desks[organisation.name].lineage
-            desk.grant(OPERATIONAL, organisation.system, lineage, list(centre.ENDPOINTS), None)
+            more = [centre.SIGNALS] if organisation is IDENTITY_PROVIDER else []
+            desk.grant(OPERATIONAL, organisation.system, lineage, [*centre.ENDPOINTS, *more], None)
 
     async def publish(self) -> None:
         """Show it."""

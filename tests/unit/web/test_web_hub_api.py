@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,8 @@ class TestChanging:
         assert (row.declared_users, row.stack, row.name_en) == (40000, ("Java 8", "Go 1.20"), "Forest register")
         (newest, *_) = analyst.get("/rows/objects/history?key=ds-1")
         assert (newest["batch"]["by"], newest["batch"]["source"]) == ("aigerim", "api: order 7")
+        asyncio.run(office.log.drain(office.people.engine))
+        assert ("aigerim", "objects.change") in {(each.act.who, each.act.act) for each in office.log.acts()}
 
     def test_a_put_sets_the_whole_row(self, office: HubOffice, analyst: Program) -> None:
         """What it does not name is not declared any more; a new row is made."""
