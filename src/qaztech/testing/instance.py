@@ -51,7 +51,8 @@ class Instance:
     """One running country. `home` is its folder; an existing one goes on where it stopped.
 
     With `centre` it has a support center, to which every node delivers each `deliver_seconds`; those deliveries are
-    exchanges and stand in the nodes' logs beside the test's own.
+    exchanges and stand in the nodes' logs beside the test's own. With `sample` the centre has the national sample, and
+    with `life` the dozen systems of it that exchange for real do so.
     """
 
     def __init__(
@@ -66,12 +67,15 @@ class Instance:
         host: str = LOCAL,
         centre: bool = False,
         deliver_seconds: float = 0.5,
+        sample: bool = False,
+        life: bool = False,
     ) -> None:
         self.home = home
         self._only = tuple(only)
         self._options = CountryOptions(
             ports=Ports.free(), witnessing_seconds=witnessing_seconds, refresh_seconds=refresh_seconds, hybrid=hybrid,
             database=database, host=host, centre=centre, deliver_seconds=deliver_seconds, check_seconds=deliver_seconds,
+            sample=sample, life=life,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
