@@ -38,7 +38,8 @@ ENOUGH_MEANING: Final = 0.3
 # Texts with as large an overlap of words are copies of one another. A smaller one makes texts of one field seem nearer
 # in meaning than they are (a register of plots, a register of the tax on plots), and is taken off.
 COPIED: Final = 0.6
-_SAME_FIELD: Final = -0.4
+_SAME_FIELD: Final = -0.6
+_TURN: Final = 0.5
 # Where meaning was not compared: from this overlap of words on, the other reasons count as much as they then may.
 ENOUGH_WORDS: Final = 0.25
 _BY_WORDS: Final = 0.9
@@ -113,13 +114,21 @@ def _score(reasons: Iterable[Reason], *, by_meaning: bool) -> float:
     meaning = strengths.pop("purpose", 0.0)
     copied = WEIGHTS["words"] * words if words >= COPIED else 0.0
     if by_meaning:
-        score = WEIGHTS["purpose"] * meaning + (copied or _SAME_FIELD * words)
+        score = WEIGHTS["purpose"] * meaning + (copied or _of_one_field(words))
         counted = min(meaning / ENOUGH_MEANING, 1.0)
     else:
         score = copied
         counted = _BY_WORDS * min(words / ENOUGH_WORDS, 1.0)
     score += counted * sum(WEIGHTS[what] * strength for what, strength in strengths.items())
     return round(min(max(score, 0.0), 1.0), 4)
+
+
+def _of_one_field(words: float) -> float:
+    """What an overlap of words that are not copied takes off; from the turn on it rises to what copies add."""
+    if words <= _TURN:
+        return _SAME_FIELD * words
+    far = (words - _TURN) / (COPIED - _TURN)
+    return (1 - far) * _SAME_FIELD * _TURN + far * WEIGHTS["words"] * COPIED
 
 
 def _length(here: Iterable[Text], there: Iterable[Text]) -> float:
