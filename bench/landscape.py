@@ -38,7 +38,12 @@ from served_app import Served
 
 BODIES = 120
 SEED = 11
-LIMITS = {"page ready, cold server, s": 2.0, "page ready, s": 2.0, "p95 frame, ms": 50.0}
+LIMITS = {
+    "page ready, cold server, s": 2.0,
+    "page ready, s": 2.0,
+    "page ready after a change, s": 2.0,
+    "p95 frame, ms": 50.0,
+}
 WEBGL = [
     *(each for each in ARGUMENTS if each != "--disable-gpu"),
     "--use-gl=angle", "--use-angle=swiftshader-webgl", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
@@ -182,8 +187,8 @@ def _p95(frames: list[float]) -> float:
     return sorted(frames)[int(len(frames) * 0.95)]
 
 
-def browse(url: str, found: dict[str, float]) -> None:
-    """What a person sees, and how smoothly."""
+def browse(url: str, found: dict[str, float], change: Callable[[], object]) -> None:
+    """What a person sees, and how smoothly; `change` changes the registry."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=WEBGL)
         page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
@@ -201,6 +206,9 @@ def browse(url: str, found: dict[str, float]) -> None:
         again = [ready(page, url) for _ in range(5)]
         found["page ready, s"] = max(again)
         print(f"page ready, five times after: {', '.join(f'{each:.2f}' for each in again)} s")
+        change()
+        found["page ready after a change, s"] = ready(page, url)
+        print(f"page ready after a change of the registry: {found['page ready after a change, s']:.2f} s")
         began = time.perf_counter()
         page.locator("#expand").click()
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -227,7 +235,12 @@ def main(systems: int = 2000, flows: int = 12_000) -> int:
         groups = (hub_overview.GROUP, hub_landscape.GROUP, hub_regions.GROUP)
         site = HubSite(office.parts, groups)
         with Served(site.app, port=port) as served:
-            browse(served.url, found)
+            edit = Edit(table="objects", values={"id": "ds-000001", "area": "health"})
+            browse(
+                served.url,
+                found,
+                lambda: office.objects.apply([edit], by="bench", source="bench", at=office.clock.now()),
+            )
         office.close()
     missed = {name: value for name, value in found.items() if value > LIMITS.get(name, float("inf"))}
     told = ", ".join(f"{name} {value:.1f} > {LIMITS[name]}" for name, value in missed.items())

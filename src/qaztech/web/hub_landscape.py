@@ -46,7 +46,7 @@ from qaztech.web.registry_pages import asked
 LANDSCAPE: Final = "/console/landscape"
 SYSTEM: Final = f"{LANDSCAPE}/system"
 # Lines of one page of a table, of a list on the page of one system, and of single points of failure.
-_LINES: Final = 100
+_LINES: Final = 50
 _SHOWN: Final = 200
 _POINTS: Final = 50
 _VIEWS: Final = {"systems": SYSTEM_SORTS, "links": LINK_SORTS}

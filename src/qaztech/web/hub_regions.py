@@ -91,8 +91,13 @@ def short_tenge(tenge: int, language: str) -> str:
         if tenge >= size:
             amount = tenge / size
             text = f"{amount:.1f}" if amount < 10 else f"{amount:.0f}"
-            return str(words[word]).replace("{n}", text if language == "en" else text.replace(".", ","))
-    return str(words["one"]).replace("{n}", str(tenge))
+            return _filled(words[word], text if language == "en" else text.replace(".", ","))
+    return _filled(words["one"], str(tenge))
+
+
+def _filled(words: str, text: str) -> str:
+    """The amount and its unit on one line."""
+    return words.replace("{n}", text).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 GROUP = PageGroup("regions", (), lambda parts, pages: RegionPages(parts, pages).routes())

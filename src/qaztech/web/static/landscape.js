@@ -72,7 +72,7 @@
       const ground = style.getPropertyValue("--paper").trim() || "#f5f7f7";
       this.faded = over(GREY, ground, 0.35);
       this.thin = over(GREY, ground, 0.15);
-      this.edges = { few: EDGES.map((each) => over(each, ground, 0.85)), many: EDGES.map((each) => over(each, ground, 0.4)) };
+      this.edges = { few: EDGES.map((each) => over(each, ground, 0.7)), many: EDGES.map((each) => over(each, ground, 0.4)) };
       this.renderer = new Sigma(new graphology({ type: "directed" }), byId("stage"), {
         allowInvalidContainer: true, defaultEdgeType: "thick", labelColor: { color: this.ink }, labelFont: "system-ui, sans-serif",
         labelSize: 12, labelRenderedSizeThreshold: 5, labelDensity: 0.6, labelGridCellSize: 120, minCameraRatio: 0.02, maxCameraRatio: 2,
@@ -123,7 +123,7 @@
       const { data } = this, i = Number(key.slice(1)), colour = this.colour(key);
       if (key[0] === "g") {
         const { x, y, name } = data.group;
-        return { x: x[i], y: y[i], size: 7 + 2.2 * Math.sqrt(count), label: `${name[i]} (${count})`, color: colour, forceLabel: this.sizes.length <= 60 };
+        return { x: x[i], y: y[i], size: 7 + 2.2 * Math.sqrt(count), label: `${name[i]} (${count})`, color: colour, forceLabel: this.sizes.length <= 25 };
       }
       const degree = this.near.out[i].length + this.near.into[i].length;
       const chosen = key === this.selected || (this.mode && this.mode.from === i);
@@ -134,7 +134,7 @@
     /** The name of an expanded group, above its systems. */
     title(group) {
       const { x, y, radius, name } = this.data.group;
-      return { x: x[group], y: y[group] + radius[group], size: 3, label: name[group], color: this.faded, forceLabel: this.sizes.length <= 30 };
+      return { x: x[group], y: y[group] + radius[group], size: 3, label: name[group], color: this.faded, forceLabel: this.sizes.length <= 25 };
     }
 
     colour(key) {
@@ -154,7 +154,7 @@
     }
 
     edgeLook(edge, many) {
-      const type = many ? "thin" : "thick", size = many ? 1 : 1 + Math.min(4, Math.log10(1 + edge.calls) / 1.5);
+      const type = many ? "thin" : "thick", size = many ? 1 : 0.8 + Math.min(2.4, Math.log10(1 + edge.calls) / 2.4);
       if (this.mode) {
         const on = edge.links.some((i) => this.mode.links.has(i));
         return { type, size, color: on ? EDGES[edge.standing] : this.thin };
