@@ -17,7 +17,7 @@ from qaztech.hub import scopes
 from qaztech.hub.flows import HourFile
 from qaztech.hub.register.law import current_law
 from qaztech.hub.summary import member_of
-from qaztech.hub.traffic import Exchange, Viewer
+from qaztech.hub.traffic import CENTRE, Exchange, Viewer
 from qaztech.people.people import Person
 from qaztech.web.hub_book import as_json, book_of, traffic_of, words_for
 from qaztech.web.hub_pages import HubPages
@@ -105,13 +105,13 @@ class FlowPages:
         """The newest exchanges of a flow that nodes delivered within a year."""
         now = self._parts.clock.now()
         try:
-            viewer = Viewer(member=MemberId.parse(member_of(client)))
+            viewer = Viewer(member=MemberId.parse(member_of(client))) if client else CENTRE
             found = self._parts.deliveries.traffic.exchanges(
                 viewer, now - _YEAR, now + 1, limit=_LOOKED, service=service
             )
         except Error:
             return []
-        return [each for each in found if each.client == client]
+        return [each for each in found if client in {"", each.client}]
 
     def _files(self) -> list[HourFile]:
         try:

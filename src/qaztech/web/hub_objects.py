@@ -186,13 +186,14 @@ class ObjectPages:
         try:
             edit = _one_field(book, object_, column, text, reason)
             await asyncio.to_thread(
-                self._parts.objects.apply, [edit], by=person.name, source=f"by hand: {reason}",
-                at=self._parts.clock.now(), expected=_version(form),
+                self._parts.objects.apply, [edit], by=person.actor, source=f"by hand: {reason}",
+                at=self._parts.clock.now(), seen=_version(form),
             )  # fmt: skip
         except (Malformed, Conflict) as exc:
             return self._edit_page(
                 request, person, book=book, object_=object_, column=column, text=text, problem=exc, reason=reason
             )
+        await self._parts.admin_log.drain(self._parts.people.engine)
         return redirect(request, OBJECT, id=object_.id, said="saved")
 
     def _values(self, request: Request) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def source_of(fact: Fact) -> Source:
         if len(parts) == _FLOW_PARTS:
             client, service = "/".join(parts[:_SYSTEM_PARTS]), "/".join(parts[_SYSTEM_PARTS:])
             return Source(kind="flow", client=client, service=service)
+        if parts[0] == "*":  # whoever called
+            return Source(kind="flow", client="*", service="/".join(parts[1:]))
         return Source(kind="flow", client=rest)
     return Source(kind=head, key=rest)
 
@@ -72,7 +74,8 @@ def down(fact: Fact) -> tuple[str, dict[str, str]] | None:
         return HISTORY, {"table": source.table, "key": source.key, "field": source.field}
     if source.kind == "flow":
         if source.service:
-            return FLOWS, {"client": source.client, "service": source.service}
+            client = {} if source.client == "*" else {"client": source.client}
+            return FLOWS, {**client, "service": source.service}
         return FLOWS, {"system": source.client}
     if source.kind == "similarity":
         return OBJECT, {"id": source.key.partition("|")[0]}
