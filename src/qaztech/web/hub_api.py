@@ -57,6 +57,7 @@ from qaztech.web.hub_api_forms import (
     edit_of,
     tables,
 )
+from qaztech.web.hub_api_import import MOST_UPLOAD, ImportAnswer, ImportQuery, Imports
 from qaztech.web.hub_parts import HubParts, HubRoute
 from qaztech.web.member_description import description_of
 
@@ -68,6 +69,9 @@ ABOUT: Final = (
     "changed since."
 )
 JSON: Final = "application/json"
+_FILE: Final = "application/octet-stream"
+# Paths whose bodies may have more bytes than others.
+UPLOADS: Final = {f"{BASE}/imports": MOST_UPLOAD}
 Q = TypeVar("Q", bound=msgspec.Struct)
 _IF_MATCH: Final[dict[str, Any]] = {
     "name": "If-Match",
@@ -91,7 +95,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One call of the API. `run` blocks and gives what is told as JSON, or bytes of another `media` type."""
+    """One call of the API. `run` blocks and gives what is told as JSON, or bytes of another `media` type.
+
+    With `upload` its body is a file as it is.
+    """
 
     method: str
     path: str
@@ -104,6 +111,7 @@ class Action:
     versioned: bool = False
     status: int = 200
     media: str = JSON
+    upload: bool = False
 
     @property
     def parameters(self) -> list[dict[str, Any]]:
@@ -118,6 +126,7 @@ class HubApi:
     def __init__(self, parts: HubParts) -> None:
         self._parts = parts
         self._search = ObjectSearch()
+        self._imports = Imports(parts)
         self.actions = self._actions()
         self.routes = [HubRoute(a.method, f"{BASE}{a.path}", a.scope, self._handler(a)) for a in self.actions]
 
@@ -144,6 +153,8 @@ class HubApi:
                query=BatchesQuery),
             of("POST /batches", write, "Change many rows together or not at all; what it says is taken as declared",
                self._apply, ChangedAnswer, body=BatchForm, versioned=True),
+            of("POST /imports", write, "Bring a file: Excel, OpenDocument, CSV, ZIP of CSV files or ArchiMate",
+               self._import, ImportAnswer, query=ImportQuery, upload=True),
             of("GET /batches/{id}", read, "One change with its fields", self._batch, BatchAnswer),
             of("POST /batches/{id}/undo", write, "Take a change back", self._undo, Batch, body=Nothing, status=201),
             of("GET /model.xml", read, "The registry as an ArchiMate model", self._model, str,
@@ -161,7 +172,7 @@ class HubApi:
                 path={name: str(value) for name, value in request.path_params.items()},
                 query=None if action.query is None else read_query(request, action.query),
                 seen=_seen(request) if action.versioned else None,
-                body=None if action.body is None else await read_json(request, action.body),
+                body=await _body(request, action),
             )
             found = await asyncio.to_thread(action.run, asked)
             return _told(found, action)
@@ -176,6 +187,9 @@ class HubApi:
         """The same as a document."""
         document = description_of(self.actions, BASE, title=TITLE, about=ABOUT)
         for action in self.actions:
+            if action.upload:
+                asked = document["paths"][action.path][action.method.lower()]
+                asked["requestBody"] = {"required": True, "content": {_FILE: {"schema": {"type": "string"}}}}
             if action.media != JSON:
                 told = document["paths"][action.path][action.method.lower()]["responses"][str(action.status)]
                 told["content"] = {action.media: {"schema": {"type": "string"}}}
@@ -270,6 +284,9 @@ class HubApi:
         version = self._parts.objects.register().version if batch is None else batch.id
         return ChangedAnswer(version=version, batch=batch, changes=[])
 
+    def _import(self, asked: Asked) -> ImportAnswer:
+        return self._imports.take(asked.person, asked.query, asked.body)
+
     def _history(self, asked: Asked) -> list[HistoryAnswer]:
         table, key = _table(asked), asked.query.key
         found = self._parts.objects.history(table, key)
@@ -322,6 +339,12 @@ def read_query(request: Request, kind: type[Q]) -> Q:
         return msgspec.convert(dict(pairs), kind, strict=False)
     except msgspec.ValidationError as exc:
         raise Malformed("request.query", f"not the query expected: {str(exc)[:200]}", at="caller") from exc
+
+
+async def _body(request: Request, action: Action) -> Any:
+    if action.upload:
+        return await request.body()
+    return None if action.body is None else await read_json(request, action.body)
 
 
 def _tables(_: Asked) -> list[TableAnswer]:
@@ -382,7 +405,7 @@ def _inlined(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _told(found: Any, action: Action) -> Response:
     headers = {"Cache-Control": "no-store"}
-    if isinstance(found, (ObjectsAnswer, ObjectAnswer, RowsAnswer, ChangedAnswer)):
+    if isinstance(found, (ObjectsAnswer, ObjectAnswer, RowsAnswer, ChangedAnswer, ImportAnswer)):
         headers["ETag"] = f'"{found.version}"'
     body = found if isinstance(found, bytes) else msgspec.json.encode(found)
     return Response(body, status_code=action.status, media_type=action.media, headers=headers)

@@ -38,7 +38,7 @@ from qaztech.web import (
 )
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
-from qaztech.web.hub_api import BASE, HubApi
+from qaztech.web.hub_api import BASE, UPLOADS, HubApi
 from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 from qaztech.web.sign_in import sign_in_routes
@@ -89,7 +89,7 @@ class HubSite:
         ]
         hosts = frozenset({"127.0.0.1", "localhost", "::1", urlsplit(parts.gate.origin).hostname or "localhost"})
         self.app: ASGIApp = Guard(
-            application(self.routes, ShellLimits(body=MAX_BODY, larger=hub_import.UPLOADS)), hosts
+            application(self.routes, ShellLimits(body=MAX_BODY, larger={**hub_import.UPLOADS, **UPLOADS})), hosts
         )
 
     def matrix(self) -> Sequence[tuple[str, str, str]]:

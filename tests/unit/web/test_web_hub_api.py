@@ -245,6 +245,40 @@ class TestChanging:
         assert analyst.get("/objects")["version"] == 1
 
 
+class TestBringing:
+    def bring(self, analyst: Program, text: str, query: str) -> Reply:
+        """A CSV file as the body."""
+        headers = {"authorization": f"Bearer {analyst._token}", "content-type": "application/octet-stream"}
+        return analyst._visitor.send("POST", f"/api/v1/imports?{query}", text.encode(), headers)
+
+    def test_a_file_is_planned_and_taken(self, office: HubOffice, analyst: Program) -> None:
+        """Dry first; the same again changes nothing."""
+        text = "id;Наименование ИС;Статус\nds-7;Новая система;эксплуатация\n"
+        dry = self.bring(analyst, text, "name=register.csv&dry_run=true").json()
+        assert (dry["rows"], dry["refused"], dry["batch"]) == ({"objects": 1}, False, None)
+        assert ("ds-7", "status", "operation") in {(c["key"], c["field"], c["after"]) for c in dry["changes"]}
+        done = self.bring(analyst, text, "name=register.csv").json()
+        assert (done["batch"]["added"], done["batch"]["source"], done["version"]) == (1, "import:register.csv", 2)
+        assert self.bring(analyst, text, "name=register.csv").json()["batch"] is None
+        assert office.objects.register().objects["ds-7"].name_ru == "Новая система"
+
+    def test_wrong_rows_refuse_the_file_unless_the_good_are_wanted(self, office: HubOffice, analyst: Program) -> None:
+        """Each is told by sheet, row and column."""
+        text = "id;name_ru;status\nds-7;A;trial\nds-8;B;flies\n"
+        told = self.bring(analyst, text, "name=../../register.csv").json()
+        assert (told["refused"], told["wrong"], told["batch"]) == (True, 1, None)
+        assert [(p["sheet"], p["row"], p["code"]) for p in told["problems"]] == [("register", 3, "cell.choice")]
+        assert office.objects.register().version == 1
+        taken = self.bring(analyst, text, "name=register.csv&take_good_rows=true").json()
+        assert (taken["refused"], taken["batch"]["added"]) == (False, 1)
+
+    @pytest.mark.parametrize("name", ["x.exe", "x.xlsx", "x.zip", "x.xml", ".", "x"])
+    def test_what_is_no_register(self, analyst: Program, name: str) -> None:
+        """Whatever its name says."""
+        reply = self.bring(analyst, "nothing", f"name={name}")
+        assert (reply.status, reply.json()["code"].partition(".")[0] in {"table", "archimate"}) == (400, True)
+
+
 def test_findings_are_listed_and_decided(office: HubOffice, analyst: Program) -> None:
     """As in the queue's pages, with the version that was seen."""
     fact = Fact(what="status", value="planning", source="objects/ds-1/status")

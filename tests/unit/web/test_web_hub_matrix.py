@@ -98,6 +98,7 @@ API = {
     ("GET", "/api/v1/rows/{table}/history"): "objects:read",
     ("GET", "/api/v1/batches"): "objects:read",
     ("POST", "/api/v1/batches"): "objects:write",
+    ("POST", "/api/v1/imports"): "objects:write",
     ("GET", "/api/v1/batches/{id}"): "objects:read",
     ("POST", "/api/v1/batches/{id}/undo"): "objects:write",
     ("GET", "/api/v1/model.xml"): "objects:read",

@@ -1,0 +1,102 @@
+"""Bringing a file to the registry of digital objects by the API: read, planned and taken as on the page, in one call.
+
+Columns are as people decided for such a header, else as titles tell. Conflicts are for people: such rows
+are wrong here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path, PurePath
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from qaztech.core.errors import Limited
+from qaztech.hub.detecting import today_in_kazakhstan
+from qaztech.hub.register.importing import Problem, carry_out, make_plan, preview
+from qaztech.hub.register.mapping import MappingStore, known, propose
+from qaztech.hub.register.sheets import MOST_FILE
+from qaztech.hub.register.store import Batch, Change
+from qaztech.hub.register.waiting import SUFFIXES
+from qaztech.hub.register.workbook import read_tables, refuse_empty
+from qaztech.people.people import Person
+from qaztech.web.hub_parts import HubParts
+
+MOST_UPLOAD: Final = MOST_FILE + 1024
+_MOST_CHANGES: Final = 10_000
+
+
+class ImportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`name` of the file, whose ending says what it is. `dry_run`: change nothing. `take_good_rows`: leave wrong ones.
+
+    `empty_cells`: an empty cell empties its field.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    dry_run: bool = False
+    take_good_rows: bool = False
+    empty_cells: bool = False
+
+
+class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read: rows by table; how many are `wrong`, and why; what would change (a dry run); what was done.
+
+    `refused`: there are wrong rows, and so nothing was changed. `unnamed` counts problems beyond those told.
+    """
+
+    version: int
+    rows: dict[str, int]
+    wrong: int
+    refused: bool
+    problems: list[Problem]
+    unnamed: int
+    changes: list[Change]
+    batch: Batch | None
+
+
+class Imports:
+    """Takes files, one at a time. Use it from any thread."""
+
+    def __init__(self, parts: HubParts) -> None:
+        self._parts = parts
+        self._turn = threading.Lock()
+
+    def take(self, person: Person, query: ImportQuery, data: bytes) -> ImportAnswer:
+        """Read, plan, and do it. Raises `Limited` while another file is read, and as reading and planning do."""
+        if not self._turn.acquire(blocking=False):
+            raise Limited("import.busy", "another file is read at this moment", at="service", retry_after=5)
+        try:
+            return self._take(person, query, data)
+        finally:
+            self._turn.release()
+
+    def _take(self, person: Person, query: ImportQuery, data: bytes) -> ImportAnswer:
+        objects, now = self._parts.objects, self._parts.clock.now()
+        name = PurePath(query.name.replace("\\", "/")).name
+        suffix = PurePath(name).suffix.lower()
+        with tempfile.TemporaryDirectory(prefix="qaztech-import-") as folder:
+            # The name of a CSV file is the name of its sheet; the rest of a name given by others is not used.
+            stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in PurePath(name).stem)[:60] or "file"
+            path = Path(folder) / f"{stem}{suffix if suffix in SUFFIXES else '.none'}"
+            path.write_bytes(data)
+            tables = read_tables(path, known)
+        refuse_empty(tables)
+        plan = make_plan(
+            tables, propose(tables, kept=MappingStore(objects.engine)), objects.register(),
+            today=today_in_kazakhstan(self._parts.clock), empties=query.empty_cells,
+        )  # fmt: skip
+        refused = bool(plan.wrong) and not query.take_good_rows
+        changes, batch = [], None
+        if query.dry_run:
+            changes = preview(objects, plan)[:_MOST_CHANGES]
+        elif not refused:
+            batch = carry_out(
+                objects, plan, by=person.actor, source=f"import:{name}", at=now, take_good_rows=query.take_good_rows
+            )
+        return ImportAnswer(
+            version=plan.version if batch is None else batch.id, rows=dict(plan.rows), wrong=len(plan.wrong),
+            refused=refused, problems=list(plan.problems), unnamed=plan.unnamed, changes=changes, batch=batch,
+        )  # fmt: skip
