@@ -213,3 +213,12 @@ def test_texts_of_strangers_do_no_harm() -> None:
     similar = compare_best(held)
     assert all(0 <= pair.score <= 1 for pair in similar.pairs)
     assert all(0 <= reason.strength <= 1 for pair in similar.pairs for reason in pair.reasons)
+
+
+@WITH_MODEL
+def test_a_register_beyond_bounds_is_compared_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is embedded, and what that misses is said."""
+    monkeypatch.setattr("qaztech.hub.comparing.pairs.MOST_BY_MEANING", 1)
+    embedder = embedding.Embedder()
+    similar = compare(register(thing("a", **BLOOD), thing("b", **DONORS)), embedder=embedder)
+    assert (similar.missing, embedder.embedded) == (("embeddings",), 0)

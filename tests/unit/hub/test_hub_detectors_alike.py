@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
+from qaztech.core.bin import reserved_bin
 from qaztech.hub.detectors.all import run
 from qaztech.hub.detectors.finding import Finding
 from qaztech.hub.register.rows import Row
@@ -83,6 +86,16 @@ def test_only_the_likest_of_each_counts() -> None:
     rows = thing("a"), thing("b", owner_bin=OTHER), thing("c", owner_bin=OTHER)
     pairs = pair("a", "b", 0.8), pair("a", "c", 0.4), pair("unknown", "a", 0.9)
     assert [finding.objects for finding in alike("duplicate", *rows, pairs=pairs)] == [("a", "b")]
+
+
+def test_a_group_that_does_the_same_does_not_flood_the_queue() -> None:
+    """Of twelve copies, each of another body, each is in three findings at most and in one at least."""
+    ids = [f"o{n:02}" for n in range(12)]
+    rows = [thing(id_, owner_bin=reserved_bin(800 + n)) for n, id_ in enumerate(ids)]
+    findings = alike("duplicate", *rows, pairs=tuple(pair(one, other) for one, other in combinations(ids, 2)))
+    counts = Counter(id_ for finding in findings for id_ in finding.objects)
+    assert set(counts) == set(ids)
+    assert max(counts.values()) == 3
 
 
 OLD = {"status": "written_off", "status_since": "2022-06-01", "created": "2019-02-02"}

@@ -59,6 +59,8 @@ _MOST_TEXTS: Final = 5400
 # Pairs below this are not kept.
 LEAST: Final = 0.01
 
+# Objects that are compared by meaning at most: the work grows with their square.
+MOST_BY_MEANING: Final = 20_000
 # Where a centre keeps what texts mean, beside its flows.
 VECTORS: Final = "vectors.bin"
 
@@ -66,8 +68,13 @@ PairOfIds = tuple[str, str]
 
 
 def compare(register: Register, traffic: Traffic = NOTHING_SEEN, embedder: Embedder | None = None) -> Similarity:
-    """All pairs that look alike. Without `embedder` meaning is not compared, which `missing` then says."""
+    """All pairs that look alike.
+
+    Without `embedder`, or in a register beyond bounds, meaning is not compared, which `missing` then says.
+    """
     told = {id_: texts_of(object_) for id_, object_ in sorted(register.objects.items())}
+    if len(told) > MOST_BY_MEANING:
+        embedder = None
     words = Words(text for texts in told.values() for text in texts)
     shared = Shared(register, traffic)
     candidates = {*words.near(NEAREST), *shared.leads()}

@@ -7,7 +7,7 @@ registers follow from what is declared alone.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -32,6 +32,8 @@ OF_ONE_OWNER: Final = 0.36
 RESURRECTED: Final = 0.09
 # A pair with this share of the best score that either has counts as best.
 _NEXT_TO_BEST: Final = 0.8
+# Findings that one object is in: of a group that all do the same each is told beside a few, not beside all.
+_MOST_EACH: Final = 3
 _LAWFUL: Final = frozenset({Channel.GATEWAY, Channel.EXTERNAL, Channel.NATIONAL})
 # Last parts of an element's name that name a thing and say nothing of it: holding a number as a key is no copy.
 _KEYS: Final = frozenset({"iin", "bin", "id", "code", "number", "no", "key", "uid", "uuid", "nomer", "kod"})
@@ -40,11 +42,14 @@ _KEYS: Final = frozenset({"iin", "bin", "id", "code", "number", "no", "key", "ui
 def duplicate(case: Case) -> Iterator[Finding]:
     """Two objects in life that do the same."""
     alive = [pair for pair in _pairs(case) if all(in_life(one) for one in _ends(case, pair))]
+    told: Counter[str] = Counter()
+    # The likest first, as the pairs come.
     for pair in _mutual(pair for pair in alive if relation(case.register, *_ends(case, pair)) is None):
         one, other = _ends(case, pair)
         needed = OF_ONE_OWNER if one.owner_bin == other.owner_bin else DUPLICATE
-        if pair.score < needed:
+        if pair.score < needed or max(told[one.id], told[other.id]) >= _MOST_EACH:
             continue
+        told.update((one.id, other.id))
         costs = sorted((upkeep(case, end) for end in (one, other)), key=lambda found: found[0])
         yield Finding(
             detector="duplicate",
