@@ -71,6 +71,8 @@ _SAMPLES: Final = 3
 _LONGEST: Final = 120
 # Fields of one form, below what the gate reads.
 _MOST_FIELDS: Final = 450
+# Seconds that a page waits for a plan before it says how far that is.
+_PATIENCE: Final = 3.0
 # Rows of the plans that are kept; the newest is kept whatever its size.
 _KEPT_ROWS: Final = 50_000
 
@@ -98,6 +100,9 @@ class ImportPages:
         self._mappings = MappingStore(parts.objects.engine)
         self._plans: OrderedDict[str, _Planned] = OrderedDict()
         self._turn = threading.Lock()
+        # Plans in the making, which outlast the request that asked for them, and how many rows of each are read.
+        self._work: dict[str, asyncio.Task[_Planned]] = {}
+        self._progress: dict[str, tuple[int, int]] = {}
 
     # The list
 
@@ -224,7 +229,12 @@ class ImportPages:
         about = await asyncio.to_thread(lambda: self._waiting.about(token, by=person.name))
         if about.done is not None:
             return self._pages.render(request, person, "import-done.html", token=token, about=about)
-        planned = await asyncio.to_thread(lambda: self._planned(token, person))
+        planned = await self._soon(token, person)
+        if planned is None:
+            read, total = self._progress.get(token, (0, 0))
+            return self._pages.render(
+                request, person, "import-working.html", token=token, about=about, read=read, total=total
+            )
         language = page_language(request)
         plan = planned.plan
         texts = hub_texts(language)["imports"]
@@ -245,6 +255,19 @@ class ImportPages:
             problem=None if problem is None else self._words(request, problem),
             status=200 if problem is None else problem.status,
         )  # fmt: skip
+
+    async def _soon(self, token: str, person: Person) -> _Planned | None:
+        """The plan of a file; None where it is not ready soon: it goes on being made, for the next who asks."""
+        before = self._work.pop(token, None)
+        work = before or asyncio.create_task(asyncio.to_thread(self._planned, token, person))
+        if not (await asyncio.wait([work], timeout=_PATIENCE))[0]:
+            self._work[token] = work
+            return None
+        self._progress.pop(token, None)
+        if before is None or work.exception() is not None:
+            return work.result()
+        # It was begun for an earlier question: what was said since counts.
+        return await asyncio.to_thread(self._planned, token, person)
 
     async def decide(self, request: Request, person: Person) -> Response:
         """What a person says of records that another one is there for."""
@@ -366,7 +389,10 @@ class ImportPages:
             tables = self._read(token, person)[1]
             mapping = about.mapping or propose(tables, kept=self._mappings)
             decisions = dict(decision_of(f"{place}={word}") for place, word in about.decisions.items())
-            plan = make_plan(tables, mapping, register, today=today, decisions=decisions, empties=about.empties)
+            plan = make_plan(
+                tables, mapping, register, today=today, decisions=decisions, empties=about.empties,
+                progress=lambda read, total: self._progress.__setitem__(token, (read, total)),
+            )  # fmt: skip
             changes = preview(self._parts.objects, plan)
             made = _Planned(
                 said=said, tables=tables, mapping=mapping, plan=plan, changes=changes[:_SHOWN],

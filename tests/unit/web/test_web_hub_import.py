@@ -150,3 +150,18 @@ def test_the_registry_is_exported_as_it_is_imported(office: HubOffice, analyst: 
     assert "Nothing is new" in page.text
     assert analyst.submit(back, {"csrf": page.csrf}).headers["location"].startswith("/console/import?")
     assert len(office.objects.batches()) == 1
+
+
+def test_a_long_reading_says_how_far_it_is(
+    office: HubOffice, analyst: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page does not wait for it; the next look has the plan."""
+    monkeypatch.setattr("qaztech.web.hub_import._PATIENCE", 0.0)
+    rows = "".join(f"is-{number};Учёт {number};создание\n" for number in range(1200))
+    place = place_of(upload(analyst, "a.csv", f"ID;Наименование ИС;Статус\n{rows}".encode()))
+    assert "Reading goes on" in analyst.get(f"{place}?lang=en").text
+    monkeypatch.setattr("qaztech.web.hub_import._PATIENCE", 20.0)
+    page = analyst.get(f"{place}?lang=en")
+    assert "1\u202f200" in page.text
+    assert analyst.submit(place, {"csrf": page.csrf}).status == 303
+    assert len(office.objects.register().objects) == 1200
