@@ -107,6 +107,17 @@ def test_the_dozen_are_seen(country: Instance, settings: Path, store: Operationa
     assert all(register.by_subsystem(subsystem) is not None for subsystem in seen())
 
 
+def test_the_last_exchange_is_the_users_own(country: Instance, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the country calls by itself is not what somebody who tries it asks for."""
+    message = country.call().message
+    done = country.home / "life" / "done.json"
+    before = sum(json.loads(done.read_text()).values())
+    country.until(lambda: sum(json.loads(done.read_text()).values()) > before + 4)
+    capsys.readouterr()
+    assert main(["receipt", "last", "--node", "ministry", "--home", str(country.home)]) == 0
+    assert message in capsys.readouterr().out
+
+
 def test_life_ends_with_the_country(country: Instance) -> None:
     """It runs as a process of its own and can be stopped by itself."""
     assert processes.status(country.home, RUNNING)["processes"]["life"] == "ready"

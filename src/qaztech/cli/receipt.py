@@ -71,13 +71,15 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _last(args: argparse.Namespace, home: Path) -> str:
-    """The newest exchange but for those by which a node of the country itself delivers to the centre."""
+    """The newest exchange but for those that the country makes by itself: deliveries to the centre, and its life."""
     recent = _ask(args, home, f"/exchanges?limit={_RECENT}")
     if args.node:
         from qaztech.testing.country import read_country  # noqa: PLC0415
+        from qaztech.testing.national.founding import life_messages  # noqa: PLC0415
 
         centre = read_country(home).get("centre", {}).get("service")
-        recent = [each for each in recent if each["service"] != centre]
+        lived = life_messages(home)
+        recent = [each for each in recent if each["service"] != centre and each["message"] not in lived]
     if not recent:
         raise NotFound("exchange.none", "the node has had no exchange since it started; give the MESSAGE_ID")
     return str(recent[0]["message"])

@@ -12,7 +12,7 @@ from qaztech.core.ids import MemberId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.registry.desk import Desk
 from qaztech.registry.files import write_file
-from qaztech.testing.national.life import ORDERS
+from qaztech.testing.national.life import MESSAGES, ORDERS
 from qaztech.testing.national.members import granted, orders, real_systems
 
 FOLDER: Final = "life"
@@ -56,6 +56,14 @@ def give_life(home: Path, members: dict[str, MemberId], edges: dict[str, str]) -
     """Let the dozen make their calls while the country runs."""
     (home / FOLDER).mkdir(exist_ok=True)
     write_file(home / FOLDER / ORDERS, json.dumps(orders(members, edges), indent=1).encode())
+
+
+def life_messages(home: Path) -> frozenset[str]:
+    """Ids of the latest messages that the country's life has sent."""
+    try:
+        return frozenset(json.loads((home / FOLDER / MESSAGES).read_text()))
+    except (FileNotFoundError, ValueError):
+        return frozenset()
 
 
 def life_command(home: Path) -> list[str]:

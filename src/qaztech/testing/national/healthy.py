@@ -68,7 +68,7 @@ def _status(draft: Draft, number: int) -> str:
 
 def _described(draft: Draft) -> dict[str, Any]:
     system, chance = draft.system, draft.chance
-    channel = "mixed" if system.task in {"permits", "applications", "subsidies"} else "backbone"
+    channel = "mixed" if system.task in {"permits", "applications", "subsidies", "real"} else "backbone"
     if system.task == "regional":
         channel = "people" if system.subject in _OF_PEOPLE else "offline" if system.subject in _OFFLINE else "mixed"
     names, purposes = system.names, system.purposes

@@ -4,7 +4,8 @@
 
 `orders.json` in the directory says who calls what how often; `done.json` beside it how many calls have been made, so
 that a country which stops and goes on makes its first calls once. Then one call a minute, for ever; it ends when told
-to, and whatever fails it tries again later. A program by itself, of the standard library alone, so that it stays small.
+to, and whatever fails it tries again later. `messages.json` has the ids of its latest messages, so that others can
+tell them from their own. A program by itself, of the standard library alone, so that it stays small.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from urllib.parse import urlsplit
 
 ORDERS: Final = "orders.json"
 DONE: Final = "done.json"
+MESSAGES: Final = "messages.json"
+# Ids that are kept.
+MOST_MESSAGES: Final = 300
 # Seconds between two calls: in the country's first minutes, later, and after one that failed.
-FIRST_PAUSE: Final = 0.25
+FIRST_PAUSE: Final = 1.0
 PAUSE: Final = 60.0
 FAILED_PAUSE: Final = 2.0
 _SECONDS: Final = 15.0
@@ -34,7 +38,8 @@ class Life:
         self._directory = directory
         self._wait = wait
         self._orders: list[dict[str, Any]] = json.loads((directory / ORDERS).read_text())
-        self._done = self._read()
+        self._done: dict[str, int] = self._read(DONE, {})
+        self._messages: list[str] = self._read(MESSAGES, [])
 
     def step(self) -> bool:
         """Make the next call; whether there was one to make. First calls go before all others, pair by pair in turn."""
@@ -44,32 +49,34 @@ class Life:
             self._wait(PAUSE)
             return False
         order = min(left or going, key=self._made)
-        if not call(order["url"], order["client"]):
+        message = call(order["url"], order["client"])
+        if not message:
             self._wait(FAILED_PAUSE)
             return True
+        self._messages = [*self._messages, message][-MOST_MESSAGES:]
+        self._write(MESSAGES, self._messages)
         self._done[_name(order)] = self._made(order) + 1
-        self._write()
+        self._write(DONE, self._done)
         self._wait(FIRST_PAUSE if left else PAUSE)
         return True
 
     def _made(self, order: dict[str, Any]) -> int:
         return self._done.get(_name(order), 0)
 
-    def _read(self) -> dict[str, int]:
+    def _read(self, name: str, nothing: Any) -> Any:
         try:
-            kept: dict[str, int] = json.loads((self._directory / DONE).read_text())
+            return json.loads((self._directory / name).read_text())
         except (FileNotFoundError, ValueError):
-            return {}
-        return kept
+            return nothing
 
-    def _write(self) -> None:
-        made = self._directory / f"{DONE}.new"
-        made.write_text(json.dumps(self._done))
-        made.replace(self._directory / DONE)
+    def _write(self, name: str, kept: object) -> None:
+        made = self._directory / f"{name}.new"
+        made.write_text(json.dumps(kept))
+        made.replace(self._directory / name)
 
 
-def call(url: str, client: str) -> bool:
-    """One call through the client's own node; whether it was answered well."""
+def call(url: str, client: str) -> str:
+    """One call through the client's own node; gives the message's id, nothing where it was not answered well."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
     try:
@@ -78,10 +85,10 @@ def call(url: str, client: str) -> bool:
         answer = connection.getresponse()
         answer.read()
     except (OSError, HTTPException):
-        return False
+        return ""
     finally:
         connection.close()
-    return answer.status == 200
+    return answer.headers.get("x-road-request-id", "") if answer.status == 200 else ""
 
 
 def _name(order: dict[str, Any]) -> str:

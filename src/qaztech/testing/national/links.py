@@ -36,6 +36,7 @@ class Link:
     channel: str = "gateway"
     declared: bool = True
     seen: bool = True
+    days: int = 900
 
     def touches(self, draft: Draft) -> bool:
         """Whether it is one of the two."""
@@ -58,7 +59,7 @@ class Link:
             "id": f"int-{number:04d}", "consumer_object": self.consumer.id, "provider_object": self.provider.id,
             "service": self.provider.system.service if gateway else "", "channel": self.channel, "status": "active",
             "declared_monthly_calls": round(monthly, -1) or monthly, "elements": list(self.provider.system.data[:3]),
-            "since": max(begun, self.consumer.day(900)),
+            "since": max(begun, self.consumer.day(self.days)),
         }  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def real_links(drafts: Sequence[Draft]) -> list[Link]:
                 calls=call.monthly,
                 pattern="once",
                 declared=call.declared,
+                days=call.days,
                 seen=False,
             )
         )

@@ -31,8 +31,9 @@ class Call:
     first: int = AT_FIRST
     goes_on: bool = True
     declared: bool = True
-    # Calls of a month as they are declared.
+    # Calls of a month as they are declared, and for how many days they are said to have been made.
     monthly: int = 60
+    days: int = 30
 
 
 _COUNTRY: Final = "/countries/KZ.json?_shape=object"
@@ -43,7 +44,7 @@ CALLS: Final = (
     Call(consumer="licences", provider="codes", path=_LIST),
     Call(consumer="licences", provider="currencies", path="/currencies.json?_size=5", declared=False),
     Call(consumer="transit", provider="currencies", path="/currencies.json?_size=5"),
-    Call(consumer="transit", provider="territories", path="", first=0, goes_on=False, monthly=4000),
+    Call(consumer="transit", provider="territories", path="", first=0, goes_on=False, monthly=4000, days=700),
     Call(consumer="research", provider="codes", path=_LIST),
     Call(consumer="research", provider="territories", path="/subdivisions.json?_size=5"),
     Call(consumer="admissions", provider="territories", path="/subdivisions.json?_size=5"),
@@ -54,6 +55,7 @@ CALLS: Final = (
         first=3,
         goes_on=False,
         monthly=30_000,
+        days=900,
     ),
     Call(consumer="permits", provider="support-center", path="", first=0, goes_on=False, monthly=60),
     Call(consumer="codes", provider="support-center", path="", first=0, goes_on=False, monthly=60),

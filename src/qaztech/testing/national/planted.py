@@ -338,10 +338,6 @@ def _real(work: Planting) -> None:
         draft.object |= {"use_channel": "backbone", "declared_users": draft.system.more["users"]}
         draft.drop("signals")
     _commissioned(work.word("hotline"), 320)
-    translations = work.word("translations")
-    translations.object["use_channel"] = "mixed"
-    for month in months_back(work.today, 12):
-        translations.add("signals", month=month, sign_ins=240, signed_by=bodies()["yurt"].bin)
     work.mark("paid_but_unused", work.word("languages"))
     work.mark("commissioned_without_use", work.word("hotline"))
     work.mark("integration_gap", *map(work.word, ("transit", "licences", "translations")))
