@@ -65,12 +65,13 @@ def country(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], s
 def page(country: Instance, program: Callable[[str], str]) -> Iterator[Page]:
     """The analyst's browser, signed in; nothing is asked of another address, nothing complained of."""
     complaints: list[str] = []
+    asked: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program("chromium"), headless=True, args=ARGUMENTS)
         page = browser.new_context(locale="kk-KZ").new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: asked.url.startswith(country.center) or complaints.append(asked.url))
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{country.center}/console/import?lang=ru")
         page.get_by_label("Имя для входа").fill("analyst")
         page.get_by_label("Пароль", exact=True).fill(centre_passwords(country.home)["analyst"])
@@ -78,6 +79,7 @@ def page(country: Instance, program: Callable[[str], str]) -> Iterator[Page]:
         page.wait_for_url("**/console/import**")
         yield page
         browser.close()
+    assert [url for url in asked if not url.startswith(country.center)] == []
     # The browser tells of each refusal; the one here is meant.
     assert [text for text in complaints if "409 (Conflict)" not in text] == []
 

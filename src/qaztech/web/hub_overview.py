@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qaztech.hub import scopes
+from qaztech.hub.stakes import STANDING
 from qaztech.hub.summary import whole
 from qaztech.hub.traffic import CENTRE
 from qaztech.people.people import Person
+from qaztech.web.hub_book import book_of
 from qaztech.web.hub_pages import HOME, HubPages
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 
@@ -38,8 +40,11 @@ class OverviewPages:
 
     def _values(self) -> dict[str, Any]:
         deliveries, now = self._parts.deliveries, self._parts.clock.now()
-        held = deliveries.store.all_held()
+        held, book = deliveries.store.all_held(), book_of(self._parts)
         return {
+            "objects": len(book.register.objects),
+            "standing": sum(placed.case.state in STANDING for placed in book.stakes.placed),
+            "money": book.stakes.whole(),
             "now": now,
             "week": whole(deliveries.traffic.totals(CENTRE, now - WEEK, now + 1)),
             "logs": len(held),
