@@ -27,6 +27,8 @@ BODIES = [
     _body(TAX, ("Салық комитеті (үлгі)", "Комитет доходов (пример)", "Revenue Committee"), "710000000", "economy"),
     _body(AKIMAT, ("Абай әкімдігі (үлгі)", "Акимат Абая (пример)", "Akimat of Abai"), "100000000", "smart_city"),
 ]
+# A name that must stay text wherever it is shown.
+HOSTILE = "Archive <img src=x onerror=alert(1)>"
 SYSTEMS = [
     ("people", MINISTRY, "Адамдар тізілімі", "Реестр людей", "Register of people"),
     ("houses", MINISTRY, "Үйлер тізілімі", "Реестр домов", "Register of houses"),
@@ -35,7 +37,7 @@ SYSTEMS = [
     ("benefits", AKIMAT, "Жәрдемақылар", "Пособия", "Benefits"),
     ("school", AKIMAT, "Мектепке жазылу", "Запись в школу", "School places"),
     ("parking", AKIMAT, "Тұрақтар", "Парковки", "Parking"),
-    ("archive", MINISTRY, "Мұрағат", "Архив", "Archive"),
+    ("archive", MINISTRY, "Мұрағат", "Архив", HOSTILE),
 ]
 # Provider, consumer, elements, channel.
 INTEGRATIONS = [

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from axe import grave_findings
 from hub_office import HOLDERS, HubOffice
-from landscape_register import edits, hours
+from landscape_register import HOSTILE, edits, hours
 from operational_logs import START
 from people_console import PASSWORD
 from qaztech.web import hub_landscape, hub_overview, hub_regions
@@ -155,6 +155,17 @@ def test_switching_off_shows_who_is_hurt(enter: Callable[..., Page], url: str) -
     keep(page, "one")
     page.get_by_role("link", name="Show in the picture who is hurt").click()
     expect(page.locator("#told")).to_contain_text("Hurt directly: 4")
+
+
+def test_a_name_stays_text(enter: Callable[..., Page], url: str) -> None:
+    """In the panel, in what is found and in the tables: markup in it is shown, not obeyed."""
+    page = enter()
+    opened(page, f"{url}/console/landscape?lang=en&focus=archive")
+    expect(page.locator("#told").get_by_role("heading")).to_have_text(HOSTILE)
+    page.get_by_label("Find a system").fill("archive <img")
+    expect(page.locator("#found button")).to_have_text(HOSTILE)
+    expect(page.locator("#table").get_by_role("link", name=HOSTILE)).to_be_visible()
+    assert page.locator("main img").count() == 0
 
 
 def test_without_scripts_the_table_says_the_same(enter: Callable[..., Page], url: str) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from qaztech.core.bin import reserved_bin
-from qaztech.core.errors import NotFound
+from qaztech.core.errors import NotFound, Unavailable
+from qaztech.hub.flows import Flows
 from qaztech.hub.landscape.graph import Landscape, Standing, landscape_of
+from qaztech.hub.landscape.kept import Landscapes
 from qaztech.hub.landscape.layout import GROUPINGS, lay_out
 from qaztech.hub.observation import NOTHING_SEEN, Flow, Traffic
-from qaztech.hub.register.rows import DigitalObject, Integration, IntegrationStatus
+from qaztech.hub.register.rows import DigitalObject, Integration, IntegrationStatus, Organisation
 from qaztech.hub.register.snapshot import Register
+from qaztech.hub.register.store import METADATA, Edit, ObjectStore
+from qaztech.runtime.database import open_database, sqlite_url
 
 pytest.importorskip("rustworkx")
 
@@ -123,3 +128,58 @@ def test_nothing_has_a_picture_too() -> None:
     """An empty registry is no error."""
     layout = lay_out(landscape_of(Register([]), NOTHING_SEEN))
     assert layout.places == {}
+
+
+def test_a_landscape_is_made_once_for_each_state_of_registry_and_traffic(tmp_path: Path) -> None:
+    """The same until one of them changes; where traffic cannot be read, only what is declared, and that is said."""
+    engine = open_database(sqlite_url(tmp_path / "hub.db"), METADATA)
+    objects, flows = ObjectStore(engine), Broken(tmp_path)
+    objects.apply([Edit(table="objects", values={"id": "a"})], by="test", source="test", at=1)
+    landscapes = Landscapes(objects, flows)
+    first = landscapes.newest()
+    assert landscapes.newest() is first
+    assert first.picture("area", "kk", lambda: b"once") == first.picture("area", "kk", lambda: b"twice") == b"once"
+    objects.apply([Edit(table="objects", values={"id": "b"})], by="test", source="test", at=2)
+    second = landscapes.newest()
+    assert set(second.landscape.nodes) == {"a", "b"}
+    flows.broken = True
+    assert (landscapes.newest().blind, landscapes.newest().traffic.flows) == ("traffic.engine", ())
+    engine.dispose()
+
+
+class Broken(Flows):
+    """Flows that cannot be read when told so."""
+
+    broken = False
+
+    def traffic(self) -> Traffic:
+        if self.broken:
+            raise Unavailable("traffic.engine", "not now")
+        return super().traffic()
+
+
+def test_a_link_in_a_month() -> None:
+    """Declared ones stand in every month, those only seen in the months in which they were."""
+    links = {(link.provider, link.consumer): link for link in country().links}
+    assert links["tax", "village"].standing_in("2026-01") is Standing.OBSERVED
+    assert links["tax", "village"].standing_in("2026-03") is None
+    assert links["people", "tax"].standing_in("2026-03") is Standing.DECLARED
+    assert links["people", "tax"].standing_in("") is Standing.BOTH
+    assert links["people", "tax"].in_month("2026-01") == 49
+
+
+def test_where_a_record_has_no_place_its_owners_counts() -> None:
+    """Area and region; of a stranger those of its member."""
+    body = Organisation(bin=reserved_bin(5), area="health", kato="710000000")
+    called = f"KZ/GOV/{reserved_bin(5)}/x"
+    seen = Flow(
+        client=called, service="KZ/GOV/1/own/s", calls=1, failed=0, size=1, first=date(2026, 1, 1),
+        last=date(2026, 1, 1), active_days=1, active_hours=1, regularity=0.0, variation=0.0,
+    )  # fmt: skip
+    nodes = landscape_of(
+        Register([body, system("own", area="economy"), system("bare", owner=5)]),
+        Traffic([seen], date(2026, 1, 1), date(2026, 1, 1)),
+    ).nodes
+    assert (nodes["own"].area, nodes["own"].kato) == ("economy", "")
+    assert (nodes["bare"].area, nodes["bare"].kato) == ("health", "710000000")
+    assert (nodes[f"unregistered:{called}"].area, nodes[f"unregistered:{called}"].kato) == ("health", "710000000")

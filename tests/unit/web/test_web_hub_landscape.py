@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +20,13 @@ from operational_logs import START
 from people_console import PASSWORD, Reply, Visitor
 from qaztech.web import hub_landscape, hub_overview, hub_regions
 from qaztech.web.hub_app import HubSite
+from qaztech.web.texts import STATIC
 from registry_country import quick_folder
 
+QUERIES = (
+    "", f"body={AKIMAT}", "area=economy", "region=10", "channel=direct", "standing=observed", "standing=declared",
+    "month=2026-08", "month=2026-08&standing=both", "region=10&channel=gateway", "area=nothing", "month=2026-09&body=x",
+)  # fmt: skip
 PAGE, SYSTEM = "/console/landscape", "/console/landscape/system"
 
 
@@ -99,6 +105,30 @@ def test_tables_follow_the_query(analyst: Visitor) -> None:
     assert len(lines(analyst.get(f"{links}&month=2026-08"))) == 6
     assert len(lines(analyst.get(f"{links}&month=2026-08&standing=both"))) == 1
     assert len(lines(analyst.get(f"{PAGE}?lang=en&standing=observed"))) == 4
+
+
+def test_the_picture_chooses_by_the_same_rules_as_the_tables(analyst: Visitor, program: Callable[[str], str]) -> None:
+    """Each query gives the browser's own code and the server the same number of connections."""
+    found = data(analyst.get(f"{PAGE}.json"))
+    choices = []
+    for query in QUERIES:
+        given = dict(part.split("=") for part in query.split("&") if part)
+        words = {name: given.get(name, "") for name in ("body", "area", "region", "channel", "standing")}
+        month = given.get("month", "")
+        choices.append({**words, "month": found["months"].index(month) if month else -1})
+    code = (
+        (STATIC / "landscape-graph.js").read_text(encoding="utf-8")
+        + """
+        const { data, choices } = JSON.parse(require("fs").readFileSync(0, "utf-8"));
+        console.log(JSON.stringify(choices.map((each) => LandscapeGraph.chosen(data, each).links.length)));
+    """
+    )
+    done = subprocess.run(
+        [program("node"), "-e", code], input=json.dumps({"data": found, "choices": choices}), capture_output=True,
+        text=True, timeout=20, check=True,
+    )  # fmt: skip
+    tables = [len(lines(analyst.get(f"{PAGE}?lang=en&view=links&{query}"))) for query in QUERIES]
+    assert json.loads(done.stdout) == tables
 
 
 def test_one_system_says_who_is_hurt_and_where_its_data_go(analyst: Visitor) -> None:
