@@ -133,6 +133,7 @@ def test_a_model_made_elsewhere_gives_what_can_be_taken() -> None:
         b'<!DOCTYPE m [<!ENTITY a "aaaa">]><m>&a;</m>',
         f'<model xmlns="{NAMESPACE}"><elements>'.encode(),
         '<?xml version="1.0" encoding="utf-16"?><model/>'.encode("utf-16"),
+        b"<a/>" * 4_000_001,
     ],
 )
 def test_what_is_no_model_is_refused(data: bytes) -> None:

@@ -34,7 +34,9 @@ from qaztech.hub.register.store import Edit
 
 R = TypeVar("R", bound=Row)
 NAMESPACE: Final = "http://www.opengroup.org/xsd/archimate/3.0/"
-MOST_BYTES: Final = 200 * 1024**2
+MOST_BYTES: Final = 60 * 1024**2
+# Tags and attributes of a model, counted by `<` and `=`: what it costs in memory.
+MOST_MARKS: Final = 4_000_000
 _SCHEMA: Final = f"{NAMESPACE} http://www.opengroup.org/xsd/archimate/3.1/archimate3_Diagram.xsd"
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _TYPE: Final = f"{{{_XSI}}}type"
@@ -366,6 +368,8 @@ def _tree(data: bytes) -> ET.Element:
     """The root of a model. A document type could name entities and other files: a file with one is not read."""
     if len(data) > MOST_BYTES:
         raise Malformed("archimate.large", f"the model has more than {MOST_BYTES // 1024**2} MiB", at="caller")
+    if data.count(b"<") + data.count(b"=") > MOST_MARKS:
+        raise Malformed("archimate.large", "the model has too many elements and attributes", at="caller")
     try:
         text = data.decode("utf-8-sig")
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
