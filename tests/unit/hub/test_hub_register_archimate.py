@@ -11,7 +11,7 @@ import pytest
 from databases import database_at
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Malformed
-from qaztech.hub.register.archimate import NAMESPACE, read_model, write_model
+from qaztech.hub.register.archimate import MOST_MARKS, NAMESPACE, read_model, write_model
 from qaztech.hub.register.export import export
 from qaztech.hub.register.importing import Plan, make_plan
 from qaztech.hub.register.mapping import known, propose
@@ -133,13 +133,19 @@ def test_a_model_made_elsewhere_gives_what_can_be_taken() -> None:
         b'<!DOCTYPE m [<!ENTITY a "aaaa">]><m>&a;</m>',
         f'<model xmlns="{NAMESPACE}"><elements>'.encode(),
         '<?xml version="1.0" encoding="utf-16"?><model/>'.encode("utf-16"),
-        b"<a/>" * 4_000_001,
     ],
 )
 def test_what_is_no_model_is_refused(data: bytes) -> None:
     """Entities, other encodings and half a file too."""
     with pytest.raises(Malformed):
         read_model(data)
+
+
+def test_a_model_of_too_many_parts_is_not_read() -> None:
+    """However few bytes each of them has."""
+    with pytest.raises(Malformed) as caught:
+        read_model(b"<a/>" * (MOST_MARKS + 1))
+    assert caught.value.code == "archimate.large"
 
 
 def rows_told(register: Register, folder: Path, model: bytes) -> Plan:
