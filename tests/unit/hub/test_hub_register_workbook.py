@@ -138,3 +138,20 @@ def _packed(name: str, data: bytes) -> bytes:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, data)
     return file.getvalue()
+
+
+def test_a_title_merged_over_most_columns_is_no_heading_of_them(tmp_path: Path) -> None:
+    """Right above the header or with a row between; headings over some columns are."""
+    for name, between, heading in (("a", 0, ""), ("b", 1, ""), ("c", 0, "Затраты, тыс. тенге")):
+        with xlsxwriter.Workbook(tmp_path / f"{name}.xlsx") as book:
+            sheet = book.add_worksheet("Л")
+            sheet.merge_range(0, 0, 0, 4, "Сводный перечень ИС")
+            if heading:
+                sheet.merge_range(1, 3, 1, 4, heading)
+            top = 1 + between + bool(heading)
+            sheet.write_row(top, 0, ["Наименование ИС", "БИН владельца", "Статус", "2024", "2025"])
+            sheet.write_row(top + 1, 0, ["Учёт", "", "создание", 1, 2])
+        table = read(tmp_path / f"{name}.xlsx")
+        assert table.headers[0] == "Наименование ИС"
+        assert table.headers[4] == ("Затраты, тыс. тенге / 2025" if heading else "2025")
+        assert table.above == "Сводный перечень ИС"

@@ -324,11 +324,14 @@ def _header(sheet: Sheet, known: Known) -> tuple[int, int]:
 
 
 def _groups(sheet: Sheet, place: int) -> bool:
-    """Whether a row above the header has headings over some of its columns."""
+    """Whether the row right above the header has headings over some of its columns, and is no title over most."""
     number, cells = sheet.rows[place]
+    below, titles = sheet.rows[place + 1]
     spans = [m for m in sheet.merged if m[0] == m[2] == number and m[3] > m[1]]
-    below = len([cell for cell in sheet.rows[place + 1][1] if cell != ""])
-    return bool(spans) and sum(cell != "" for cell in cells) > 0 and max(m[3] - m[1] + 1 for m in spans) < below
+    if not spans or below != number + 1:
+        return False
+    widest = max(m[3] - m[1] + 1 for m in spans)
+    return widest * 2 <= sum(cell != "" for cell in titles) or sum(cell != "" for cell in cells) > 1
 
 
 def _goes_on(above: Sequence[Cell], below: Sequence[Cell]) -> bool:
