@@ -136,6 +136,8 @@ def test_one_system_says_who_is_hurt_and_where_its_data_go(analyst: Visitor) -> 
     page = analyst.get(f"{SYSTEM}?id=tax&lang=en").text
     assert "Hurt directly: 1. Hurt through others: 1." in page
     assert "GS-7" in page
+    assert "/console/flows?lang=en&amp;client=" in page  # from calls down to the flow and its exchanges
+    assert "/console/objects/history?lang=en&amp;table=integrations&amp;key=tax-income" in page
     found = data(analyst.get(f"{SYSTEM}.json?id=tax&lang=en"))
     assert [(each["id"], each["steps"], each["through"]) for each in found["hurt"]] == [
         ("income", 1, "Tax accounts"), ("benefits", 2, "Proof of income"),

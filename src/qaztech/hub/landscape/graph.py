@@ -49,7 +49,8 @@ class Link:
     """All that flows from one system to another.
 
     `integrations` ids of declared ones, `elements` and `channels` they name; `calls` and `failed` seen, `last` the
-    day of the last call, `monthly` calls by month (YYYY-MM); `services` those called or declared.
+    day of the last call, `monthly` calls by month (YYYY-MM); `services` those called or declared; `flows` the client
+    and service of each flow seen.
     """
 
     provider: str
@@ -58,6 +59,7 @@ class Link:
     elements: tuple[str, ...] = ()
     channels: tuple[Channel, ...] = ()
     services: tuple[str, ...] = ()
+    flows: tuple[tuple[str, str], ...] = ()
     calls: int = 0
     failed: int = 0
     last: date | None = None
@@ -276,6 +278,7 @@ def _link(pair: tuple[str, str], declared: Sequence[Integration], observed: Sequ
         elements=tuple(sorted({element for row in declared for element in row.elements})),
         channels=tuple(sorted({row.channel for row in declared if row.channel})),
         services=tuple(sorted(services)),
+        flows=tuple(sorted((flow.client, flow.service) for flow in observed)),
         calls=sum(flow.calls for flow in observed),
         failed=sum(flow.failed for flow in observed),
         last=max((flow.last for flow in observed), default=None),
