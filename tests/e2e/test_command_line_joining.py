@@ -66,7 +66,8 @@ def test_its_node_is_made_certified_and_named(shop: Newcomer) -> None:
     shop.operator("certificate", "--node", NODE, "--request", shop.node / "tls.csr", "--out", shop.node / "tls.pem")
     system = f"{shop.country.country['systems'][0]['url']}/codes"
     lines = [
-        "refresh_seconds = 0.5", "witnessing_seconds = 0.25", file.read_text(),
+        "refresh_seconds = 0.5",
+        file.read_text().replace("witnessing_seconds = 30.0", "witnessing_seconds = 0.25"),
         f'[[clients]]\nid = "{SYSTEM}"\nloopback = true', f'[[services]]\nid = "{SERVICE}"\nurl = "{system}"\n',
     ]  # fmt: skip
     file.write_text("\n".join(lines))

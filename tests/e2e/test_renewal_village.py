@@ -132,7 +132,8 @@ def test_it_moves_to_a_node_of_its_own_while_it_is_called(village: Village, echo
     village.operator("certificate", "--node", village.node_id, "--request", request_, "--out", certificate)
     file = village.node / "node.toml"
     lines = [
-        "refresh_seconds = 0.5", "witnessing_seconds = 0.25", file.read_text(),
+        "refresh_seconds = 0.5",
+        file.read_text().replace("witnessing_seconds = 30.0", "witnessing_seconds = 0.25"),
         f'[[clients]]\nid = "{village.system}"\nloopback = true',
         f'[[services]]\nid = "{village.service}"\nurl = "{echo.url}"\n',
     ]  # fmt: skip

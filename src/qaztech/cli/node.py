@@ -149,6 +149,8 @@ id = {json.dumps(str(node))}
 directory = "."
 anchor = "anchor.json"
 registry = {json.dumps(registry)}
+# How often, in seconds, the log is shown to the witnesses.
+witnessing_seconds = 30.0
 
 [[members]]
 id = {json.dumps(str(node.member))}

@@ -203,7 +203,7 @@ class NodeBuilder:
                 edge_tls=edge_tls.context, witnessing=witnessing,
                 crosscheck=CrossCheck(
                     accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
-                    incidents=incidents,
+                    incidents=incidents, clock=clock,
                 ),
                 timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free,
                 refreshed=lambda: self._refreshed(limit_files, client),

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from qaztech.core.errors import Error, Malformed, Unavailable, Untrusted
+from qaztech.core.time import Clock
 from qaztech.evidence.merkle import verify_consistency
 from qaztech.evidence.note import ED25519, VerifierKey, parse_note
 from qaztech.evidence.policy import Policy
@@ -25,8 +27,11 @@ from qaztech.node.peers import AcceptedHeads
 from qaztech.registry.configuration import Configuration
 
 WITNESSED = "witnessed"
-# After so many silent rounds in a row the operator is told.
+# The operator is told of a peer that has been silent for so many rounds in a row, and for so long (milliseconds). The
+# time is ten intervals of a node with usual settings: how often this node looks says nothing of how often the peer
+# has its log witnessed.
 PATIENCE = 10
+PATIENT_FOR = 300_000
 
 
 class WitnessedHead(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +65,15 @@ def answer_witnessed(log: ProvableLog, note: bytes, witnessed_size: int, asked: 
     return msgspec.msgpack.encode(WitnessedHead(note, proof))
 
 
+@dataclass(slots=True)
+class _Silence:
+    """Rounds in a row in which a peer did not show that its head is witnessed, since when (milliseconds)."""
+
+    since: int
+    rounds: int = 0
+    told: bool = False
+
+
 class CrossCheck:
     """Asks every peer whose heads were accepted."""
 
@@ -71,7 +85,9 @@ class CrossCheck:
         configuration: Callable[[], Configuration],
         policy: Policy,
         incidents: Incidents,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._accepted = accepted
         self._consumer = consumer
         self._configuration = configuration
@@ -81,7 +97,7 @@ class CrossCheck:
         # Heads that no witnessed checkpoint covered when they were asked about: the same is asked about again, for the
         # newest of a busy log is always ahead of the witnesses.
         self._waiting: dict[str, Remembered] = {}
-        self._silent: dict[str, int] = {}
+        self._silent: dict[str, _Silence] = {}
 
     async def run(self, interval: float) -> None:
         """Check for ever."""
@@ -100,8 +116,10 @@ class CrossCheck:
         except Untrusted as exc:
             self._incidents.report(exc, peer=origin)
         except Error as exc:
-            self._silent[origin] = self._silent.get(origin, 0) + 1
-            if self._silent[origin] == PATIENCE:
+            silence = self._silent.setdefault(origin, _Silence(self._clock.now()))
+            silence.rounds += 1
+            if not silence.told and silence.rounds >= PATIENCE and self._clock.now() - silence.since >= PATIENT_FOR:
+                silence.told = True
                 self._incidents.report(
                     Unavailable("peer.unwitnessed", f"the peer does not show its witnessed head ({exc.code})"),
                     peer=origin,

@@ -26,6 +26,8 @@ TELL_EVERY = 0.1
 RETRY = 1.0
 STATUS_EVERY = 5.0
 ALIVE_EVERY = 10.0
+# Two signed statements that exclude each other; every other incident may be a fault, and accuses nobody by itself.
+CONTRADICTIONS = frozenset({"log.forked", "log.contradicted"})
 PATIENCE = 64  # messages a page may be behind before it is given the whole state anew
 
 
@@ -105,8 +107,13 @@ class Hub:
         }
 
     def incidents(self) -> list[Any]:
-        """Every node's incidents."""
-        return [incident for found in self._incidents.values() for incident in found]
+        """Every node's incidents, each with whether it is a `contradiction`."""
+        return [
+            incident | {"contradiction": incident.get("code") in CONTRADICTIONS}
+            for found in self._incidents.values()
+            for incident in found
+            if isinstance(incident, dict)
+        ]
 
     async def refresh(self) -> None:
         """Ask everyone once, unless that is being done all the time."""

@@ -133,6 +133,7 @@ def test_a_new_node_is_made_once(run: Run, registry: Path, tmp_path: Path) -> No
     assert (str(identity.id), identity.address, identity.log[0].name) == (NODE, "10.0.0.1:5500", made.facts["origin"])
     settings = read_settings(folder / "node.toml", NodeSettings)
     assert (settings.link.host, settings.link.port, settings.members[0].lineage) == ("10.0.0.1", 5500, LINEAGE)
+    assert "\nwitnessing_seconds = 30.0\n" in (folder / "node.toml").read_text()
     (folder / "node.toml").write_text("# mine\n")
     assert new_node(run, registry, folder).facts == made.facts
     assert (folder / "node.toml").read_text() == "# mine\n"

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from qaztech.core.errors import Error
+from qaztech.core.time import ManualClock
 from qaztech.evidence.checkpoint import SignedCheckpoint
 from qaztech.evidence.merkle import consistency_proof, node_hash
-from qaztech.node.crosscheck import PATIENCE, CrossCheck
+from qaztech.node.crosscheck import PATIENCE, PATIENT_FOR, CrossCheck
 from qaztech.node.journal import Remembered
 from receipt_country import PaperLog, ReceiptCountry
 from registry_country import Country
@@ -63,25 +64,46 @@ def reported() -> list[str]:
 
 
 @pytest.fixture
-def check(country: ReceiptCountry, peer: Peer, reported: list[str]) -> CrossCheck:
+def clock() -> ManualClock:
+    return ManualClock(0)
+
+
+@pytest.fixture
+def check(country: ReceiptCountry, peer: Peer, reported: list[str], clock: ManualClock) -> CrossCheck:
     return CrossCheck(
         accepted=peer,  # type: ignore[arg-type]
         consumer=peer,  # type: ignore[arg-type]
         configuration=country.client.configuration,
         policy=country.country.anchor.policy,
         incidents=SimpleNamespace(report=lambda error, peer: reported.append(error.code)),  # type: ignore[arg-type]
+        clock=clock,
     )
 
 
 async def test_what_was_witnessed_before_a_head_does_not_vouch_for_it(
-    check: CrossCheck, peer: Peer, reported: list[str]
+    check: CrossCheck, peer: Peer, reported: list[str], clock: ManualClock
 ) -> None:
     """A peer that forks shows what witnesses saw before: it is asked again, and in the end the operator is told."""
     for _ in range(PATIENCE):
         assert reported == []
         await check.round()
+        clock.advance(PATIENT_FOR // (PATIENCE - 1) + 1)
     assert reported == ["peer.unwitnessed"]
     assert peer.asked == [20] * PATIENCE
+    await check.round()
+    assert reported == ["peer.unwitnessed"]
+
+
+async def test_a_peer_has_its_own_time_to_be_witnessed(
+    check: CrossCheck, peer: Peer, reported: list[str], clock: ManualClock
+) -> None:
+    """A node that looks each second does not accuse a peer whose log is witnessed each half minute."""
+    for _ in range(70):
+        await check.round()
+        clock.advance(1000)
+    peer.witnessed = 20
+    await check.round()
+    assert reported == []
 
 
 async def test_a_head_is_checked_when_it_is_covered(check: CrossCheck, peer: Peer, reported: list[str]) -> None:

@@ -98,6 +98,20 @@ async def test_what_comes_from_nodes_stands_as_text(page: Running) -> None:
     assert state_in(text)["state"]["incidents"][0]["code"] == evil
 
 
+async def test_only_contradictions_are_called_so(page: Running) -> None:
+    """A peer that is slow to be witnessed is not told of under the heading for two histories."""
+    country, portal = page
+    for code in ("peer.unwitnessed", "peer.unreachable", "peer.log-unknown", "log.forked"):
+        country.nodes["ministry"].incidents.append({"time": NOW, "code": code, "detail": "seen", "peer": "p"})
+    text = (await visit(portal, "/")).text
+    proven, others = text.split('<section id="incidents"')[1].split('<section id="notices"')
+    assert "log.forked" in proven
+    assert "peer." not in proven
+    others = others.split("</section>")[0]
+    assert others.count("peer.") == 3
+    assert "log.forked" not in others
+
+
 async def test_a_node_that_is_down_is_shown_as_such(page: Running) -> None:
     """The page stands whatever falls."""
     country, portal = page

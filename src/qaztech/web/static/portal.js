@@ -132,7 +132,12 @@ function showAgeOf(name) {
 }
 
 function showIncidents(incidents) {
-  const section = byId("incidents");
+  listIncidents("incidents", incidents.filter(({ contradiction }) => contradiction));
+  listIncidents("notices", incidents.filter(({ contradiction }) => !contradiction));
+}
+
+function listIncidents(id, incidents) {
+  const section = byId(id);
   section.hidden = !incidents.length;
   const items = incidents.map(({ code, detail, time }) =>
     h("li", { class: "card" }, h("strong", {}, code), ` ${detail} `, h("span", { class: "note" }, showTime(time, language, { date: false }))),
