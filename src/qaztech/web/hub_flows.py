@@ -14,6 +14,7 @@ from starlette.responses import Response
 from qaztech.core.errors import Error
 from qaztech.core.ids import MemberId
 from qaztech.hub import scopes
+from qaztech.hub.detectors.stack import stacks
 from qaztech.hub.flows import HourFile
 from qaztech.hub.register.law import current_law
 from qaztech.hub.summary import member_of
@@ -70,12 +71,12 @@ class FlowPages:
         })  # fmt: skip
 
     async def _law(self, request: Request, person: Person) -> Response:
-        """Everything that rules measure by."""
+        """Everything that rules measure by, and when makers' support ended."""
         book = await asyncio.to_thread(book_of, self._parts)
         law = current_law()
         return self._pages.render(
             request, person, "law.html", references=list(law.references.values()), values=law.values(),
-            areas=law.areas(book.today), today=book.today,
+            areas=law.areas(book.today), today=book.today, stacks=stacks(),
         )  # fmt: skip
 
     def _values(self, request: Request) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def down(fact: Fact) -> tuple[str, dict[str, str]] | None:
         return FLOWS, {"system": source.client}
     if source.kind == "similarity":
         return OBJECT, {"id": source.key.partition("|")[0]}
-    return (LAW, {}) if source.kind == "law" else None
+    return (LAW, {}) if source.kind in {"law", "stacks"} else None
 
 
 class Words:

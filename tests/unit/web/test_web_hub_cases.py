@@ -194,7 +194,7 @@ def test_sources_are_taken_apart() -> None:
     assert (row.table, row.key, row.field) == ("documents", "ds-1|act|12/3", "date")
     flow = Fact(what="calls", value=0, source="flows/*/KZ/GOV/1/a/b")
     assert down(flow) == ("/console/flows", {"service": "KZ/GOV/1/a/b"})
-    assert down(Fact(what="x", value=1, source="stacks/python/2.7")) is None
+    assert down(Fact(what="x", value=1, source="elsewhere/python/2.7")) is None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
