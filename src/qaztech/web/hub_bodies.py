@@ -64,19 +64,27 @@ class BodyPages:
 
     async def _list(self, request: Request, person: Person) -> Response:
         """`?by=` body, area or region: the most at stake first."""
-        scope = _scope(request)
-        book = await asyncio.to_thread(book_of, self._parts)
-        words, stakes = words_for(request, book), book.stakes.all(scope)
-        return self._pages.render(
-            request, person, "bodies.html", words=words, scope=scope, scopes_=list(Scope), stakes=stakes,
-            scores={stake.code: self._score(stake, book) for stake in stakes}, money=book.stakes.whole(),
-            chart=stakes_figure(stakes, words), year=book.today.year, book=book,
-        )  # fmt: skip
+        values = await asyncio.to_thread(self._all, request)
+        return self._pages.render(request, person, "bodies.html", **values)
 
     async def _list_json(self, request: Request, _: Person) -> Response:
-        book = await asyncio.to_thread(book_of, self._parts)
-        stakes = book.stakes.all(_scope(request))
-        return as_json([_stake_json(stake, self._score(stake, book), whole=False) for stake in stakes])
+        values = await asyncio.to_thread(self._all, request)
+        return as_json([_stake_json(each, values["scores"][each.code], whole=False) for each in values["stakes"]])
+
+    def _all(self, request: Request) -> dict[str, Any]:
+        scope, book = _scope(request), book_of(self._parts)
+        words, stakes = words_for(request, book), book.stakes.all(scope)
+        return {
+            "words": words,
+            "scope": scope,
+            "scopes_": list(Scope),
+            "stakes": stakes,
+            "scores": {stake.code: self._score(stake, book) for stake in stakes},
+            "money": book.stakes.whole(),
+            "chart": stakes_figure(stakes, words),
+            "year": book.today.year,
+            "book": book,
+        }
 
     def _printed(self, request: Request, person: Person, scope: Scope) -> Response:
         values = self._values(request, scope)
