@@ -39,6 +39,10 @@ class Centre:
             f'port = {self.port}\nrefresh_seconds = 0.5\nsign_in_providers = ["{country.node("ministry")["member"]}"]\n'
         )
         self.start()
+
+    def prepare(self) -> None:
+        """Let the ministry call it, and register a system."""
+        country = self.country
         self.service = country.add_service(
             "registers", "signals", f"http://127.0.0.1:{self.port}", endpoints=("POST /signals",)
         )
@@ -72,8 +76,11 @@ def answers(port: int) -> bool:
 def centre(country: Country, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     """The centre."""
     centre = Centre(country, tmp_path_factory.mktemp("signals"))
-    yield centre
-    centre.close()
+    try:
+        centre.prepare()
+        yield centre
+    finally:
+        centre.close()
 
 
 def test_a_number_of_sign_ins_leads_to_a_receipt(country: Country, centre: Centre, tmp_path: Path) -> None:
