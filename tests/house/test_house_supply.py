@@ -94,3 +94,15 @@ def test_the_build_asks_for_nothing_that_is_not_locked(root: Path) -> None:
         locked = "--require-hashes" in line and "--only-binary :all:" in line
         itself = "--no-index" in line and "--no-deps" in line and "--no-build-isolation" in line
         assert locked or itself
+
+
+def test_every_file_beside_the_code_goes_into_the_wheel(root: Path) -> None:
+    """A file that only a checkout has fails first where somebody has installed the release."""
+    given = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    source = root / "src" / "qaztech"
+    patterns = given["tool"]["setuptools"]["package-data"]["qaztech"]
+    carried = {path for pattern in patterns for path in source.glob(pattern)} | {
+        path for pattern in patterns if pattern.endswith("**") for path in source.glob(pattern + "/*")
+    }
+    beside = {path for path in source.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert beside - carried == set()
