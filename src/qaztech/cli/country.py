@@ -13,6 +13,9 @@ from qaztech.core.errors import Conflict, Malformed
 from qaztech.runtime.settings import home_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from qaztech.cli.verbs import Verbs
     from qaztech.testing.country import CountryOptions, Ports
 
@@ -44,7 +47,7 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 def _up(args: argparse.Namespace) -> int:
     from qaztech.testing import processes  # noqa: PLC0415  # a second of imports that other verbs need not pay
-    from qaztech.testing.country import DEFAULT_BASE_PORT, Ports, found, is_founded  # noqa: PLC0415
+    from qaztech.testing.alone import alone  # noqa: PLC0415
 
     home = home_directory(args.home)
     began = time.monotonic()
@@ -52,17 +55,12 @@ def _up(args: argparse.Namespace) -> int:
     def tell(text: str) -> None:
         sys.stderr.write(f"  {time.monotonic() - began:5.1f} s  {text}\n")
 
-    fresh = not is_founded(home)
-    if fresh:
-        base = args.base_port if args.base_port is not None else DEFAULT_BASE_PORT
-        _check_ports(base)
-        sys.stderr.write(f"Founding the country KZ in {home}\n")
-        asyncio.run(found(home, _options(Ports.at(base), args), tell))
-    elif args.base_port is not None:
-        sys.stderr.write("  --base-port is ignored: this country has its ports already\n")
+    with alone(home, tell):
+        fresh = _found(home, args, tell)
     sys.stderr.write("Starting its processes\n")
     try:
-        processes.start(home, tell)
+        with alone(home, tell):
+            processes.start(home, tell)
         now = processes.wait(home, READY_WITHIN, tell)
     except BaseException:
         # In a country that has lived, whoever mends one process needs the others: its witnesses, its registry.
@@ -77,6 +75,21 @@ def _up(args: argparse.Namespace) -> int:
     else:
         _say_how_to_try(now)
     return 0
+
+
+def _found(home: Path, args: argparse.Namespace, tell: Callable[[str], None]) -> bool:
+    """Make the country if there is none; says whether it was made."""
+    from qaztech.testing.country import DEFAULT_BASE_PORT, Ports, found, is_founded  # noqa: PLC0415
+
+    if is_founded(home):
+        if args.base_port is not None:
+            sys.stderr.write("  --base-port is ignored: this country has its ports already\n")
+        return False
+    base = args.base_port if args.base_port is not None else DEFAULT_BASE_PORT
+    _check_ports(base)
+    sys.stderr.write(f"Founding the country KZ in {home}\n")
+    asyncio.run(found(home, _options(Ports.at(base), args), tell))
+    return True
 
 
 def _options(ports: Ports, args: argparse.Namespace) -> CountryOptions:
@@ -115,12 +128,15 @@ def _status(args: argparse.Namespace) -> int:
 
     home = home_directory(args.home)
     now = processes.wait(home, args.wait) if args.wait else processes.status(home)
+    troubles = processes.troubles(home)
     if args.json:
-        print(json.dumps(now, ensure_ascii=False))
+        print(json.dumps({**now, "troubles": troubles}, ensure_ascii=False))
     else:
         print("ready" if now["ready"] else "not ready")
         for name, state in now["processes"].items():
             print(f"  {name:18} {state}")
+            for text in troubles.get(name, ()):
+                print(f"  {'':18}   {text}")
         print(f"  {'page':18} {now['portal']}")
         print(f"  {'registry console':18} {now['console']['url']}  (accounts: {now['console']['accounts']})")
         if "centre" in now:
@@ -141,11 +157,17 @@ def _say_center(centre: dict[str, Any]) -> None:
 
 def _down(args: argparse.Namespace) -> int:
     from qaztech.testing import processes  # noqa: PLC0415
+    from qaztech.testing.alone import alone  # noqa: PLC0415
     from qaztech.testing.country import is_founded  # noqa: PLC0415
 
     home = home_directory(args.home)
     if not is_founded(home):
         sys.stderr.write(f"There is no country in {home}.\n")
         return 0
-    processes.stop(home, lambda text: print(f"  {text}", file=sys.stderr))
+
+    def tell(text: str) -> None:
+        print(f"  {text}", file=sys.stderr)
+
+    with alone(home, tell):
+        processes.stop(home, tell)
     return 0

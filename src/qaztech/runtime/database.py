@@ -21,6 +21,14 @@ from qaztech.runtime.migration import Standing, bring_up, standing
 BUSY_SECONDS = 10.0
 CONNECT_SECONDS = 5
 POSTGRESQL = "postgresql+psycopg"
+_SQLITE_SAYS = {
+    "SQLITE_BUSY": "is held by another process; it is free again when that ends",
+    "SQLITE_FULL": "cannot grow: its disk is full",
+    "SQLITE_READONLY": "cannot be written: look at whose file it is",
+    "SQLITE_CANTOPEN": "cannot be opened: look at whose folder it is in",
+    "SQLITE_NOTADB": "is damaged: put it aside and restore a backup",
+    "SQLITE_CORRUPT": "is damaged: put it aside and restore a backup",
+}
 
 
 def sqlite_url(path: Path) -> str:
@@ -123,11 +131,24 @@ def _unavailable(context: ExceptionContext) -> None:
     if isinstance(context.sqlalchemy_exception, DataError):
         # PostgreSQL keeps no text with a zero byte in it, nor more characters than a column has.
         raise Malformed("database.value", "a value is not one that can be kept", at="caller") from None
-    if context.is_pre_ping or not isinstance(context.sqlalchemy_exception, (OperationalError, InterfaceError)):
+    known = isinstance(context.sqlalchemy_exception, (OperationalError, InterfaceError))
+    if context.is_pre_ping or not (known or _is_damaged(context.original_exception)):
         return
     original = context.original_exception
-    code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None) or ""
     raise Unavailable(
-        "database.unavailable", "the database cannot be reached", at="registry",
-        context=f"{type(original).__name__} {code or ''}".strip(),
+        "database.unavailable", _why(context, code), at="registry",
+        context=f"{type(original).__name__} {code}".strip(),
     ) from original  # fmt: skip
+
+
+def _is_damaged(original: BaseException | None) -> bool:
+    """Whether SQLite says that a file is none of its own, or not whole."""
+    return getattr(original, "sqlite_errorname", "").startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+
+
+def _why(context: ExceptionContext, code: str) -> str:
+    """What is wrong with a SQLite file, by the first part of SQLite's code; a server that is away tells no more."""
+    why = next((text for start, text in _SQLITE_SAYS.items() if code.startswith(start)), None)
+    file = Path(context.engine.url.database or "").name if context.engine is not None else ""
+    return f"the database {file} {why}" if why is not None else "the database cannot be reached"

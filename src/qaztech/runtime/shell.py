@@ -12,6 +12,8 @@ import hmac
 import ipaddress
 import json
 import logging
+import os
+import socket
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,7 +29,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qaztech.core.errors import Error, Forbidden, Internal, Limited, Malformed, NotFound, Unauthenticated
+from qaztech.core.errors import Error, Forbidden, Internal, Limited, Malformed, NotFound, Unauthenticated, Unavailable
 from qaztech.runtime.telemetry import Metrics, process_gauges
 
 logger = logging.getLogger("qaztech.shell")
@@ -217,7 +219,10 @@ def is_loopback(host: str) -> bool:
 
 
 async def serve(app: ASGIApp, *, host: str, port: int, stop: asyncio.Event, limits: ShellLimits | None = None) -> None:
-    """Serve an application in this process until told to stop; requests in progress are finished first."""
+    """Serve an application in this process until told to stop; requests in progress are finished first.
+
+    Raises `Unavailable` where it cannot listen there.
+    """
     limits = limits or ShellLimits()
     config = uvicorn.Config(
         app,
@@ -248,3 +253,13 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Any:
         """Leave signals alone."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen. Raises `Unavailable` where that is not possible; uvicorn would exit without saying why."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as exc:
+            cause = exc.__context__
+            why = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else "no reason known"
+            where = f"{self.config.host}:{self.config.port}"
+            raise Unavailable("process.port-taken", f"cannot listen on {where}: {why}") from None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from qaztech.core.errors import Conflict, NotFound, Unavailable
+from qaztech.core.errors import Conflict, Error, NotFound, Unavailable
 from qaztech.registry.files import write_file
 from qaztech.runtime.settings import child_environment
 from qaztech.testing import centre
@@ -37,6 +37,8 @@ from qaztech.testing.datasette import CodesService
 from qaztech.testing.national import founding as national
 
 STOP_GRACE = 30.0
+# Characters of what a process said last that are shown: a reason fits, a traceback does not.
+MOST_OF_A_LINE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,30 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
     }
 
 
+def troubles(home: Path) -> dict[str, list[str]]:
+    """What troubles each process, in its own words: why a node is not ready, its alarms; what one that ended said."""
+    addresses = {f"node-{node['name']}": node["management"] for node in read_country(home)["nodes"]}
+    found: dict[str, list[str]] = {}
+    for process in plan(home):
+        name = process.name
+        if pid_of(home, name) is None:
+            path = home / "run" / f"{name}.log"
+            found[name] = [f"{path}: {_last_line(path)}"] if path.exists() else []
+        elif name in addresses:
+            found[name] = _node_troubles(addresses[name])
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def _node_troubles(url: str) -> list[str]:
+    try:
+        facts = ask(url, "/status", seconds=2.0)
+    except Error:
+        return ["does not answer yet"]
+    alarms = [(alarm["code"], alarm["detail"]) for alarm in facts["alarms"]]
+    told = {detail for _, detail in alarms}
+    return [*(why for why in facts["reasons"] if why not in told), *(f"{detail} ({code})" for code, detail in alarms)]
+
+
 def _center(home: Path, country: dict[str, Any]) -> dict[str, Any]:
     """Where the support center is, if the country has one; `installed` says whether what it needs is here."""
     if "centre" not in country:
@@ -218,7 +244,7 @@ def _last_line(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, 2) - 4096))
         lines = file.read().decode(errors="replace").splitlines()
-    return lines[-1] if lines else "nothing"
+    return lines[-1][:MOST_OF_A_LINE] if lines else "nothing"
 
 
 def pid_of(home: Path, name: str) -> int | None:

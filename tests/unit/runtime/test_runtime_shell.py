@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from hashlib import sha256
 from typing import Any
 
@@ -229,3 +230,18 @@ def test_requests_are_counted_by_route_and_told_on_this_machine() -> None:
     assert float(text.rpartition("qaztech_process_resident_memory_bytes ")[2].split()[0]) > 1_000_000
     assert "aigerim" not in text
     assert Caller(app, address="192.0.2.1").get("/metrics").status_code == 403
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    """One sentence instead of a traceback: whoever reads it at night knows what to look for."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as refused:
+            asyncio.run(asyncio.wait_for(serve_once(port), 10))
+    assert refused.value.code == "process.port-taken"
+
+
+async def serve_once(port: int) -> None:
+    await serve(application(ROUTES), host="127.0.0.1", port=port, stop=asyncio.Event())
