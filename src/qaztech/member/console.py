@@ -105,10 +105,12 @@ class Console:
     ) -> None:
         self.places = places
         self.centre = centre
-        self.node = node
+        self.node = node.of(self._own)
         self.country = country
         self.clock = clock
-        self.work = DeskWork(directory=places.directory, engine=engine, submit=submit, tell=node.reload, clock=clock)
+        self.work = DeskWork(
+            directory=places.directory, engine=engine, submit=submit, tell=self.node.reload, clock=clock
+        )  # fmt: skip
         self.services = Publishing(
             work=self.work, node_settings=places.node_settings, reserved=places.reserved, send=send_showcase,
             openapi_hosts=places.openapi_hosts,
@@ -270,12 +272,20 @@ class Console:
                     break
         return found
 
+    def _own(self) -> str | None:
+        """The member's id; None before it has a key."""
+        return str(self.work.file().member) if self.work.exists else None
+
     def node_status(self) -> dict[str, Any] | None:
-        """The node's state; None where it does not answer."""
+        """The node's state; None where it does not answer, or is another member's."""
+        return self.node_seen()[0]
+
+    def node_seen(self) -> tuple[dict[str, Any] | None, str]:
+        """The node's state, or None; and where the node is that serves another member, or nothing."""
         try:
-            return self.node.status()
-        except Error:
-            return None
+            return self.node.status(), ""
+        except Error as exc:
+            return None, self.node.first if exc.code == "console.node-other" else ""
 
     def look(
         self, *, service: str = "", since: int | None = None, until: int | None = None, limit: int = 50,

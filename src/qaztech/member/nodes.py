@@ -1,7 +1,9 @@
 """All nodes of a member as one: what the console asks, it asks each of them that it is told of.
 
 The first is the one beside the console, whose settings it writes. A node that is silent leaves the others' answers as
-they are; only where all are silent is nothing answered. What comes back is shown, and nothing is decided by it.
+they are; only where all are silent is nothing answered. Of a node that says it serves other members, and not this one,
+nothing is taken: somebody else's node may stand at the address that was named. What comes back is shown, and nothing is
+decided by it.
 """
 
 from __future__ import annotations
@@ -36,15 +38,26 @@ class Looked:
 class MemberNodes:
     """The nodes of one member, the own first. Methods block: call from a thread."""
 
-    def __init__(self, clients: Sequence[NodeClient]) -> None:
+    def __init__(self, clients: Sequence[NodeClient], member: Callable[[], str | None] = lambda: None) -> None:
+        """`member` says whose nodes they are to be; None while nobody knows, and then none is refused."""
         if not 1 <= len(clients) <= MOST_NODES:
             raise Malformed("console.node-url", f"a console asks 1 to {MOST_NODES} nodes")
         self._clients = tuple(clients)
+        self._member = member
         self._names: dict[NodeClient, str] = {}
 
+    @property
+    def first(self) -> str:
+        """Where the own node's management API is."""
+        return self._clients[0].url
+
+    def of(self, member: Callable[[], str | None]) -> MemberNodes:
+        """These nodes, for a member."""
+        return MemberNodes(self._clients, member)
+
     def status(self) -> dict[str, Any]:
-        """The own node's state."""
-        return self._clients[0].status()
+        """The own node's state. Raises `Unavailable`: `console.node-other` where it serves another member."""
+        return self._own_status(self._clients[0])
 
     def exchanges(self, limit: int = SHOWN) -> list[dict[str, Any]]:
         """What has just ended at any of them, the newest first; on record or not."""
@@ -118,17 +131,26 @@ class MemberNodes:
 
     def reload(self) -> None:
         """Let all of them read settings and registry at once. Raises what one of them says; the others are told."""
-        for answer in self._tried(lambda client: client.reload()):
+        for answer in self._tried(lambda client: client.reload(), check=False):
             if isinstance(answer, Error):
                 raise answer
 
     # Pieces -----------------------------------------------------------------------------------------------------------
 
-    def _tried(self, ask: Callable[[NodeClient], T]) -> list[T | Error]:
+    def _own_status(self, client: NodeClient) -> dict[str, Any]:
+        status, member = client.status(), self._member()
+        served = status.get("members")
+        if member is not None and isinstance(served, list) and member not in served:
+            raise Unavailable("console.node-other", f"the node at {client.url} serves another member")
+        return status
+
+    def _tried(self, ask: Callable[[NodeClient], T], *, check: bool = True) -> list[T | Error]:
         """Each one's answer or its error, asked side by side."""
 
         def tried(client: NodeClient) -> T | Error:
             try:
+                if check and self._member() is not None:
+                    self._own_status(client)
                 return ask(client)
             except Error as exc:
                 return exc

@@ -57,13 +57,13 @@ class DeskPages:
         file = await off_loop(console.work.file)
         step = await off_loop(self._member.step)
         waiting = await off_loop(console.waiting)
-        node, listed = await asyncio.gather(
-            off_loop(console.node_status), off_loop(lambda: _quietly(console.node.exchanges))
+        (node, other), listed = await asyncio.gather(
+            off_loop(console.node_seen), off_loop(lambda: _quietly(console.node.exchanges))
         )
         now = console.clock.now()
         return self._render(
             request, "overview.html", person, file=file, statement=file.statement, step=step, waiting=waiting,
-            node=node, chart=traffic(listed, now) if listed is not None else None, now=now,
+            node=node, other_node=other, chart=traffic(listed, now) if listed is not None else None, now=now,
             brought=console.work.brought,
         )  # fmt: skip
 

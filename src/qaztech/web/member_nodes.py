@@ -49,13 +49,14 @@ class NodePages:
 
     async def _nodes(self, request: Request, person: Person, token: str = "", problem: Error | None = None) -> Response:
         console = self._console
-        status = await off_loop(console.node_status)
+        status, other = await off_loop(console.node_seen)
         grants = await off_loop(console.member.grants)
         incidents = await off_loop(lambda: _or_none(console.node.incidents))
         return self._parts.pages.render(
             request, "nodes.html", person, status=200 if problem is None else problem.status,
-            statement=console.work.file().statement, node=status, grants=grants, incidents=incidents, token=token,
-            now=console.clock.now(), problem=None if problem is None else self._parts.pages.words(request, problem),
+            statement=console.work.file().statement, node=status, other_node=other, grants=grants, incidents=incidents,
+            token=token, now=console.clock.now(),
+            problem=None if problem is None else self._parts.pages.words(request, problem),
         )  # fmt: skip
 
     async def _grant(self, request: Request, person: Person) -> Response:

@@ -18,11 +18,12 @@ class Node:
     def __init__(self, name: str, times: list[int], most: int = 1000) -> None:
         self.url, self.name, self.times, self.most = f"http://{name}", name, sorted(times, reverse=True), most
         self.silent = False
+        self.members = [MEMBER]
         self.told = 0
 
     def status(self) -> dict[str, Any]:
         self._speak()
-        return {"node": f"{MEMBER}/{self.name}"}
+        return {"node": f"{MEMBER}/{self.name}", "members": self.members}
 
     def search(self, query: dict[str, str]) -> dict[str, Any]:
         self._speak()
@@ -54,6 +55,22 @@ class Node:
 
 def nodes(*clients: Node) -> MemberNodes:
     return MemberNodes(clients)  # type: ignore[arg-type]
+
+
+def test_a_node_of_another_member_is_no_own_one() -> None:
+    """Nothing that it says is taken; the own ones are asked on, and the error names where it is."""
+    own, other = Node("a", [30, 10]), Node("b", [20])
+    other.members = ["KZ/GOV/991340000018"]
+    both = nodes(own, other).of(lambda: MEMBER)
+    looked = both.search(member=MEMBER)
+    assert [one["time"] for one in looked.exchanges] == [30, 10]
+    assert both.status()["node"] == f"{MEMBER}/a"
+    alone = nodes(other).of(lambda: MEMBER)
+    for ask in (alone.status, lambda: alone.search(member=MEMBER), lambda: alone.outcome("b0")):
+        with pytest.raises(Unavailable, match="http://b serves another member") as caught:
+            ask()
+        assert caught.value.code == "console.node-other"
+    assert nodes(other).of(lambda: None).status()["node"] == f"{MEMBER}/b"
 
 
 def pages(asked: MemberNodes, limit: int) -> list[list[int]]:
