@@ -220,7 +220,7 @@ class Detecting:
     def _due(self) -> str | None:
         if self._asked is not None:
             return self._asked
-        version = self._objects.register().version
+        version = self._objects.version()
         if version == 0:
             return None
         latest = self.latest

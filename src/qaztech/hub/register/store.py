@@ -154,6 +154,11 @@ class ObjectStore:
                 self._newest = newest
         return newest
 
+    def version(self) -> int:
+        """How many batches the registry holds, without reading it."""
+        with self._engine.begin() as db:
+            return _version(db)
+
     def preview(self, edits: Iterable[Edit]) -> list[Change]:
         """What `apply` would change, field by field; changes nothing. Raises as `apply` does."""
         with self._engine.begin() as db:
