@@ -7,8 +7,7 @@ DuckDB does the counting (extra `traffic`). Not here: what the counts mean (`obs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fcntl import LOCK_EX, flock
@@ -16,11 +15,12 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, Final
 
-from qaztech.core.errors import Conflict, Malformed, NotFound, Unavailable
+from qaztech.core.errors import Conflict, Malformed, NotFound
+from qaztech.hub.flow_sums import parquet, read_sums, shut, write_sums
 from qaztech.hub.observation import NOTHING_SEEN, Flow, Traffic
 from qaztech.hub.store import OperationalStore
 from qaztech.hub.traffic import EXCHANGES
-from qaztech.node.operational_parquet import connect, engine, quoted
+from qaztech.node.operational_parquet import engine, quoted
 
 COLUMNS: Final = {
     "hour": "TIMESTAMP",
@@ -33,7 +33,6 @@ COLUMNS: Final = {
 # Bytes of a file that is brought, and rows in it.
 MOST_BYTES: Final = 2 * 1024**3
 MOST_ROWS: Final = 100_000_000
-MEMORY: Final = "1GB"
 _DAY_MS: Final = 86_400_000
 # How far an answer may stand from its request, in days of the partitions.
 _AROUND: Final = timedelta(days=1)
@@ -63,6 +62,7 @@ class Flows:
     def __init__(self, directory: Path, deliveries: OperationalStore | None = None) -> None:
         self._brought = directory / "brought"
         self._counted = directory / "counted"
+        self._sums = directory / "sums"
         self._deliveries = deliveries
         self._newest: tuple[tuple[Path, ...], Traffic] | None = None
 
@@ -80,7 +80,7 @@ class Flows:
         self._brought.mkdir(parents=True, exist_ok=True)
         made = kept.with_suffix(".new")
         try:
-            with _shut([file, made, kept, *self._files()]) as db:
+            with shut([file, made, kept, *self._files()]) as db:
                 ignored = _checked(db, file, now)
                 if not kept.exists():
                     self._refuse_overlap(db)
@@ -89,6 +89,7 @@ class Flows:
                         f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{label: {quoted(label)}}})"
                     )
                     made.replace(kept)
+                    write_sums(kept, self._sums / kept.name)
                 return _described(db, digest, kept, ignored)
         finally:
             made.unlink(missing_ok=True)
@@ -104,15 +105,28 @@ class Flows:
         found = sorted(self._brought.glob("*.parquet"))
         if not found:
             return []
-        with _shut(found) as db:
+        with shut(found) as db:
             return [_described(db, path.stem, path, ()) for path in found]
 
     def traffic(self) -> Traffic:
         """All flows that are known. Counts what is new first, and remembers what it found until something is new."""
         files = (*self._count(), *sorted(self._brought.glob("*.parquet")))
         if self._newest is None or self._newest[0] != files:
-            self._newest = (files, read_flows(files))
+            self._sums.mkdir(parents=True, exist_ok=True)
+            with (self._sums / "lock").open("ab") as lock:
+                flock(lock, LOCK_EX)
+                self._newest = (files, read_sums(self._sum_up(files)))
         return self._newest[1]
+
+    def _sum_up(self, files: Sequence[Path]) -> list[Path]:
+        """The sums of these files, made where they are not there; others are removed."""
+        found = {file: self._sums / file.name for file in files}
+        for file, sums in found.items():
+            if not sums.exists():
+                write_sums(file, sums)
+        for old in set(self._sums.glob("*.parquet")) - set(found.values()):
+            old.unlink(missing_ok=True)
+        return list(found.values())
 
     def _files(self) -> list[Path]:
         return [*sorted(self._brought.glob("*.parquet")), *sorted(self._counted.glob("*.parquet"))]
@@ -158,8 +172,8 @@ class Flows:
         sources = [self._deliveries.directory / name for name in names]
         since = (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY_MS
         try:
-            with _shut([*sources, made]) as db:
-                db.execute(f"CREATE VIEW rows AS SELECT * FROM {_parquet(sources)}")  # noqa: S608 - our own paths
+            with shut([*sources, made]) as db:
+                db.execute(f"CREATE VIEW rows AS SELECT * FROM {parquet(sources)}")  # noqa: S608 - our own paths
                 db.execute(
                     "CREATE TEMP TABLE counted AS " + EXCHANGES + _BY_HOUR, [since, since + _DAY_MS, True, "", ""]
                 )
@@ -174,8 +188,8 @@ def read_flows(files: Sequence[Path]) -> Traffic:
     """The flows of files of hours. Raises `Unavailable` where one cannot be read, or DuckDB is not installed."""
     if not files:
         return NOTHING_SEEN
-    with _shut(files) as db:
-        db.execute(f"CREATE VIEW hours AS {_HOURS.format(files=_parquet(files))}")
+    with shut(files) as db:
+        db.execute(f"CREATE VIEW hours AS {_HOURS.format(files=parquet(files))}")
         monthly: dict[tuple[str, str], list[tuple[str, int]]] = {}
         for client, service, month, calls in db.execute(_MONTHS).fetchall():
             monthly.setdefault((client, service), []).append((month, calls))
@@ -202,32 +216,11 @@ def read_flows(files: Sequence[Path]) -> Traffic:
     return Traffic(flows, since, until)
 
 
-@contextmanager
-def _shut(files: Sequence[Path]) -> Iterator[Any]:
-    """A DuckDB that sees these files and nothing else; what fails in it is told in our words."""
-    with connect() as db:
-        try:
-            db.execute(f"SET memory_limit = '{MEMORY}'")
-            db.execute("SET threads = 2")
-            db.execute("SET TimeZone = 'UTC'")
-            db.execute(f"SET allowed_paths = [{', '.join(map(quoted, files))}]")
-            db.execute("SET enable_external_access = false")
-            yield db
-        except engine().Error as exc:
-            raise Unavailable(
-                "traffic.engine", "the hours cannot be read or written now", at="service", context=repr(exc)
-            ) from exc
-
-
-def _parquet(files: Sequence[Path]) -> str:
-    return f"read_parquet([{', '.join(map(quoted, files))}], hive_partitioning = false)"
-
-
 def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
     """Let the table `given` hold the rows of a file, if all of them can be; gives the columns that are not ours."""
     duckdb = engine()
     try:
-        described = db.execute(f"DESCRIBE SELECT * FROM {_parquet([file])}").fetchall()  # noqa: S608 - quoted
+        described = db.execute(f"DESCRIBE SELECT * FROM {parquet([file])}").fetchall()  # noqa: S608 - quoted
     except duckdb.Error as exc:
         raise Malformed("traffic.parquet", "this is no Parquet file that can be read", at="caller") from exc
     there = {str(name): str(type_) for name, type_, *_ in described}
@@ -237,10 +230,10 @@ def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
         raise Malformed("traffic.columns", "the column hour has to be a timestamp in UTC", at="caller")
     cells = ", ".join(f'CAST("{name}" AS {type_}) AS "{name}"' for name, type_ in COLUMNS.items())
     try:
-        (count,) = db.execute(f"SELECT count(*) FROM {_parquet([file])}").fetchone()  # noqa: S608 - quoted
+        (count,) = db.execute(f"SELECT count(*) FROM {parquet([file])}").fetchone()  # noqa: S608 - quoted
         if not 0 < count <= MOST_ROWS:
             raise Malformed("traffic.rows", f"between one and {MOST_ROWS:,} rows", at="caller")
-        db.execute(f"CREATE VIEW given AS SELECT {cells} FROM {_parquet([file])}")  # noqa: S608 - quoted
+        db.execute(f"CREATE VIEW given AS SELECT {cells} FROM {parquet([file])}")  # noqa: S608 - quoted
         (bad,) = db.execute(_IMPOSSIBLE, [now]).fetchone()
         (twice,) = db.execute(_TWICE).fetchone()
     except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.BinderException) as exc:
@@ -257,7 +250,7 @@ def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
 
 
 def _described(db: Any, digest: str, path: Path, ignored: tuple[str, ...]) -> HourFile:
-    query = f"SELECT count(*), min(hour)::DATE, max(hour)::DATE FROM {_parquet([path])}"  # noqa: S608 - quoted
+    query = f"SELECT count(*), min(hour)::DATE, max(hour)::DATE FROM {parquet([path])}"  # noqa: S608 - quoted
     rows, since, until = db.execute(query).fetchone()
     told = db.execute(f"SELECT decode(value) FROM parquet_kv_metadata({quoted(path)}) WHERE key = 'label'").fetchone()  # noqa: S608
     return HourFile(digest=digest, rows=rows, since=since, until=until, ignored=ignored, label=told[0] if told else "")

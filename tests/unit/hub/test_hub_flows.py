@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from databases import database_at
 from operational_logs import CLIENT, SERVICE, START, Pair
 from qaztech.core.errors import Conflict, Malformed, NotFound
-from qaztech.hub.flows import Flows
+from qaztech.hub.flows import Flows, read_flows
 from qaztech.hub.store import METADATA, OperationalStore
 from qaztech.node.operational_manifest import date_of, part_name
 from qaztech.node.operational_parquet import write_part
@@ -129,3 +130,20 @@ def deliver(store: OperationalStore, pair: Pair) -> None:
             name = f"date={date_}/{part_name(log.origin, of_day[0].place, of_day[-1].place + 1)}"
             write_part(store.directory / name, of_day)
             store.replace_files(date_, [], name)
+
+
+def test_sums_of_several_files_are_those_of_all_hours(tmp_path: Path) -> None:
+    """Flows joined from each file's sums are those counted from every hour at once, gaps between files too."""
+    every = """SELECT TIMESTAMP '2026-01-01' + INTERVAL (n * step) HOUR AS hour, 'KZ/GOV/1/a' || step AS client,
+        'KZ/GOV/2/b/s' AS service, 1 + n % 5 AS calls, n % 2 AS failed, n AS bytes
+        FROM range(200) t(n), (VALUES (1), (3), (25)) s(step)"""
+    whole = parquet(tmp_path / "whole.parquet", every)
+    flows = Flows(tmp_path / "flows")
+    for number, part in enumerate(("n < 40", "n >= 40 AND n < 99", "n >= 99")):
+        flows.take(parquet(tmp_path / f"{number}.parquet", f"{every} WHERE {part}"), now=NOW + 400 * 86_400_000)
+    joined, counted = flows.traffic(), read_flows([whole])
+    assert (joined.since, joined.until) == (counted.since, counted.until)
+    for one, other in zip(joined.flows, counted.flows, strict=True):
+        assert one.variation == pytest.approx(other.variation)
+        assert replace(one, variation=0.0) == replace(other, variation=0.0)
+    assert Flows(tmp_path / "flows").traffic().flows == joined.flows
