@@ -45,6 +45,8 @@ MOST_WAIT: Final = 3600.0
 # The hour of Kazakhstan at which each day's run begins, and how often it is looked whether one is due.
 NIGHT_HOUR: Final = 2
 LOOK_SECONDS: Final = 2.0
+# What a run is at before the first detector.
+COMPARING: Final = "comparing"
 # Who asked for a run that nobody asked for.
 CHANGED, NIGHT = "changed", "night"
 _NICE: Final = 10
@@ -109,7 +111,7 @@ def detect_here(
 ) -> Found:
     """Run all detectors in this process. `vectors` is the file that keeps what texts mean, None for none."""
     register, traffic = objects.register(), flows.traffic()
-    similar = compare_best(register, traffic, vectors)
+    similar = compare_best(register, traffic, vectors, lambda done, of: progress(COMPARING, done, of))
     case = Case(register=register, traffic=traffic, law=current_law(), today=today, similar=similar)
     findings = run(case, progress=progress)
     return Found(findings=tuple(findings), detectors=tuple(each.slug for each in DETECTORS), version=register.version)

@@ -86,9 +86,17 @@ def compare(register: Register, traffic: Traffic = NOTHING_SEEN, embedder: Embed
     return Similarity((pair for pair in pairs if pair.score >= LEAST), missing)
 
 
-def compare_best(register: Register, traffic: Traffic = NOTHING_SEEN, cache: Path | None = None) -> Similarity:
-    """All pairs that look alike, by meaning too where the model is installed; vectors are kept in the file `cache`."""
-    return compare(register, traffic, Embedder(cache) if available() else None)
+def compare_best(
+    register: Register,
+    traffic: Traffic = NOTHING_SEEN,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Similarity:
+    """All pairs that look alike, by meaning too where the model is installed; vectors are kept in the file `cache`.
+
+    `progress` is told how many of the new texts have been read.
+    """
+    return compare(register, traffic, Embedder(cache, progress) if available() else None)
 
 
 def _pair(
