@@ -105,6 +105,8 @@ def _passport(where: str, names: Names, given: Mapping[str, Any]) -> Passport:
     """A passport from what is given of it; its names are those of the service."""
     try:
         filled = {**msgspec.to_builtins(new_passport(names)), **given}
+        if given.get("personal") is False:  # written by a person, who so says that there are none
+            filled.setdefault("no_personal", True)
         passport = msgspec.convert(filled, Passport)
         check_passport(passport)
     except (msgspec.ValidationError, Malformed) as exc:

@@ -32,6 +32,8 @@ MAX_SHOWN = 1024 * 1024
 MAX_PATH = 1000
 MAX_LINE = 300
 _SPECIFICATION = re.compile(r"(3\.[01])\.[0-9]+(?:-.+)?\Z")
+# Fields that look like the number of a person: `iin`, `applicantIin`, `holder_iin`, the words it stands for in Kazakh.
+_IIN = re.compile(r"(?:\A|[_.-])(?:[Ii][Ii][Nn]s?|иин|ИИН|жсн|ЖСН)(?![a-zа-я])|[a-z](?:IIN|Iin)(?![a-z])")
 _TEMPLATE = re.compile(r"\{([^{}/]*)\}")
 
 
@@ -290,6 +292,9 @@ def _look_over(root: dict[str, Any], operations: tuple[Operation, ...], findings
             findings.warning("same-endpoint", where, f"a right to {operation.endpoint} covers {first[:100]} too")
         if not operation.summary and not operation.description:
             findings.warning("undescribed", where, "neither summary nor description")
+    named = {parameter.name for operation in operations for parameter in operation.parameters} | _fields(root)
+    if numbers := sorted(name for name in named if _IIN.search(name)):
+        findings.warning("personal-field", (), f"looks like the number of a person: {', '.join(numbers)[:200]}")
     info = root.get("info")
     if isinstance(info, dict) and info.get("contact"):
         findings.warning("contact", ("info", "contact"), "left out of what is shown")

@@ -74,6 +74,11 @@ def json_pointer(pointer: Pointer) -> str:
 
 
 ADVICE: Mapping[str, Names] = MappingProxyType({
+    "personal-field": Names(
+        kk="ЖСН – дербес дерек: паспортта дербес деректер бар екенін және олардың санатын көрсетіңіз.",
+        ru="ИИН – персональные данные: укажите в паспорте, что они есть, и их категорию.",
+        en="An IIN is personal data: say in the passport that there are some, and of which category.",
+    ),
     "schema": Names(
         kk="Осы жерді OpenAPI спецификациясына сай етіп түзетіңіз.",
         ru="Исправьте это место по спецификации OpenAPI.",

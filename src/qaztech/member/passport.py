@@ -29,6 +29,7 @@ from qaztech.registry.passport import (
 Values = Mapping[str, Sequence[str]]
 _LANGUAGES = ("kk", "ru", "en")
 _YES = "yes"
+_NO = "no"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,9 @@ def completeness(passport: Passport) -> Completeness:
 def passport_from_form(values: Values) -> tuple[Passport, tuple[tuple[str, str], ...]]:
     """The passport that the inputs of a page describe, and everything wrong with it as field and problem.
 
-    Inputs have dotted names: `purpose.kk`, `legal_basis.0.act`, `personal` (`yes`), `categories` (several). What is
-    left empty is null; unknown inputs are passed over. With problems, the passport is for showing the form again only.
+    Inputs have dotted names: `purpose.kk`, `legal_basis.0.act`, `personal` (`yes`, `no`, else not stated),
+    `categories` (several). What is left empty is null; unknown inputs are passed over. With problems, the passport is
+    for showing the form again only.
     """
     form = _Form(values)
     passport = Passport(
@@ -100,6 +102,7 @@ def passport_from_form(values: Values) -> tuple[Passport, tuple[tuple[str, str],
         version=form.line("version"),
         deprecated=form.line("deprecated") or None,
         successor=form.line("successor") or None,
+        no_personal=form.line("personal") == _NO,
     )
     problems = list(passport_problems(passport))
     if form.line("environment") not in {"production", "test"}:
@@ -110,7 +113,7 @@ def passport_from_form(values: Values) -> tuple[Passport, tuple[tuple[str, str],
 def passport_to_form(passport: Passport) -> dict[str, tuple[str, ...]]:
     """The inputs of a page that describe this passport; `passport_from_form` gives it back."""
     values: dict[str, tuple[str, ...]] = {
-        "personal": (_YES,) if passport.personal else (),
+        "personal": {True: (_YES,), False: (_NO,), None: ()}[passport.states_personal],
         "categories": passport.categories,
         "environment": (passport.environment,),
         "version": (passport.version,),

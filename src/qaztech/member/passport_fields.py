@@ -255,12 +255,17 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         name="personal",
-        kind="yes-no",
-        label=_n("Дербес деректер бар", "Есть персональные данные", "There are personal data"),
+        kind="choice",
+        label=_n("Дербес деректер", "Персональные данные", "Personal data"),
         help=_n(
             "Бар болса, кемінде бір санатты белгілеңіз.",
             "Если есть, отметьте хотя бы одну категорию.",
-            "If so, choose at least one category.",
+            "If there are, choose at least one category.",
+        ),
+        choices=(
+            Choice(value="", label=_n("көрсетілмеген", "не указано", "not stated")),
+            Choice(value="yes", label=_n("бар", "есть", "there are")),
+            Choice(value="no", label=_n("жоқ", "нет", "there are none")),
         ),
     ),
     Field(

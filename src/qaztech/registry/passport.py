@@ -96,8 +96,12 @@ class Availability(Form, frozen=True, forbid_unknown_fields=True):
     hours: str
 
 
-class Passport(Form, frozen=True, forbid_unknown_fields=True):
-    """A service as its owner describes it. What is not known yet is null or empty, and counts as missing."""
+class Passport(Form, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A service as its owner describes it. What is not known yet is null or empty, and counts as missing.
+
+    `personal` false alone says nothing: so it stood in every passport of release 0.3 whose owner was not asked. That
+    there are no personal data is said by `no_personal`, which is left out where it is not true.
+    """
 
     type: str
     names: Names
@@ -115,6 +119,12 @@ class Passport(Form, frozen=True, forbid_unknown_fields=True):
     version: str
     deprecated: str | None
     successor: str | None
+    no_personal: bool = False
+
+    @property
+    def states_personal(self) -> bool | None:
+        """Whether there are personal data, as the owner says; None where the owner has not said."""
+        return True if self.personal else False if self.no_personal else None
 
 
 def new_passport(names: Names, *, environment: Environment = "test", version: str = "1") -> Passport:
@@ -207,6 +217,8 @@ def _data(passport: Passport) -> Iterable[tuple[str, str]]:
         yield "data", "a field stands twice"
     if list(passport.categories) != [c for c in CATEGORIES if c in passport.categories]:
         yield "categories", "each stands once, in the order of the list of categories"
+    if passport.personal and passport.no_personal:
+        yield "no_personal", "there are personal data, or there are none"
     if passport.personal and not passport.categories:
         yield "categories", "personal data are of at least one category"
     if not passport.personal and passport.categories:

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from qaztech.core.errors import Error, Unavailable
 from qaztech.registry.catalogue import Catalogue, CatalogueService
@@ -175,6 +175,9 @@ def _place(service: CatalogueService) -> tuple[bool, bool, str, str]:
     return service.disabled is not None, test, service.shown_names.ru.lower(), str(service.id)
 
 
+STATED: Final = {True: "yes", False: "no", None: "unknown"}
+
+
 def document(catalogue: Catalogue, service: CatalogueService) -> Document:
     """What is searched of a service: names of file and passport, purpose, data elements, endpoints, its member."""
     passport = service.passport
@@ -186,7 +189,7 @@ def document(catalogue: Catalogue, service: CatalogueService) -> Document:
     }
     names, purposes, data = [service.names], [], []
     if passport is not None:
-        facets |= {"personal": "yes" if passport.personal else "no", "environment": passport.environment}
+        facets |= {"personal": STATED[passport.states_personal], "environment": passport.environment}
         names.append(passport.names)
         purposes = [
             passport.purpose,

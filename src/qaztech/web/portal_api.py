@@ -187,7 +187,7 @@ def _service_line(view: View, service: CatalogueService) -> dict[str, Any]:
         "disabled": service.disabled,
         "member": {"id": str(service.member), "names": _names(view.catalogue.members[service.member].names)},
         "environment": passport.environment if passport is not None else None,
-        "personal": passport.personal if passport is not None else None,
+        "personal": passport.states_personal if passport is not None else None,
     }
 
 

@@ -119,6 +119,18 @@ def test_a_passport_may_stand_in_a_file_and_a_description_without_one(place: Pla
 
 
 @pytest.mark.parametrize(
+    ("line", "stated"),
+    [("", None), ("personal: false", False), ("personal: true\n          categories: [identity]", True)],
+)
+def test_what_the_file_is_silent_on_is_not_stated(place: Place, line: str, stated: bool | None) -> None:
+    """A no about personal data is one that somebody has written."""
+    place.apply(FILE.replace("environment: test", f"environment: test\n          {line}"))
+    showcase = place.window.showcase()
+    assert showcase is not None
+    assert showcase.statement.services[0].passport.states_personal is stated
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         (("environment: test", "environment: real"), "passport of books.*environment"),

@@ -173,6 +173,16 @@ def test_a_document_without_operations_cannot_be_published() -> None:
     assert kinds(read_description(document(paths={}))) == [("error", "no-operations", "/paths")]
 
 
+def test_fields_that_look_like_the_number_of_a_person_are_pointed_out() -> None:
+    """A property or a parameter; a word that only has these letters in it is passed over."""
+    schema = {"type": "object", "properties": {name: {} for name in ("holder_iin", "applicantIin", "begin", "mixin")}}
+    described = document(components={"schemas": {"Permit": schema}})
+    found = [f for f in read_description(described).findings if f.kind == "personal-field"]
+    assert [(f.severity, f.problem) for f in found] == [
+        ("warning", "looks like the number of a person: applicantIin, holder_iin")
+    ]
+
+
 def test_findings_are_at_most_a_hundred() -> None:
     """A document with thousands of faults is not a way to fill a page."""
     described = read_description(document(paths={f"/{n}": {"get": {}} for n in range(500)}))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import get_args
 
+import pytest
+
 from qaztech.member.passport import completeness, passport_from_form, passport_to_form
 from qaztech.member.passport_fields import CATEGORY_CHOICES, FIELDS, SECTIONS, Field, field_named
 from qaztech.registry.forms import Names
@@ -65,6 +67,14 @@ def test_a_form_filled_in_is_a_passport_and_comes_back_the_same() -> None:
     assert completeness(passport).score == 100
 
 
+@pytest.mark.parametrize(("answer", "stated"), [("", None), ("no", False), ("maybe", None)])
+def test_what_is_not_answered_about_personal_data_is_not_stated(answer: str, stated: bool | None) -> None:
+    """No answer is not a no, and the form shows again what was said."""
+    passport, _ = passport_from_form({"personal": [answer]})
+    assert passport.states_personal is stated
+    assert passport_to_form(passport)["personal"] == (("no",) if stated is False else ())
+
+
 def test_an_empty_form_says_what_must_be_there() -> None:
     """Every problem bears the name of a field that the page has."""
     _, problems = passport_from_form({})
@@ -103,7 +113,7 @@ def every_field() -> list[Field]:
 def test_every_field_of_a_passport_has_a_label_and_every_choice_too() -> None:
     """In Kazakh, Russian and English, each different from the others."""
     heads = {field.name.partition(".")[0] for field in FIELDS}
-    assert heads == set(Passport.__struct_fields__) - {"type"}
+    assert heads == set(Passport.__struct_fields__) - {"type", "no_personal"}  # `personal` asks for both
     assert {head for _, names in SECTIONS for head in names} == heads
     assert tuple(c.value for c in CATEGORY_CHOICES) == CATEGORIES
     environment = next(f for f in FIELDS if f.name == "environment")

@@ -60,6 +60,20 @@ def test_a_passport_has_one_spelling() -> None:
             assert caught.value.code == "passport.malformed"
 
 
+def test_that_there_are_no_personal_data_is_said_or_not_stated() -> None:
+    """Silence is spelled as release 0.3 reads it, and is no answer; a no is a word more."""
+    silent, yes = new_passport(NAMES), whole()
+    none = msgspec.structs.replace(silent, no_personal=True)
+    assert [passport.states_personal for passport in (silent, yes, none)] == [None, True, False]
+    assert b"no_personal" not in format_passport(silent) + format_passport(yes)
+    assert format_passport(none).endswith(b',"no_personal":true}')
+    assert parse_passport(format_passport(none)) == none
+    with pytest.raises(Malformed):
+        parse_passport(format_passport(none).replace(b'"no_personal":true', b'"no_personal":false'))
+    both = msgspec.structs.replace(yes, no_personal=True)
+    assert [name for name, _ in passport_problems(both)] == ["no_personal"]
+
+
 def test_the_example_of_the_page_is_a_passport() -> None:
     """What a reader copies is read."""
     page = (Path(__file__).parents[3] / "docs/formats/passport.md").read_text(encoding="utf-8")

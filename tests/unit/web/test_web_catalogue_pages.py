@@ -80,6 +80,13 @@ def test_filters_work_without_a_query(shown: Shown) -> None:
     assert '<option value="yes" selected>' in text
 
 
+@pytest.mark.parametrize(("query", "there"), [("unknown", True), ("no", False)])
+def test_who_has_not_said_is_not_counted_as_a_no(shown: Shown, query: str, *, there: bool) -> None:
+    """A service without an answer about personal data stands under `not stated`."""
+    text = shown.get(f"/catalogue?q=&personal={query}&lang=en").text
+    assert (page_of(shown.plain) in text) is there
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_service_shows_its_passport_and_who_may_call(shown: Shown, language: str) -> None:
     """In the reader's language; its description as HTML, and calls to copy."""

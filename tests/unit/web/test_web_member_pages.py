@@ -17,7 +17,6 @@ from qaztech.core.errors import Conflict, Halt, Malformed
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.member.access import TYPE, ZONE, AccessRequest, Granted, Purpose, end_of_day, format_request
 from qaztech.member.given import GivenRight
-from qaztech.member.nodes import MemberNodes
 from qaztech.registry.call_limits import parse_limits, parse_timetable
 from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.passport import format_passport, new_passport
@@ -86,13 +85,14 @@ def test_another_members_node_is_not_shown_as_the_own(office: MemberOffice, admi
         def status(self) -> dict[str, object]:
             return {"node": "KZ/GOV/991340000017/node1", "members": ["KZ/GOV/991340000017"], "ready": True}
 
-    own, office.console.node = office.console.node, MemberNodes([Other()]).of(office.console.node._member)  # type: ignore[list-item]
+    nodes = office.console.node
+    own, nodes._clients = nodes._clients, (Other(),)  # type: ignore[assignment]
     try:
-        overview, nodes = (admin.get(f"/console{page}?lang=en").text for page in ("/", "/nodes"))
+        pages = [admin.get(f"/console{page}?lang=en").text for page in ("/", "/nodes")]
         api = office.console.node_status()
     finally:
-        office.console.node = own
-    for text in (overview, nodes):
+        nodes._clients = own
+    for text in pages:
         assert "The node at http://127.0.0.1:4000 serves another member" in text
         assert "KZ/GOV/991340000017/node1" not in text
     assert api is None
