@@ -152,7 +152,7 @@ def why_not_ready(country: BreakableCountry, node: str) -> str:
     """What `/ready` says."""
     status = country.manage(node, "/status")
     assert not status["ready"]
-    assert processes.status(country.home, only=(f"node-{node}",))["processes"] == {f"node-{node}": "starting"}
+    assert processes.status(country.home, only=(f"node-{node}",))["processes"] == {f"node-{node}": "not ready"}
     assert any("(log.disk-" in text for text in processes.troubles(country.home)[f"node-{node}"])
     return " ".join(status["reasons"])
 

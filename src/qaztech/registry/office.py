@@ -188,19 +188,28 @@ class Office:
     async def _carry_out(
         self, by: Actor, plan: Callable[[], _Plan | None], do: Callable[[], _T], *, publish: bool = True
     ) -> _T:
+        recorded: _Unfinished | None = None
+
         async def first() -> None:
+            nonlocal recorded
             await self._finish()
             planned = await asyncio.to_thread(plan)
             if planned is not None:
                 act = self._act(by, planned)
-                self._unfinished = _Unfinished(index=await self._log.record(act), act=act, do=do)
+                self._unfinished = recorded = _Unfinished(index=await self._log.record(act), act=act, do=do)
 
         def carry_out() -> _T:
             done = do()
             self._unfinished = None
             return done
 
-        return await self._publisher.decide(carry_out, first=first, publish=publish)
+        try:
+            return await self._publisher.decide(carry_out, first=first, publish=publish)
+        except Unavailable as exc:
+            if recorded is None or self._unfinished is not recorded:
+                raise
+            detail = f"it is decided, recorded, and carried out as soon as that can be: {exc.detail} ({exc.code})"
+            raise Unavailable("act.held-up", detail, at="registry", context=exc.context) from exc
 
     async def _finish(self) -> None:
         left = self._unfinished

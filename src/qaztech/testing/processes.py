@@ -268,7 +268,7 @@ def running(home: Path) -> Iterator[tuple[str, int]]:
 def _state(home: Path, process: Process) -> str:
     if pid_of(home, process.name) is None:
         return "not running"
-    return "ready" if not process.health or _answers(process.health) == 200 else "starting"
+    return "ready" if not process.health or _answers(process.health) == 200 else "not ready"
 
 
 def _started(pid: int) -> str:
