@@ -39,6 +39,7 @@ def add_parser(verbs: Verbs) -> None:
     add.add_argument("--display", metavar="NAME", help="how the person is called on pages (the account's name)")
     _add_role(add)
     _add_password(add)
+    add.add_argument("--new", action="store_true", help="make the database where no console's settings lie beside it")
     add.add_argument("--no-password", action="store_true", help="no password: for who will sign in through OIDC")
     listed = _action(actions, "list", "list the accounts", _list)
     roles = _action(actions, "roles", "give an account these roles and no others", _roles)
@@ -93,7 +94,7 @@ def _add_password(parser: argparse.ArgumentParser) -> None:
 
 
 def _people(args: argparse.Namespace, *, create: bool = False) -> People:
-    """The people of a database; a file that is not there is made only by `add`."""
+    """The people of a database; a file that is not there is made only by `add`, where a console will look for it."""
     from qaztech.people.people import People  # noqa: PLC0415  # imports that other verbs need not pay
     from qaztech.people.roles import MEMBER_ROLES, REGISTRY_ROLES  # noqa: PLC0415
     from qaztech.people.tables import PEOPLE  # noqa: PLC0415
@@ -102,11 +103,30 @@ def _people(args: argparse.Namespace, *, create: bool = False) -> People:
     url = args.database
     if "://" not in url:
         path = Path(url)
-        if not create and not path.exists():
-            raise NotFound("command.missing", f"there is no {path}; `qaztech people add` makes it")
+        if not path.exists():
+            if not create:
+                raise NotFound("command.missing", f"there is no {path.absolute()}; `qaztech people add` makes it")
+            _make(path.absolute(), wanted=args.new)
         url = sqlite_url(path)
     known = dict.fromkeys((*REGISTRY_ROLES, *MEMBER_ROLES), frozenset[str]())
     return People(open_database(url, PEOPLE), roles=known, clock=SystemClock())
+
+
+def _make(path: Path, *, wanted: bool) -> None:
+    """An empty file for the database, which others may not read. Raises `NotFound` in what is likely a wrong place."""
+    from qaztech.registry.files import write_private  # noqa: PLC0415
+
+    if not path.parent.is_dir():
+        raise NotFound("command.missing", f"there is no folder {path.parent}")
+    # Console and centre keep their database in a folder beside their settings.
+    settings = (path.parent / name for name in ("registry.toml", "console.toml", "hub.toml"))
+    above = (path.parent.parent / name for name in ("console.toml", "hub.toml"))
+    if not wanted and not any(file.exists() for file in (*settings, *above)):
+        raise NotFound(
+            "command.missing", f"there is no {path}, and no registry.toml, console.toml or hub.toml beside it; "
+            "--new makes a database there all the same",
+        )  # fmt: skip
+    write_private(path, b"")
 
 
 def _checked_roles(args: argparse.Namespace) -> list[str]:

@@ -23,6 +23,7 @@ Command = Callable[..., Any]
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `qaztech people ACTION`; its facts, or what it said where it fails as expected."""
+    (tmp_path / "registry.toml").touch()
 
     def run(action: str, *arguments: object, status: int = 0) -> Any:
         given = ["people", action, *arguments, "--database", tmp_path / "people.db", "--json"]
@@ -37,6 +38,28 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 def people(tmp_path: Path) -> Callable[[], People]:
     """The people of that database, as a console sees them."""
     return lambda: People(open_database(sqlite_url(tmp_path / "people.db"), PEOPLE), roles=ROLES, clock=SystemClock())
+
+
+def test_a_database_is_made_where_a_console_looks_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not by a slip of the folder, whose path is told; what is made others may not read."""
+
+    def add(file: Path, *more: str) -> int:
+        return main(["people", "add", "dana", "--no-password", "--database", str(file), *more])
+
+    here = tmp_path / "people.db"
+    assert add(here) != 0
+    assert str(here) in capsys.readouterr().err
+    assert add(tmp_path / "nowhere" / "people.db") != 0
+    assert str(tmp_path / "nowhere") in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert add(here, "--new") == 0
+    assert here.stat().st_mode & 0o777 == 0o600
+    for settings, database in (("console.toml", "console.db"), ("hub.toml", "hub/hub.db")):
+        file = tmp_path / settings[:3] / database
+        file.parent.mkdir(parents=True)
+        (tmp_path / settings[:3] / settings).touch()
+        assert add(file) == 0
+        assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_account_comes_in_with_the_password_that_was_printed(command: Command, people: Callable[[], People]) -> None:
