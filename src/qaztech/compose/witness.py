@@ -86,12 +86,21 @@ async def run_witness(path: Path, stop: asyncio.Event) -> None:
         clock=clock,
     )
     authority = DevelopmentAuthority.load(directory, clock) if settings.timestamping else None
-    server = HttpServer(on_request=lambda request: _answer(witness, authority, request))
+    server = HttpServer(on_request=lambda request: answer_to(witness, authority, request))
     await server.listen(settings.host, settings.port)
     following = asyncio.create_task(follow_everyone(client, settings.refresh_seconds))
     await stop.wait()
     following.cancel()
     await server.drain(2.0)
+
+
+def answer_to(witness: Witness, authority: DevelopmentAuthority | None, request: Request) -> None:
+    """Answer a request to a witness's process; what it cannot remember it does not cosign, and says so."""
+    try:
+        _answer(witness, authority, request)
+    except Error as exc:
+        log_error(logger, "request failed", exc)
+        request.respond(exc.status, [(b"Content-Type", b"text/plain")], f"{exc.detail}\n".encode())
 
 
 def _answer(witness: Witness, authority: DevelopmentAuthority | None, request: Request) -> None:
