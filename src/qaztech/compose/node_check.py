@@ -28,7 +28,17 @@ from qaztech.node.settings import ClientSettings, MemberSettings, NodeSettings, 
 from qaztech.registry.anchor import Anchor, parse_anchor
 from qaztech.registry.call_limits import parse_limits, parse_timetable
 from qaztech.registry.forms import ORIGIN, SHA256_HEX, bytes32
-from qaztech.registry.key_files import TLS_CERTIFICATE, WITNESS_KEY, load_cosigner, load_log_keys, tls_key_hash
+from qaztech.registry.key_files import (
+    LOG_HYBRID,
+    LOG_KEY,
+    TLS_CERTIFICATE,
+    TLS_KEY,
+    WITNESS_HYBRID,
+    WITNESS_KEY,
+    load_cosigner,
+    load_log_keys,
+    tls_key_hash,
+)
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import is_loopback
 from qaztech.trust.certificates import node_of, spki_hash
@@ -91,6 +101,7 @@ class _Check:
             self._anchor,
             self._places,
             self._tls,
+            self._secrets,
             self._log,
             self._edge,
             self._operational,
@@ -178,6 +189,13 @@ class _Check:
             yield _error(f"{file} has expired: have tls.csr certified again")
         elif certificate.not_valid_after_utc <= now + SOON:
             yield _warning(f"{file} expires on {certificate.not_valid_after_utc:%Y-%m-%d}")
+
+    def _secrets(self) -> Iterator[Finding]:
+        """A group may read them where that is how the machine is run; everybody is too many."""
+        for name in (TLS_KEY, LOG_KEY, LOG_HYBRID, WITNESS_KEY, WITNESS_HYBRID):
+            file = self._directory / name
+            if file.exists() and file.stat().st_mode & 0o007:
+                yield _warning(f"{file} is open to everybody on this machine: chmod 600 {file}")
 
     def _log(self) -> Iterator[Finding]:
         keys = load_log_keys(self._directory, NodeId.parse(self._settings.id).member.instance)

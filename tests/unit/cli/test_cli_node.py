@@ -275,6 +275,20 @@ def test_what_is_wrong_with_keys_and_log(run: Run, node: Path, registry: Path, t
     assert "no settings file" in run("node", "check-config", tmp_path / "none.toml").facts["findings"][0]["what"]
 
 
+def test_a_key_that_everybody_can_read(run: Run, node: Path) -> None:
+    """Copied from a backup, or by a careless hand; the node would start, so somebody has to say it."""
+    key = node.parent / "log.key"
+    before = run("node", "check-config", node).facts["findings"]
+    key.chmod(0o644)
+    (found,) = [f for f in run("node", "check-config", node).facts["findings"] if f not in before]
+    assert (found["level"], found["what"]) == (
+        "warning",
+        f"{key} is open to everybody on this machine: chmod 600 {key}",
+    )
+    key.chmod(0o640)
+    assert run("node", "check-config", node).facts["findings"] == before
+
+
 def test_a_witness_that_nobody_counts_on(run: Run, node: Path) -> None:
     """Its key is not the one that the anchor names."""
     options = ("--name", "n", "--key-name", "kz.example/w", "--url", "http://10.0.0.1:4000/witness")
