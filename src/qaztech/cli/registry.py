@@ -148,7 +148,7 @@ def _init(args: argparse.Namespace) -> int:
     from qaztech.registry.anchor import fingerprint  # noqa: PLC0415  # imports that other verbs need not pay
     from qaztech.registry.directory import InstanceSettings  # noqa: PLC0415
     from qaztech.registry.files import write_file, write_private  # noqa: PLC0415
-    from qaztech.registry.founding import Charter, Founding, policy_lines, with_quorum  # noqa: PLC0415
+    from qaztech.registry.founding import OWN_WITNESS, Charter, Founding, policy_lines, with_quorum  # noqa: PLC0415
     from qaztech.registry.key_files import create_cosigner  # noqa: PLC0415
 
     directory: Path = args.directory
@@ -160,7 +160,7 @@ def _init(args: argparse.Namespace) -> int:
     lines = []
     if witness:
         keys = create_cosigner(directory, witness, hybrid=not args.no_hybrid).verifier_keys
-        lines = policy_lines("registry", keys, f"{args.url.rstrip('/')}/witness")
+        lines = policy_lines(OWN_WITNESS, keys, f"{args.url.rstrip('/')}/witness")
     charter = Charter(
         instance=args.instance,
         witnesses=with_quorum("\n".join([*lines, given])),
@@ -175,9 +175,13 @@ def _init(args: argparse.Namespace) -> int:
     settings = directory / "registry.toml"
     (write_private if args.database else write_file)(settings, _settings(args, witness).encode())
     anchor, told = directory / "anchor.json", fingerprint(founding.anchor)
+    warnings = [_NOT_RESTORABLE] if _needs_own_witness(founding.anchor) else []
     return tell(
         args,
-        {"instance": args.instance, "anchor": str(anchor), "fingerprint": told, "settings": str(settings)},
+        {
+            "instance": args.instance, "anchor": str(anchor), "fingerprint": told, "settings": str(settings),
+            "warnings": warnings,
+        },
         [
             f"instance     {args.instance}",
             f"anchor       {anchor}",
@@ -186,8 +190,24 @@ def _init(args: argparse.Namespace) -> int:
             f"Carry {directory / 'keys' / 'offline'} to a place without a network: two of three of each kind sign",
             "once a year, and when the registry is lost.",
             f"Run it:  qaztech registry run --settings {settings}",
+            *(f"WARNING  {warning}" for warning in warnings),
         ],
-    )
+    )  # fmt: skip
+
+
+_NOT_RESTORABLE = (
+    "no quorum of the witnesses can do without the registry's own: if this registry is lost, no backup of it can go on,"
+    " and the country needs a new anchor. Before you give the anchor away, found it anew with more witnesses"
+    " (--witnesses) or without its own (--no-witness)"
+)
+
+
+def _needs_own_witness(anchor: bytes) -> bool:
+    from qaztech.registry.anchor import parse_anchor  # noqa: PLC0415
+    from qaztech.registry.founding import OWN_WITNESS  # noqa: PLC0415
+
+    policy = parse_anchor(anchor).policy
+    return not policy.satisfied_by(policy.witnesses.keys() - {OWN_WITNESS})
 
 
 def _settings(args: argparse.Namespace, witness: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qaztech.compose.registry import RegistrySettings
 from qaztech.compose.restore import Restored
+from qaztech.core.errors import Unavailable
 from qaztech.core.time import Clock
 from qaztech.evidence.last_seen import LastSeen, last_seen
 from qaztech.evidence.note import ED25519
@@ -18,7 +19,7 @@ from qaztech.registry.admission import Registry
 from qaztech.registry.anchor import parse_anchor
 from qaztech.registry.directory import InstanceSettings
 from qaztech.registry.fetch import HttpFetcher
-from qaztech.registry.founding import ADMIN_LOG, REGISTRY_FILE
+from qaztech.registry.founding import ADMIN_LOG, OWN_WITNESS, REGISTRY_FILE
 from qaztech.registry.key_files import LogKeys, load_log_keys
 from qaztech.registry.mirror import Fetcher
 from qaztech.registry.resuming import FolderFetcher, LogOutcome, Resuming
@@ -70,7 +71,10 @@ def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".resuming-") as scratch:
             resuming = Resuming(directory=folder, anchor=anchor, source=source, scratch=Path(scratch))
-            log = resuming.log(store, keys, _ask(keys, anchor.policy), clock)
+            try:
+                log = resuming.log(store, keys, _ask(keys, anchor.policy), clock)
+            except Unavailable as exc:
+                raise _with_advice(exc, anchor.policy) from exc
             published = resuming.publication()
             known = joined(read_admin_logs(folder), resuming.admin_logs())
             if known:
@@ -87,6 +91,21 @@ def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
             return Resumed(published=published, not_taken=resuming.state(registry), log=log)
     finally:
         store.close()
+
+
+def _with_advice(error: Unavailable, policy: Policy) -> Unavailable:
+    """The error with what to do about it: wait for witnesses, or, where none of them can help, a new anchor."""
+    if error.code != "witness.quorum":
+        return error
+    if policy.satisfied_by(policy.witnesses.keys() - {OWN_WITNESS}):
+        advice = "let those witnesses run, and restore again"
+    else:
+        advice = (
+            "no quorum can do without the registry's own witness, which is lost with it, so this registry cannot go on:"
+            " keep what was published in force with the offline keys (docs/howto/registry-lost.md), and found the"
+            " country anew with more witnesses"
+        )
+    return Unavailable(error.code, f"{error.detail}; {advice}", at=error.at)
 
 
 def _ask(keys: LogKeys, policy: Policy) -> Callable[[], LastSeen]:

@@ -47,6 +47,8 @@ from qaztech.trust.certificates import Authority
 from qaztech.trust.national import TestAuthority
 
 REGISTRY_FILE, PEOPLE_FILE, ADMIN_LOG = "registry.db", "people.db", "admin"
+# What a policy calls the witness that runs in the registry itself.
+OWN_WITNESS = "registry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

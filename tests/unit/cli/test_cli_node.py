@@ -105,6 +105,11 @@ def test_an_anchor_names_other_witnesses_and_authorities(run: Run, tmp_path: Pat
     )  # fmt: skip
     anchor = parse_anchor(Path(made.facts["anchor"]).read_bytes())
     assert list(anchor.policy.witnesses) == ["one", "two"]
+    assert made.facts["warnings"] == []
+    short = tmp_path / "short"
+    short.write_text("\n".join(lines[: len(lines) // 2]))
+    bound = run("registry", "init", tmp_path / "bound", "--instance", "KZ", "--url", "http://x", "--witnesses", short)
+    assert "needs a new anchor" in bound.facts["warnings"][0]
     assert (len(anchor.log_keys), len(anchor.tsas)) == (1, 1)
     assert "port = 443" in Path(made.facts["settings"]).read_text()
     for wrong, code in (
