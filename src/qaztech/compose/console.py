@@ -31,7 +31,7 @@ from qaztech.registry.submitting import show, submit
 from qaztech.registry.survey import Surveyor
 from qaztech.runtime.database import add_tables, database_url, open_database
 from qaztech.runtime.settings import read_settings
-from qaztech.runtime.shell import serve
+from qaztech.runtime.shell import require_free, serve
 from qaztech.runtime.telemetry import log_error
 from qaztech.web.member_console import MemberConsole
 
@@ -222,8 +222,9 @@ def _admin_log(directory: Path, instance: str, clock: Clock) -> AdminLog:
 
 async def run_console(path: Path, stop: asyncio.Event) -> None:
     """Run a member's console until told to stop."""
+    settings = read_settings(path, ConsoleSettings)
+    require_free((settings.host, settings.port))
     process = _ConsoleProcess(path, SystemClock())
-    settings = process.settings
     tasks = [
         asyncio.create_task(process.follow()),
         asyncio.create_task(process.record(stop)),

@@ -43,7 +43,7 @@ from qaztech.registry.client import ConfigurationClient
 from qaztech.registry.fetch import HttpFetcher
 from qaztech.runtime.database import add_tables, database_url, open_database
 from qaztech.runtime.settings import read_settings
-from qaztech.runtime.shell import serve
+from qaztech.runtime.shell import require_free, serve
 from qaztech.runtime.telemetry import log_error
 
 logger = logging.getLogger("qaztech.hub")
@@ -200,6 +200,8 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
     settings = read_settings(path, HubSettings)
     if settings.pages is not None and (settings.pages.host, settings.pages.port) == (settings.host, settings.port):
         raise Malformed("operational.settings", "the pages have a port of their own: a proxy must not reach the other")
+    pages_at = [] if settings.pages is None else [(settings.pages.host, settings.pages.port)]
+    require_free((settings.host, settings.port), *pages_at)
     directory = _directory(path, settings)
     anchor = parse_anchor((path.parent / settings.anchor).read_bytes())
     clock = SystemClock()

@@ -47,7 +47,7 @@ from qaztech.registry.store import RegistryStore
 from qaztech.runtime.database import database_url, open_database
 from qaztech.runtime.outbound import Outbound, get
 from qaztech.runtime.settings import read_settings
-from qaztech.runtime.shell import serve
+from qaztech.runtime.shell import require_free, serve
 from qaztech.runtime.telemetry import log_error
 from qaztech.trust.certificates import Authority
 from qaztech.trust.keys import MlDsa44Key
@@ -296,10 +296,11 @@ def _authority(directory: Path, days: float) -> Authority | None:
 
 async def run_registry(path: Path, stop: asyncio.Event) -> None:
     """Run the registry until told to stop."""
+    settings = read_settings(path, RegistrySettings)
+    require_free((settings.host, settings.port))
     process = _RegistryProcess(path, SystemClock())
     process.sequencer.start()
     await process.recover()
-    settings = process.settings
     tasks = [
         asyncio.create_task(process.follow_acts(stop)),
         asyncio.create_task(process.renew()),

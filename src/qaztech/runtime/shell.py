@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hmac
 import ipaddress
 import json
@@ -218,6 +219,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def require_free(*places: tuple[str, int]) -> None:
+    """Raise `Unavailable` where a process could not listen at one of these: before it opens or begins anything."""
+    for host, port in places:
+        try:
+            for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                with socket.socket(family, kind, number) as tried:
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if family == socket.AF_INET6:
+                        tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    tried.bind(address)
+        except OSError as exc:
+            if exc.errno in {errno.EADDRINUSE, errno.EACCES}:  # whatever else it is, listening itself will tell
+                raise _not_listening(host, port, os.strerror(exc.errno)) from exc
+
+
+def _not_listening(host: str, port: int, why: str) -> Unavailable:
+    return Unavailable("process.port-taken", f"cannot listen on {host}:{port}: {why}")
+
+
 async def serve(app: ASGIApp, *, host: str, port: int, stop: asyncio.Event, limits: ShellLimits | None = None) -> None:
     """Serve an application in this process until told to stop; requests in progress are finished first.
 
@@ -261,5 +281,5 @@ class _Server(uvicorn.Server):
         except SystemExit as exc:
             cause = exc.__context__
             why = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else "no reason known"
-            where = f"{self.config.host}:{self.config.port}"
-            raise Unavailable("process.port-taken", f"cannot listen on {where}: {why}") from None
+            raise _not_listening(self.config.host, self.config.port, why) from None
+        logger.info("listening", extra={"fields": {"address": f"http://{self.config.host}:{self.config.port}"}})

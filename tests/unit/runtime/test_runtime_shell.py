@@ -22,6 +22,7 @@ from qaztech.runtime.shell import (
     is_loopback,
     problem,
     read_json,
+    require_free,
     require_operator,
     serve,
 )
@@ -240,7 +241,32 @@ def test_a_port_that_is_taken_is_named() -> None:
         port = other.getsockname()[1]
         with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}: Address already in use") as refused:
             asyncio.run(asyncio.wait_for(serve_once(port), 10))
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+            require_free(("127.0.0.1", 0), ("127.0.0.1", port))
     assert refused.value.code == "process.port-taken"
+    require_free(("127.0.0.1", port))
+
+
+def test_where_it_listens_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """In one line, as an address that can be opened."""
+
+    async def begin_and_stop(port: int) -> None:
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(application([]), host="127.0.0.1", port=port, stop=stop))
+        async with asyncio.timeout(10):
+            while not caplog.records:
+                await asyncio.sleep(0.01)
+            stop.set()
+            await serving
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    caplog.set_level("INFO", "qaztech.shell")
+    asyncio.run(begin_and_stop(port))
+    assert [(r.message, r.fields) for r in caplog.records] == [  # type: ignore[attr-defined]
+        ("listening", {"address": f"http://127.0.0.1:{port}"})
+    ]
 
 
 async def serve_once(port: int) -> None:
