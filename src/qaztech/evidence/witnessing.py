@@ -31,6 +31,8 @@ _ATTEMPTS = 3
 # Seconds: the first pause after a failed round, and between rounds however many want one.
 FIRST_PAUSE = 0.25
 AT_MOST_EVERY = 0.2
+# Milliseconds for which rounds may fail before that is told: witnesses start when the log does, and start anew.
+GRACE = 30_000
 
 
 class WitnessedLog(Protocol):
@@ -124,22 +126,24 @@ class Witnessing:
 
         A round that failed is tried again soon, then less and less soon, up to the interval.
         """
-        pause = FIRST_PAUSE
+        pause, told = FIRST_PAUSE, False
         while True:
             self._wanted.clear()
             try:
                 await self.round()
-                if self.failing is not None:
-                    self.failing = None
+                if told:
                     logger.info("witnessed again", extra={"fields": {}})
+                self.failing, told = None, False
                 pause = FIRST_PAUSE
                 wait = interval
             except Halt as exc:
                 halted(exc)
                 return
             except Error as exc:
-                if self.failing is None:
-                    self.failing = self._clock.now()
+                now = self._clock.now()
+                self.failing = now if self.failing is None else self.failing
+                if not told and now - self.failing >= GRACE:
+                    told = True
                     logger.warning(
                         "witnessing failed, and is tried again",
                         extra={"fields": {"code": exc.code, "detail": exc.detail, "witnesses": list(self.missing())}},

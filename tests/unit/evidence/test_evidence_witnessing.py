@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from qaztech.evidence.note import ED25519, ML_DSA_44, VerifierKey
 from qaztech.evidence.policy import Policy
 from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.witness import SIZE, SqliteWitnessStore, Witness
-from qaztech.evidence.witnessing import Contradicted, Witnessing
+from qaztech.evidence.witnessing import GRACE, Contradicted, Witnessing
 from qaztech.registry.founding import policy_lines, with_quorum
 from qaztech.trust.keys import Ed25519Key, MlDsa44Key
 
@@ -184,6 +185,37 @@ async def test_one_witness_alone_must_show_what_it_claims(place: Place, lie: tup
     log.append(1)
     with pytest.raises(Contradicted, match="two, three"):
         await log.witnessing.round()
+
+
+async def test_witnesses_have_a_moment_before_their_silence_is_told(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that start with the log are not complained of; those that stay away are, once, until they are back."""
+    caplog.set_level("INFO", "qaztech.witnessing")
+    log = place.log("log", 1)
+    down = dict.fromkeys(NAMES, (503, "", b""))
+    place.answers = dict(down)
+    running = asyncio.create_task(log.witnessing.run(0.001, lambda _: None))
+
+    async def until(done: Callable[[], bool]) -> list[str]:
+        async with asyncio.timeout(10):
+            while not done():
+                await asyncio.sleep(0.001)
+        return [record.message for record in caplog.records]
+
+    try:
+        assert await until(lambda: log.witnessing.failing is not None) == []
+        place.answers = {}
+        assert await until(lambda: log.witnessing.failing is None) == []
+        place.answers = dict(down)
+        log.append(1, b"more")
+        await until(lambda: log.witnessing.failing is not None)
+        place.clock.advance(GRACE)
+        assert await until(lambda: bool(caplog.records)) == ["witnessing failed, and is tried again"]
+        place.answers = {}
+        assert (await until(lambda: log.witnessing.failing is None))[1:] == ["witnessed again"]
+    finally:
+        running.cancel()
 
 
 async def test_the_loop_ends_when_the_log_is_contradicted(place: Place) -> None:
