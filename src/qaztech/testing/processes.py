@@ -183,8 +183,8 @@ def troubles(home: Path) -> dict[str, list[str]]:
     for process in plan(home):
         name = process.name
         if pid_of(home, name) is None:
-            path = home / "run" / f"{name}.log"
-            found[name] = [f"{path}: {_last_line(path)}"] if path.exists() else []
+            # Who was told to stop has no such file any more.
+            found[name] = [_said_last(home, name)] if (home / "run" / f"{name}.pid").exists() else []
         elif name in addresses:
             found[name] = _node_troubles(addresses[name])
     return {name: texts for name, texts in found.items() if texts}
@@ -231,10 +231,16 @@ def wait(
         late = time.monotonic() > deadline
         if ended or late:
             missing = ended or [name for name, state in now["processes"].items() if state != "ready"]
-            paths = [home / "run" / f"{name}.log" for name in missing]
-            said = "".join(f"\n  {path}: {_last_line(path)}" for path in paths)
+            known = troubles(home)
+            texts = [text for name in missing for text in known.get(name) or [_said_last(home, name)]]
+            said = "".join(f"\n  {text}" for text in texts)
             raise Unavailable("country.not-ready", f"not ready: {', '.join(missing)}{said}")
         time.sleep(0.1)
+
+
+def _said_last(home: Path, name: str) -> str:
+    path = home / "run" / f"{name}.log"
+    return f"{path}: {_last_line(path)}"
 
 
 def _last_line(path: Path) -> str:
