@@ -1,5 +1,7 @@
 """Whether a node would start with its settings and work: `qaztech node check-config`. Reads files, asks nobody.
 
+One name is looked up: that by which peers are told to find the node.
+
 Only what can be said before a start is said here; what the registry, witnesses and peers think of the node, its status
 says when it runs.
 """
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from qaztech.compose.node_address import resolves, told_addresses
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.time import Clock
@@ -100,6 +103,7 @@ class _Check:
             self._members,
             self._anchor,
             self._places,
+            self._address,
             self._tls,
             self._secrets,
             self._log,
@@ -171,6 +175,18 @@ class _Check:
         for name in ("refresh_seconds", "witnessing_seconds", "timestamping_seconds"):
             if getattr(settings, name) <= 0:
                 yield _error(f"{name}: it is more than 0")
+
+    def _address(self) -> Iterator[Finding]:
+        """Whether peers could find the node: the only question that is asked on the network, and of the resolver."""
+        try:
+            told = told_addresses(
+                self._directory, self._settings.id, self._served(), self._read_anchor(), self._clock
+            )  # fmt: skip
+        except (Error, OSError):  # told by the other parts, where it matters
+            return
+        for address in told:
+            if not resolves(address):
+                yield _warning(f"peers are told to reach this node at {address}, and that name is not found from here")
 
     def _tls(self) -> Iterator[Finding]:
         node, file = NodeId.parse(self._settings.id), self._directory / TLS_CERTIFICATE

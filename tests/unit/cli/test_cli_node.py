@@ -179,6 +179,14 @@ def test_a_node_that_would_start(run: Run, node: Path) -> None:
     assert (checked.status, checked.facts) == (0, {"ok": True, "findings": []})
 
 
+def test_an_address_that_nobody_finds_is_a_warning(run: Run, registry: Path, tmp_path: Path) -> None:
+    """Peers would look for it in vain; the node starts all the same."""
+    new_node(run, registry, tmp_path / "lost", "--address", "nowhere.invalid:5500")
+    checked = run("node", "check-config", tmp_path / "lost" / "node.toml")
+    said = [f["what"] for f in checked.facts["findings"] if f["level"] == "warning"]
+    assert said == ["peers are told to reach this node at nowhere.invalid:5500, and that name is not found from here"]
+
+
 CLIENT = f'[[clients]]\nid = "{MEMBER}/permits"\n'
 CENTRE = f'[operational]\nservice = "KZ/GOV/991340000047/centre/data"\nclient = "{MEMBER}/permits"\n'
 SERVICE = f'[[services]]\nid = "{MEMBER}/permits/list"\nurl = "http://127.0.0.1:9000"\n'
