@@ -22,13 +22,17 @@ from qaztech.node.operational_rows import Row, day_of, row_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldLog:
-    """What the centre holds of a log: so many leaves under a root, the peaks to go on from, the time of the last."""
+    """What the centre holds of a log: so many leaves under a root, the peaks to go on from, the latest time of one.
+
+    `odd_time` is the first leaf of a delivery just judged whose time cannot be; the log's own clock was set then.
+    """
 
     origin: str
     size: int = 0
     root: bytes = EMPTY_ROOT
     peaks: tuple[bytes, ...] = ()
     recorded: int = 0
+    odd_time: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class Judgement:
     _frontier: Frontier = field(init=False)
     _kinds: dict[str, int] = field(init=False, default_factory=dict)
     _recorded: int = field(init=False)
+    _odd_time: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._frontier = Frontier(self.held.size, self.held.peaks)
@@ -101,12 +106,16 @@ class Judgement:
                 raise Contradicted(
                     "operational.forged-row", f"row {place} says something else than its record", at="caller"
                 )
-            late = latest is not None and row.recorded > latest
-            if row.recorded < self._recorded or late or day_of(row.recorded) != day:
+            if row.recorded < 0 or day_of(row.recorded) != day:
                 raise Contradicted(
-                    "operational.time", f"row {place} cannot have been recorded when it says", at="caller"
+                    "operational.time", f"row {place} is not of the day that its file is for", at="caller"
                 )
-            self._recorded = row.recorded
+            # A clock that jumped is told, not refused: the log cannot change, and all that follows would wait for ever.
+            late = latest is not None and row.recorded > latest
+            if (late or row.recorded < self._recorded) and self._odd_time is None:
+                self._odd_time = place
+            if not late:
+                self._recorded = max(self._recorded, row.recorded)
             self._kinds[row.kind] = self._kinds.get(row.kind, 0) + 1
             append(row.leaf)
 
@@ -127,6 +136,7 @@ class Judgement:
             root=self.claim.after,
             peaks=self._frontier.hashes,
             recorded=self._recorded,
+            odd_time=self._odd_time,
         )
 
 

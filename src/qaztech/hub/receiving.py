@@ -25,7 +25,7 @@ from qaztech.core.time import Clock
 from qaztech.evidence.note import VerifierKey
 from qaztech.evidence.policy import Policy
 from qaztech.hub.compaction import compact_days
-from qaztech.hub.crosscheck import CONTRADICTION, GRACE, Finding, foreign_parties, late_logs
+from qaztech.hub.crosscheck import CONTRADICTION, DIFFERENCE, GRACE, Finding, foreign_parties, late_logs
 from qaztech.hub.delivery import Claim, Contradicted, HeldLog, check_manifest, check_place
 from qaztech.hub.judging import Judge, judge_here
 from qaztech.hub.store import KeptFinding, OperationalStore
@@ -209,10 +209,22 @@ class Deliveries:
             for path in placed:
                 path.unlink(missing_ok=True)
             raise
+        if after.odd_time is not None:
+            self._keep_odd_time(manifest, after.odd_time)
         self._metrics.count("operational_deliveries_total")
         first = held.recorded - 2 * self._grace
         self._unchecked = first if self._unchecked is None else min(first, self._unchecked)
         return after
+
+    def _keep_odd_time(self, manifest: Manifest, place: int) -> None:
+        """A leaf that says a time it cannot have: its node's clock was set, or somebody writes times as he likes."""
+        finding = Finding(
+            code="operational.time", level=DIFFERENCE, origin=manifest.origin, other="", message="", place=place,
+            detail=f"row {place} cannot have been recorded when it says",
+        )  # fmt: skip
+        evidence = format_manifest(manifest).decode()
+        for new in self.store.keep([finding], now=self._clock.now(), evidence=evidence):
+            self._tell(new)
 
     def _place(self, manifest: Manifest, files: Sequence[Path]) -> list[Path]:
         """Move files to where they are read from. They count once the store says so."""

@@ -224,9 +224,9 @@ class TestForged:
         rows = [row_of(log.origin, at, log.entries[at][0], log.entries[of][1]) for at, of in enumerate(moved)]
         self.found(hub, log, body(tmp_path, log, 0, 4, rows), "operational.incomplete")
 
-    @pytest.mark.parametrize("recorded", [START - 1, START + 86_400_000, -1, 2**62, None])
+    @pytest.mark.parametrize("recorded", [START + 86_400_000, -1, 2**62, None])
     def test_a_time_that_cannot_be(self, pair: Pair, recorded: int | None) -> None:
-        """Before the leaf before it, not of the day its file is for, none at all."""
+        """Not of the day its file is for, none at all."""
         log = pair.consumer
         rows = log.rows(0, 4)
         rows[2] = rows[2]._replace(recorded=recorded)
@@ -237,10 +237,20 @@ class TestForged:
         """A leaf that a quorum had seen was there by then."""
         log = pair.consumer
         rows, claim = log.rows(0, 4), log.claim(0, 4)
-        Judgement(replace(claim, latest=rows[3].recorded), HeldLog(origin=log.origin)).feed("2026-11-23", rows)
-        with pytest.raises(Contradicted) as caught:
-            Judgement(replace(claim, latest=rows[3].recorded - 1), HeldLog(origin=log.origin)).feed("2026-11-23", rows)
-        assert caught.value.code == "operational.time"
+        for latest, odd in ((rows[3].recorded, None), (rows[3].recorded - 1, 3)):
+            judgement = Judgement(replace(claim, latest=latest), HeldLog(origin=log.origin))
+            judgement.feed("2026-11-23", rows)
+            assert judgement.finish().odd_time == odd
+
+    def test_a_clock_that_was_set_stops_no_delivery(self, hub: Hub, pair: Pair, tmp_path: Path) -> None:
+        """What is recorded before the leaf before it is told as a finding, and what follows is taken."""
+        log = pair.consumer
+        at, entry = log.entries[1]
+        log.entries[1] = (at - 1000, entry)
+        assert hub.post(body(tmp_path, log, 0, 2), log.origin).status_code == 200
+        assert hub.codes() == ["operational.time"]
+        assert hub.post(body(tmp_path, log, 2, 4), log.origin).status_code == 200
+        assert hub.codes() == ["operational.time"]
 
     def test_kinds_miscounted(self, hub: Hub, pair: Pair, tmp_path: Path) -> None:
         """The manifest says how many of each there are."""
