@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from base64 import b64encode
 from collections.abc import Awaitable
 from typing import Any, Final
@@ -34,6 +35,8 @@ logger = logging.getLogger("qaztech.hub.operational")
 MOST_DAYS: Final = 366
 MOST_SHOWN: Final = 1000
 _DAY: Final = 86_400_000
+# This machine, as its node names it.
+_HERE: Final = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None, signals: Signals | None = None) -> ASGIApp:
@@ -137,7 +140,9 @@ async def _short_body(request: Request, most: int) -> bytes:
 
 
 def _from_here(request: Request) -> None:
-    if request.client is None or not is_loopback(request.client.host):
+    """Raises `Forbidden`, also to a page from elsewhere in a browser here: it names its own host (DNS rebinding)."""
+    elsewhere = not all(_HERE.fullmatch(host) for host in request.headers.getlist("host"))
+    if request.client is None or not is_loopback(request.client.host) or elsewhere:
         raise Forbidden("operational.remote", "this service is reached through the centre's node only", at="caller")
 
 

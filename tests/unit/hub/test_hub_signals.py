@@ -156,3 +156,12 @@ def test_what_another_provider_has_counted_stays(centre: Centre) -> None:
     answer = centre.send({"object": "ds-2", "month": "2026-01", "sign_ins": 6})
     assert (answer.status_code, answer.json()["code"]) == (409, "signals.others")
     assert centre.months("ds-2") == (("2026-01", 5),)
+
+
+def test_a_page_in_a_browser_on_this_machine_is_not_the_node(centre: Centre) -> None:
+    """It names a host of its own that leads here (DNS rebinding), whatever member it says it is."""
+    for host in ("evil.example:8404", "127.0.0.1.evil.example", "", "[::1", "localhost.evil.example"):
+        answer = centre.caller.get("/findings", {"host": host, "x-road-client": CLIENT})
+        assert (answer.status_code, answer.json()["code"]) == (403, "operational.remote"), host
+    for host in ("127.0.0.1:8404", "localhost:8404", "[::1]:8404"):
+        assert centre.caller.get("/findings", {"host": host, "x-road-client": CLIENT}).status_code == 200
