@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from qaztech.core.errors import Malformed, NotFound
+from qaztech.hub.register import workbook
+from qaztech.hub.register.columns import Form, columns_of, read_cell
+from qaztech.hub.register.export import write_xlsx
 from qaztech.hub.register.mapping import known
 from qaztech.hub.register.sheets import read_sheets
 from qaztech.hub.register.workbook import RawTable, is_broken, read_tables
@@ -155,3 +158,45 @@ def test_a_title_merged_over_most_columns_is_no_heading_of_them(tmp_path: Path) 
         assert table.headers[0] == "Наименование ИС"
         assert table.headers[4] == ("Затраты, тыс. тенге / 2025" if heading else "2025")
         assert table.above == "Сводный перечень ИС"
+
+
+def test_cells_merged_over_a_whole_sheet_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """A small workbook that merges more cells than a register has is refused, at once."""
+    with xlsxwriter.Workbook(tmp_path / "merged.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.write_column("A1", ["x"] * 800)
+        sheet.write("ZZ800", "y")
+        sheet.merge_range("A1:ZZ800", "x")
+        sheet.write("ZZ801", "y")
+    with pytest.raises(Malformed, match=r"table\.too-large"):
+        read_tables(tmp_path / "merged.xlsx", known, apart=False)
+
+
+def test_csv_files_in_an_archive_have_together_no_more_than_a_register(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither bytes nor rows, each of which one file alone would be allowed."""
+    monkeypatch.setattr(workbook, "MOST_LINES", 100)
+    monkeypatch.setattr(workbook, "_MOST_TEXT", 1000)
+    for name, data in {"rows.zip": b"a,b\n" * 60, "bytes.zip": b"a" * 600}.items():
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("a.csv", data)
+            archive.writestr("b.csv", data)
+        with pytest.raises(Malformed, match=r"table\.too-large"):
+            read_tables(tmp_path / name, known)
+
+
+def test_a_number_that_is_endless_is_no_day() -> None:
+    """A spreadsheet can hold one; it is the cell that is wrong, and nothing else fails."""
+    column = next(column for column in columns_of("objects").values() if column.form is Form.DATE)
+    for number in (float("inf"), float("-inf"), float("nan")):
+        with pytest.raises(Malformed, match=r"cell\.date"):
+            read_cell(column, number)
+
+
+def test_sheets_of_one_name_and_endless_numbers_are_written_all_the_same(tmp_path: Path) -> None:
+    """Names that are alike in what Excel keeps of them are told apart."""
+    tables = [(f"A register of digital objects of {n}", ["x"], [[float("inf")], [1.5]]) for n in ("2025", "2026")]
+    write_xlsx(tables, tmp_path / "two.xlsx")
+    names = [sheet.name for sheet in read_sheets(tmp_path / "two.xlsx", apart=False)]
+    assert names == ["A register of digital objects o", "A register of digital objec (2)"]

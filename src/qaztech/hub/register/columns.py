@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -204,7 +205,8 @@ def _date(_: Column, cell: object) -> str:
 def _of_serial(number: float) -> date:
     """A day that a spreadsheet counts from 1899-12-30."""
     first, last = date(_FIRST_YEAR, 1, 1).toordinal(), date(_LAST_YEAR, 12, 31).toordinal()
-    ordinal = int(number) + date(1899, 12, 30).toordinal()
+    # Neither infinity nor what is not a number is a day.
+    ordinal = int(number) + date(1899, 12, 30).toordinal() if isfinite(number) else 0
     if not first <= ordinal <= last:
         raise Malformed("cell.date", "a date, as 31.03.2026 or 2026-03-31", at="caller")
     return date.fromordinal(ordinal)

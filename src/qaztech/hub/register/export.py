@@ -11,6 +11,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -62,8 +63,9 @@ def write_xlsx(tables: Sequence[Table], file: Path | BinaryIO) -> None:
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(file if not isinstance(file, Path) else str(file), options) as book:
         bold = book.add_format({"bold": True})
+        taken: set[str] = set()
         for name, headers, rows in tables:
-            sheet = book.add_worksheet(_sheet_name(name))
+            sheet = book.add_worksheet(_sheet_name(name, taken))
             sheet.freeze_panes(1, 0)
             sheet.set_column(0, max(len(headers) - 1, 0), 18)
             for place, header in enumerate(headers):
@@ -97,12 +99,12 @@ def _write_row(sheet: Any, number: int, cells: Sequence[Cell]) -> None:
     for place, cell in enumerate(cells):
         if isinstance(cell, bool) or cell == "":
             continue
-        if isinstance(cell, (int, float)):
+        if isinstance(cell, (int, float)) and isfinite(cell):
             sheet.write_number(number, place, cell)
-        elif len(cell) > _LONGEST_CELL:
+        elif len(text := str(cell)) > _LONGEST_CELL:
             raise Malformed("export.long", "a cell is longer than Excel allows: export CSV", at="caller")
         else:
-            sheet.write_string(number, place, cell)
+            sheet.write_string(number, place, text)
 
 
 def _cells(columns: Sequence[Column], values: dict[str, Any], language: str) -> list[Cell]:
@@ -119,8 +121,15 @@ def _told(column: Column, value: Any, language: str) -> Cell:
     return write_cell(value)
 
 
-def _sheet_name(name: str) -> str:
-    return "".join(" " if letter in "[]:*?/\\" else letter for letter in name)[:_LONGEST_SHEET].strip("' ") or "-"
+def _sheet_name(name: str, taken: set[str]) -> str:
+    """A name that a sheet may have, and no other has: Excel knows no difference of case."""
+    plain = "".join(" " if letter in "[]:*?/\\" else letter for letter in name).strip("' ") or "-"
+    found, count = plain[:_LONGEST_SHEET].strip("' "), 2
+    while found.lower() in taken:
+        end = f" ({count})"
+        found, count = f"{plain[: _LONGEST_SHEET - len(end)]}{end}", count + 1
+    taken.add(found.lower())
+    return found
 
 
 def export(register: Register, path: Path, language: str = OWN) -> None:

@@ -38,6 +38,8 @@ MOST_MEMBERS: Final = 5_000
 MOST_RATIO: Final = 250
 MOST_MEMORY: Final = 4 * 1024**3
 MOST_SECONDS: Final = 120
+# Bytes of all cells together: a text that stands once in a workbook may be in every cell of it.
+MOST_CELLS: Final = 256 * 1024**2
 _SMALL: Final = 10 * 1024**2
 _ATTRIBUTE: Final = re.compile(r"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _BROKEN_CELL: Final = re.compile(rb"<(?:\w+:)?c\s([^>]*\bt=[\"']e[\"'][^>]*)>(.{0,2000}?)</(?:\w+:)?c>", re.DOTALL)
@@ -228,7 +230,10 @@ def main(arguments: Sequence[str]) -> None:
         answer = _Answer(code=exc.code, detail=exc.detail, unavailable=isinstance(exc, Unavailable))
     except (MemoryError, RecursionError):
         answer = _Answer(code="table.too-large", detail="this workbook needs more memory than an import has")
-    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
+    told = msgspec.msgpack.encode(answer)
+    if len(told) > MOST_CELLS:
+        told = msgspec.msgpack.encode(_Answer(code="table.too-large", detail="more text than an import has"))
+    sys.stdout.buffer.write(told)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import csv
 import io
 import re
 import zipfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,6 @@ from qaztech.hub.register.sheets import (
     MOST_FILE,
     MOST_LINES,
     MOST_ROWS,
-    MOST_UNPACKED,
     Cell,
     Sheet,
     check_archive,
@@ -43,6 +43,9 @@ _FOREIGN_SHEETS: Final = {"objects": "elements", "integrations": "relationships"
 _SEPARATORS: Final = ";,\t"
 # Rows in which a header is looked for.
 _TOP: Final = 40
+# Cells of a sheet that are merged, and unpacked bytes of CSV files in an archive.
+_MOST_MERGED: Final = 500_000
+_MOST_TEXT: Final = 128 * 1024**2
 _TOTALS: Final = re.compile(r"(итого|всего|жиыны|барлығы|жалпы сома|total|sum)\b", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[-+]?[0-9][0-9 \u00a0\u202f.,]*%?|#.*|[xх-]")
 _BROKEN: Final = re.compile(
@@ -155,16 +158,21 @@ def _of_folder(path: Path) -> list[Sheet]:
 def _of_archive(path: Path) -> list[Sheet]:
     _bounded(path)
     check_archive(path)
-    found = []
+    found, lines = [], 0
     with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MOST_TEXT:
+            raise too_large(f"CSV files of more than {_MOST_TEXT // 1024**2} MiB together")
         for name in sorted(archive.namelist()):
             if name.lower().endswith(".csv"):
                 try:
                     with archive.open(name) as file:
-                        data = file.read(MOST_UNPACKED)
+                        data = file.read(_MOST_TEXT)
                 except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as exc:
                     raise not_a_table("a damaged or protected archive") from exc
                 found.append(_of_text(Path(name).stem, data))
+                lines += len(found[-1].rows)
+                if lines > MOST_LINES:
+                    raise too_large(f"more than {MOST_ROWS} rows")
     if not found:
         raise not_a_table("there is no CSV file in that archive")
     return found
@@ -268,13 +276,19 @@ class _Merged:
     """Merged cells of a sheet: the value of each stands in its first cell alone."""
 
     def __init__(self, sheet: Sheet) -> None:
-        self._first = {}
+        self._first: dict[tuple[int, int], tuple[int, int]] = {}
         self._rows = dict(sheet.rows)
+        numbers = sorted(self._rows)
+        width = max((len(cells) for cells in self._rows.values()), default=0)
+        left_to_merge = _MOST_MERGED
         for top, left, bottom, right in sheet.merged[:20_000]:
-            for number in range(top, min(bottom, top + MOST_ROWS) + 1):
-                if number in self._rows:
-                    for column in range(left, min(right, MOST_COLUMNS) + 1):
-                        self._first[number, column] = (top, left)
+            there = range(bisect_left(numbers, top), bisect_right(numbers, bottom))
+            columns = range(left, min(right + 1, width))
+            left_to_merge -= len(there) * len(columns)
+            if left_to_merge < 0:
+                raise too_large(f"a sheet with more than {_MOST_MERGED} merged cells")
+            if columns:
+                self._first.update({(numbers[row], column): (top, left) for row in there for column in columns})
 
     def at(self, number: int, column: int) -> Cell:
         """What is seen in a cell."""
@@ -285,9 +299,8 @@ class _Merged:
     def spans(self, number: int) -> bool:
         """Whether a cell of this row goes on in the next."""
         return any(
-            self._first.get((number + 1, column)) == place
-            for (row, column), place in self._first.items()
-            if row == number
+            (place := self._first.get((number, column))) is not None and self._first.get((number + 1, column)) == place
+            for column in range(MOST_COLUMNS + 1)
         )
 
     def filled(self, number: int, cells: list[Cell]) -> list[Cell]:
@@ -358,13 +371,17 @@ def _title(body: _Merged, block: Sequence[tuple[int, list[Cell]]], column: int) 
 
 
 def _unique(titles: Iterable[str]) -> tuple[str, ...]:
-    found: list[str] = []
+    found: dict[str, None] = {}
+    every: list[str] = []
+    counts: dict[str, int] = {}
     for title in titles:
-        name, count = title, 2
+        name, count = title, counts.get(title, 2)
         while name and name in found:
             name, count = f"{title} ({count})", count + 1
-        found.append(name)
-    return tuple(found)
+        counts[title] = count
+        found[name] = None
+        every.append(name)
+    return tuple(every)
 
 
 def _remarks(numbers: Sequence[int], rows: Sequence[Sequence[Cell]]) -> int:
