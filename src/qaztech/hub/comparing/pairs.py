@@ -2,7 +2,8 @@
 
 Candidates come from meaning (where the model is installed), from telling words and from codes and data that few have.
 A pair's score is a sum of weighted reasons, cut at 1; the weights stand here, in one place, and were set on the
-development split of the labelled set. Not here: what follows from a pair (`detectors.alike`).
+development split of the labelled set and on pairs that were written apart from it. Not here: what follows from a pair
+(`detectors.alike`).
 """
 
 from __future__ import annotations
@@ -43,17 +44,18 @@ _TURN: Final = 0.5
 # Where meaning was not compared: from this overlap of words on, the other reasons count as much as they then may.
 ENOUGH_WORDS: Final = 0.25
 _BY_WORDS: Final = 0.9
-# A margin (CSLS) that counts as a full reason.
+# A margin (CSLS) that counts as a full reason, and one that counts for nothing. It is below 0: among many texts of one
+# field the likest may be no nearer than its neighbourhood, and should still come first.
 FULL_MARGIN: Final = 0.8
+NO_MARGIN: Final = -0.1
 # How many near ones of each object are looked at.
 NEAREST: Final = 6
-# Pairs as near as this, each among the nearest few of the other, are looked at again: names and all languages. What is
-# not looked at again counts for less, since one wording may mislead.
-SECOND_LOOK: Final = 0.1
-_SECOND_RANK: Final = 3
+# Pairs as near as this, each among the nearest few of the other, are looked at again: with and without the name, in all
+# languages. What is not looked at again counts for less, since one wording may mislead.
+SECOND_LOOK: Final = 0.0
+_SECOND_RANK: Final = 5
 _ONCE: Final = 0.7
 # Texts of the second look, the nearest pairs first: fewer in a register so large that the first look takes the time.
-MOST_AGAIN: Final = 800
 _FEWEST_AGAIN: Final = 300
 _MOST_TEXTS: Final = 5400
 # Pairs below this are not kept.
@@ -107,12 +109,13 @@ def _pair(
     told: Mapping[str, list[Text]],
 ) -> Pair:
     one, other = pair
-    margin = None if margins is None else margins.get(pair, 0.0)
+    margin = None if margins is None else margins.get(pair, NO_MARGIN)
     reasons = []
     overlap, common = words.overlap(one, other)
     length = _length(told[one], told[other])
-    if margin is not None and margin > 0:
-        reasons.append(Reason(what="purpose", strength=round(min(margin / FULL_MARGIN, 1.0) * length, 4)))
+    if margin is not None and margin > NO_MARGIN:
+        near = min((margin - NO_MARGIN) / (FULL_MARGIN - NO_MARGIN), 1.0)
+        reasons.append(Reason(what="purpose", strength=round(near * length, 4)))
     if overlap:
         reasons.append(Reason(what="words", strength=round(overlap, 4), shared=common[:8]))
     reasons += [
@@ -153,7 +156,7 @@ def _length(here: Iterable[Text], there: Iterable[Text]) -> float:
 
 
 class _Meaning:
-    """How near objects are in meaning: first by one text of each, then, for the nearest, by names and all languages."""
+    """How near objects are in meaning: first by one text of each, then the nearest in two forms and all languages."""
 
     def __init__(self, told: Mapping[str, list[Text]], others: Iterable[PairOfIds], embedder: Embedder) -> None:
         self._embedder = embedder
@@ -161,7 +164,7 @@ class _Meaning:
         self.margins: dict[PairOfIds, float] = {}
         if len(first) < 2:
             return
-        space = self._space(first, by_purpose)
+        space = self._space(first, with_name)
         ranked = _ranked(first, space)
         places = {text.object: place for place, text in enumerate(first)}
         for one, other in others:
@@ -176,8 +179,8 @@ class _Meaning:
         return Space(vectors, [text.language for text in texts], int(form is with_name))
 
     def _look_again(self, told: Mapping[str, list[Text]], first: list[Text], close: Mapping[PairOfIds, float]) -> None:
-        """Take for close pairs the mean over three looks: one accident of wording is not met in all of them."""
-        most = min(MOST_AGAIN, max(_MOST_TEXTS - len(first), _FEWEST_AGAIN))
+        """Take for close pairs the mean over both forms: one accident of wording is not met in both."""
+        most = max(_MOST_TEXTS - len(first), _FEWEST_AGAIN)
         chosen, wanted, again = [], set[str](), 0
         for pair in sorted(close, key=lambda pair: (-close[pair], pair)):
             again += sum(2 * len(told[id_]) - 1 for id_ in set(pair) - wanted)
@@ -189,11 +192,11 @@ class _Meaning:
             return
         others = [text for id_ in sorted(wanted) for text in told[id_]]
         looks = [
-            self._margins(chosen, [*first, *(text for text in others if text is not told[text.object][0])], by_purpose),
-            self._margins(chosen, others, with_name),
+            self._margins(chosen, [*first, *(text for text in others if text is not told[text.object][0])], with_name),
+            self._margins(chosen, others, by_purpose),
         ]
         for number, pair in enumerate(chosen):
-            self.margins[pair] = (close[pair] + sum(look[number] for look in looks)) / (len(looks) + 1)
+            self.margins[pair] = sum(look[number] for look in looks) / len(looks)
 
     def _margins(self, pairs: Sequence[PairOfIds], texts: list[Text], form: Callable[[Text], str]) -> list[float]:
         """For each pair the mean margin of all texts of one and all of the other."""
@@ -227,10 +230,10 @@ def _ranked(texts: list[Text], space: Space) -> dict[PairOfIds, tuple[float, int
 
 
 def by_purpose(text: Text) -> str:
-    """The form in which a text is embedded first."""
+    """The form without the name."""
     return text.purpose
 
 
 def with_name(text: Text) -> str:
-    """The form with the name."""
+    """The form with the name, in which a text is embedded first: a name often says most."""
     return f"{text.name}. {text.purpose}" if text.name else text.purpose

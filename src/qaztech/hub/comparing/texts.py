@@ -26,7 +26,7 @@ _COMMON: Final = 0.2
 # Words that fewer texts share than this lead from one text to another.
 _LEADING: Final = 60
 # A short text is weak evidence: with this many telling words it counts in full.
-FULL_LENGTH: Final = 10
+FULL_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

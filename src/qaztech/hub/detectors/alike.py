@@ -27,9 +27,11 @@ from qaztech.hub.register.rows import (
 from qaztech.hub.similarity import Pair
 
 # The score from which a pair is a finding. Systems of one body are mostly parts of one whole, so they need more.
-DUPLICATE: Final = 0.15
-OF_ONE_OWNER: Final = 0.36
-RESURRECTED: Final = 0.09
+DUPLICATE: Final = 0.19
+OF_ONE_OWNER: Final = 0.42
+# An end and a later start are evidence by themselves; of one owner or for one function they say still more.
+RESURRECTED: Final = 0.12
+OF_ONE_CAUSE: Final = 0.05
 # A pair with this share of the best score that either has counts as best.
 _NEXT_TO_BEST: Final = 0.8
 # Findings that one object is in: of a group that all do the same each is told beside a few, not beside all.
@@ -71,7 +73,8 @@ def resurrected(case: Case) -> Iterator[Finding]:
             found.append((pair, old, new))
     best = {id(pair) for pair in _mutual(pair for pair, _, _ in found)}
     for pair, old, new in found:
-        if pair.score < RESURRECTED or id(pair) not in best or declared_successor(case.register, old, new):
+        needed = OF_ONE_CAUSE if _of_one_cause(old, new) else RESURRECTED
+        if pair.score < needed or id(pair) not in best or declared_successor(case.register, old, new):
             continue
         started = new.created or new.status_since
         yield Finding(
@@ -82,7 +85,7 @@ def resurrected(case: Case) -> Iterator[Finding]:
                 fact("ended", old.status_since or "", old, "status_since"),
                 fact("begun", started or "", new, "created" if new.created else "status_since"),
             ),
-            confidence=_confidence(pair.score, RESURRECTED),
+            confidence=_confidence(pair.score, needed),
             money=new.initial_estimate,
         )
 
@@ -180,6 +183,11 @@ def _follows(old: DigitalObject, new: DigitalObject) -> bool:
     """Whether the new began after the old had ended."""
     begun = new.created or new.status_since
     return old.status_since is not None and begun is not None and begun >= old.status_since
+
+
+def _of_one_cause(old: DigitalObject, new: DigitalObject) -> bool:
+    """Whether one body owns both, or both serve one function."""
+    return (bool(old.owner_bin) and old.owner_bin == new.owner_bin) or bool(set(old.functions) & set(new.functions))
 
 
 def _likeness(pair: Pair, one: DigitalObject, other: DigitalObject) -> Iterator[Fact]:
