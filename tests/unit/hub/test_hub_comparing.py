@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -222,3 +223,13 @@ def test_a_register_beyond_bounds_is_compared_by_words(monkeypatch: pytest.Monke
     embedder = embedding.Embedder()
     similar = compare(register(thing("a", **BLOOD), thing("b", **DONORS)), embedder=embedder)
     assert (similar.missing, embedder.embedded) == (("embeddings",), 0)
+
+
+def test_texts_made_to_take_for_ever_are_compared_at_once() -> None:
+    """Names and purposes of thousands of characters that almost fit what is looked for."""
+    texts = ("-" * 19_999 + "x", " -" * 9_999 + "x", "национальн" * 1_999, "учебна" * 3_000, "(" * 20_000)
+    began = perf_counter()
+    for text in texts:
+        one, other = (thing(id_, name_ru=text, purpose_ru=text) for id_ in ("ds-1", "ds-2"))
+        relation(register(one, other), one, other)
+    assert perf_counter() - began < 5

@@ -27,7 +27,7 @@ class Relation(StrEnum):
 
 
 _PART: Final = re.compile(
-    r"(республикан|национальн|центральн|региональн|областн|районн|местн)\w*\s+(част|сегмент|подсистем|модул|уров|контур)"
+    r"(республикан|национальн|центральн|региональн|областн|районн|местн)\w{0,12}\s+(част|сегмент|подсистем|модул|уров|контур)"
     r"|(республикалық|ұлттық|орталық|өңірлік|облыстық|аудандық|жергілікті)\s+(бөлі|сегмент|кіші жүйе|модул|деңгей)"
     r"|(national|central|regional|local|district)\s+(part|segment|subsystem|module|tier|level|node)"
     r"|подсистем|кіші жүйе|subsystem|модуль систем|module of|бөлігі болып|является частью|part of"
@@ -38,7 +38,7 @@ _SUCCESSOR: Final = re.compile(
     r"|takes over|handed over|inherit"
 )
 _STAND: Final = re.compile(
-    r"тренаж|учебн\w+ (стенд|контур|верси)|тестов\w+ (стенд|контур|сред)|демо-?стенд|песочниц|симулятор"
+    r"тренаж|учебн\w{1,12} (стенд|контур|верси)|тестов\w{1,12} (стенд|контур|сред)|демо-?стенд|песочниц|симулятор"
     r"|жаттығ|оқу стенд|сынақ стенд|тест(ілеу|тік) (стенд|орта)|құмсалғыш"
     r"|training (stand|system|copy|simulator)|test (bench|stand|environment)|sandbox|simulator"
 )
@@ -48,6 +48,8 @@ _QUOTES: Final = re.compile(r"[«»„“”\"']")
 # A name of fewer letters may stand in a text, or be another system's, by chance.
 _LONG_NAME: Final = 8
 _LONG_STEMS: Final = 6
+# What is longer is no name; looking for a version takes the square of its length.
+_LONGEST_NAME: Final = 500
 
 
 def relation(register: Register, one: DigitalObject, other: DigitalObject) -> Relation | None:
@@ -105,7 +107,8 @@ def _base_names(object_: DigitalObject) -> set[tuple[str, ...]]:
     """Names without brackets, versions and quotation marks, as stems."""
     found = set()
     for language in LANGUAGES:
-        name = _VERSION.sub("", _BRACKETS.sub(" ", _QUOTES.sub("", getattr(object_, f"name_{language}"))).strip())
+        given = getattr(object_, f"name_{language}")[:_LONGEST_NAME]
+        name = _VERSION.sub("", _BRACKETS.sub(" ", _QUOTES.sub("", given)).strip())
         stems = tuple(key(word, language) for word in words(name) if not is_stop(word))
         if sum(map(len, stems)) >= _LONG_STEMS:
             found.add(stems)
