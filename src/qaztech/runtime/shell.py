@@ -36,6 +36,8 @@ from qaztech.runtime.telemetry import Metrics, process_gauges
 logger = logging.getLogger("qaztech.shell")
 
 PROBLEM = "application/problem+json"
+# Of a number in a path.
+_MOST_DIGITS = 15
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
@@ -121,6 +123,7 @@ class Shell:
             await send(message)
 
         try:
+            _refuse_long_number(scope["path"])
             limited = _limited(receive, scope, self._limits.larger.get(scope["path"], self._limits.body))
         except Error as exc:
             await problem(exc)(scope, receive, sending)
@@ -183,6 +186,12 @@ def _limited(receive: Receive, scope: Scope, limit: int) -> Receive:
         return message
 
     return receiving
+
+
+def _refuse_long_number(path: str) -> None:
+    """Nothing here has a number that databases and Python's own reading of numbers refuse."""
+    if any(len(part) > _MOST_DIGITS and part.isdecimal() for part in path.split("/")):
+        raise NotFound("request.no-route", "Not Found")
 
 
 def _too_large(limit: int) -> Limited:

@@ -106,6 +106,19 @@ def test_the_frameworks_refusals_have_the_same_form(http: Caller, path: str, sta
     assert answer.headers.get("allow") == ("POST" if status == 405 else None)
 
 
+def test_a_number_that_is_longer_than_any_of_ours_is_no_path() -> None:
+    """Neither a database nor Python reads it, and so a route must not be asked to."""
+
+    async def answer(request: Request) -> Response:
+        return JSONResponse(request.path_params["id"])
+
+    caller = Caller(application([Route("/things/{id:int}", answer)]))
+    assert caller.get(f"/things/{'9' * 15}").json() == int("9" * 15)
+    for digits in (16, 30, 5000):
+        refused = caller.get(f"/things/{'9' * digits}")
+        assert (refused.status_code, refused.json()["code"]) == (404, "request.no-route")
+
+
 def test_numbers_are_told_also_where_a_route_takes_all_that_is_left() -> None:
     """The portal has such a route."""
 
