@@ -9,13 +9,14 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import threading
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from qaztech.core.errors import Unavailable
+from qaztech.core.errors import Limited, Unavailable
 from qaztech.runtime.settings import child_environment
 from qaztech.web.texts import STATIC
 
@@ -26,6 +27,8 @@ MOST_BYTES: Final = 8 * 1024**2
 # Style sheets are named as pages name them; the site's own address stands for this folder.
 BASE: Final = "https://site.invalid/"
 _NO_ENGINE: Final = 3
+# Each takes a processor and memory for seconds: more at once would keep everybody else waiting.
+_TURNS: Final = threading.BoundedSemaphore(2)
 
 
 def can_print() -> bool:
@@ -34,10 +37,19 @@ def can_print() -> bool:
 
 
 def print_pdf(text: str) -> bytes:
-    """A page as PDF. Waits for another process: call it off the loop. Raises `Unavailable`."""
+    """A page as PDF. Waits for another process: call it off the loop. Raises `Limited` and `Unavailable`."""
     data = text.encode()
     if len(data) > MOST_BYTES:
         raise Unavailable("print.large", "the page is too long to be printed here", at="service")
+    if not _TURNS.acquire(blocking=False):
+        raise Limited("print.busy", "others print at this moment", at="service", retry_after=10)
+    try:
+        return _printed(data)
+    finally:
+        _TURNS.release()
+
+
+def _printed(data: bytes) -> bytes:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "qaztech.web.printing"], input=data, stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -16,7 +17,7 @@ from hub_office import HOLDERS, HubOffice
 from operational_logs import START
 from people_console import PASSWORD, Visitor
 from qaztech.core.bin import reserved_bin
-from qaztech.core.errors import Unavailable
+from qaztech.core.errors import Limited, Unavailable
 from qaztech.hub.detectors.all import DETECTORS
 from qaztech.hub.detectors.finding import Fact, Finding
 from qaztech.hub.findings import CaseState
@@ -222,6 +223,14 @@ def test_a_page_that_is_too_long_is_not_printed() -> None:
     with pytest.raises(Unavailable) as caught:
         printing.print_pdf("x" * (printing.MOST_BYTES + 1))
     assert caught.value.code == "print.large"
+
+
+def test_who_prints_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time; the next is told to try again, and no process is begun for it."""
+    monkeypatch.setattr(printing, "_TURNS", threading.BoundedSemaphore(1))
+    with printing._TURNS, pytest.raises(Limited) as caught:
+        printing.print_pdf("x")
+    assert caught.value.code == "print.busy"
 
 
 def test_a_finding_of_a_supplier_has_a_page(office: HubOffice, analyst: Visitor) -> None:
