@@ -113,6 +113,23 @@ def test_a_project_begun_again_is_a_finding() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "findings"),
+    [
+        ({}, {}, 1),
+        ({"functions": "ECO-001"}, {"functions": "ECO-001", "owner_bin": OTHER}, 1),
+        ({"functions": "ECO-001"}, {"functions": "ECO-002", "owner_bin": OTHER}, 0),
+        ({"owner_bin": ""}, {"owner_bin": ""}, 0),
+    ],
+)
+def test_of_one_owner_or_function_less_likeness_is_enough(
+    old: dict[str, str], new: dict[str, str], findings: int
+) -> None:
+    """An end and a later start under one body or for one function say much by themselves."""
+    faint = (pair("a", "b", 0.07),)
+    assert len(alike("resurrected", thing("b", **OLD | old), thing("a", **NEW | new), pairs=faint)) == findings
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ({}, {"created": "2021-05-05"}),
