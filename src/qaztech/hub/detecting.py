@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from qaztech.core.errors import Error, Unavailable
 from qaztech.core.time import Clock
@@ -200,19 +201,25 @@ class Detecting:
             except Error as exc:
                 self.latest = replace(self.latest, ended=self._clock.now(), error=exc.code)
                 raise
+            except SQLAlchemyError:
+                self.latest = replace(self.latest, ended=self._clock.now(), error="detectors.failed")
+                raise
             self.latest = replace(self.latest, ended=self._clock.now(), version=found.version, refreshed=refreshed)
             return refreshed
 
     async def keep(self, stop: asyncio.Event, every: float = LOOK_SECONDS) -> None:
         """Run when asked, when the registry has changed, and once a night, until told to stop."""
         while not stop.is_set():
-            by = await asyncio.to_thread(self._due)
-            if by is not None:
-                self._asked = None
-                try:
+            try:
+                by = await asyncio.to_thread(self._due)
+                if by is not None:
+                    self._asked = None
                     await asyncio.to_thread(self.run, by)
-                except Error as exc:
-                    log_error(logger, "the detectors did not run", exc)
+            except Error as exc:
+                log_error(logger, "the detectors did not run", exc)
+            except SQLAlchemyError as exc:  # it is looked again: a database that was away ends nothing
+                failed = Unavailable("detectors.failed", "the database does not answer", context=type(exc).__name__)
+                log_error(logger, "the detectors did not run", failed)
             try:
                 async with asyncio.timeout(every):
                     await stop.wait()

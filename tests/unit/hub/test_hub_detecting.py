@@ -123,3 +123,33 @@ def test_a_day_is_that_of_kazakhstan() -> None:
     """It begins at 19:00 UTC."""
     assert today_in_kazakhstan(ManualClock(18 * 3_600_000)) == date(1970, 1, 1)
     assert today_in_kazakhstan(ManualClock(19 * 3_600_000)) == date(1970, 1, 2)
+
+
+def test_a_database_that_was_away_ends_no_runs(engine: Engine) -> None:
+    """What fails in it is told and tried again: the detectors run once it is back."""
+    ran: list[date] = []
+
+    def detect(today: date, _: Progress) -> Found:
+        ran.append(today)
+        return Found(findings=(), detectors=(), version=0)
+
+    objects = ObjectStore(engine)
+    detecting = Detecting(
+        objects=objects, findings=FindingQueue(engine, ManualClock(NOON)), detect=detect, clock=ManualClock(NOON)
+    )
+
+    async def lost_and_found() -> None:
+        stop = asyncio.Event()
+        OBJECTS.drop_all(engine)
+        task = asyncio.create_task(detecting.keep(stop, every=0.01))
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        OBJECTS.create_all(engine)
+        objects.apply([Edit(table="objects", values=TRIAL)], by="a", source="s", at=NOON)
+        async with asyncio.timeout(10):
+            while not ran:
+                await asyncio.sleep(0.01)
+        stop.set()
+        await task
+
+    asyncio.run(lost_and_found())
