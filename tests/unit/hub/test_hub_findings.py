@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, select
 
@@ -134,3 +135,12 @@ def test_what_cannot_be_decided_changes_nothing(
         queue.decide(**{"key": finding().key, "state": state, "version": 1, "by": ANALYST, **given})  # type: ignore[arg-type]
     assert queue.case(finding().key).state is CaseState.OPEN
     assert len(queue.events(finding().key)) == 1
+
+
+def test_a_matter_of_many_objects_has_a_key_that_is_kept_and_found(queue: FindingQueue) -> None:
+    """Its key is short, and another matter's is another."""
+    many = tuple(f"{'long' * 20}-{number}" for number in range(60))
+    findings = [msgspec.structs.replace(finding(), objects=objects) for objects in (many, many[1:])]
+    assert queue.refresh(findings).new == 2
+    assert queue.refresh(findings).new == 0
+    assert all(len(each.key) <= 512 and queue.case(each.key).finding == each for each in findings)

@@ -17,6 +17,9 @@ from qaztech.hub.register.snapshot import Register
 if TYPE_CHECKING:
     from qaztech.hub.similarity import Similarity
 
+# Characters of a key, which databases keep and addresses of pages carry.
+_LONGEST_OBJECTS: Final = 400
+
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One piece of evidence.
@@ -51,8 +54,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The same for the same matter, whatever its facts: detector and objects."""
-        return f"{self.detector}|{'|'.join(sorted(self.objects))}"
+        """The same for the same matter, whatever its facts: detector and objects, or a digest of too many of those."""
+        objects = "|".join(sorted(self.objects))
+        told = objects if len(objects) <= _LONGEST_OBJECTS else sha256(objects.encode()).hexdigest()
+        return f"{self.detector}|{told}"
 
     @property
     def facts(self) -> str:
