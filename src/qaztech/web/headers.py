@@ -39,10 +39,18 @@ class Guard:
             await send(message)
 
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if len(named) != 1 or urlsplit(f"//{named[0]}").hostname not in self._hosts:
+        if len(named) != 1 or _host(named[0]) not in self._hosts:
             await Response("misdirected", status_code=421, media_type="text/plain")(scope, receive, sending)
             return
         await self._app(scope, receive, sending)
+
+
+def _host(text: str) -> str:
+    """The host that a request names, without its port; empty for what is none."""
+    try:
+        return urlsplit(f"//{text}").hostname or ""
+    except ValueError:
+        return ""
 
 
 class Secured:
