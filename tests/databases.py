@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from qaztech.runtime.database import sqlite_url
 
@@ -19,11 +22,20 @@ class _Kind:
 
     chosen = SQLITE
     server: PostgresServer | None = None
+    connections: ClassVar[list[Any]] = []
 
 
 def choose(kind: str) -> None:
     """Run on this kind from now on."""
     _Kind.chosen = kind
+    if kind == POSTGRESQL:
+        event.listen(Pool, "connect", lambda connection, _: _Kind.connections.append(connection))
+
+
+def close_connections() -> None:
+    """Close what a test has left open; a pool that is still used opens anew."""
+    while _Kind.connections:
+        _Kind.connections.pop().close()
 
 
 def database_at(file: Path) -> str:

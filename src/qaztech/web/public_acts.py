@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from qaztech.core.errors import Error, Malformed, NotFound, Unavailable, Untrusted
+from qaztech.core.errors import Conflict, Error, Malformed, NotFound, Unavailable, Untrusted
 from qaztech.core.ids import MemberId
 from qaztech.evidence.policy import Policy, Witnessed
 from qaztech.evidence.proof import TlogProof
@@ -83,7 +83,7 @@ class AdminLogReader:
     async def proof(self, index: int, leaf: bytes | None) -> bytes:
         """The proof of one entry, its checkpoint verified. Raises `NotFound`, `Unavailable` and `Untrusted`.
 
-        Where its leaf hash is known the path is verified too.
+        Where its leaf hash is given the path is verified too: `Conflict` where the entry has another.
         """
         data = (await self._ask(f"proofs/{index}")).body
         proof = TlogProof.parse(data)
@@ -93,7 +93,10 @@ class AdminLogReader:
         if proof.index != index:
             raise Untrusted("acts.proof", "the registry's proof is of another entry", at="registry")
         if leaf is not None:
-            proof.verify_under(leaf, witnessed.checkpoint)
+            try:
+                proof.verify_under(leaf, witnessed.checkpoint)
+            except Untrusted as exc:
+                raise Conflict("act.other-leaf", "the entry there has another leaf hash", at="caller") from exc
         return data
 
     async def _ask(self, path: str) -> Answer:
@@ -177,7 +180,7 @@ class ActPages:
         index, leaf = request.path_params["index"], request.query_params.get("leaf")
         if index > MAX_INDEX:
             raise NotFound("act.unwitnessed", "no witnessed proof of such an act yet", at="registry")
-        data = await self._reader.proof(index, _leaf(leaf) if leaf else None)
+        data = await self._reader.proof(index, None if leaf is None else _leaf(leaf))
         headers = {"Content-Disposition": f'attachment; filename="act-{index}.tlog-proof"', "Cache-Control": "no-store"}
         return Response(data, media_type="text/plain; charset=utf-8", headers=headers)
 

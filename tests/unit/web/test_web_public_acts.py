@@ -137,7 +137,8 @@ async def test_a_proof_is_checked_before_it_is_given(country: Country) -> None:
         TlogProof.parse(answer.content).verify_signed(bytes.fromhex(act["leaf"]), [registry.key])
         assert "attachment" in answer.headers["content-disposition"]
         for path, status in (
-            (f"/admin-log/0/proof?leaf={act['leaf']}", 502),
+            (f"/admin-log/0/proof?leaf={act['leaf']}", 409),
+            ("/admin-log/0/proof?leaf=", 400),
             ("/admin-log/0/proof?leaf=zz", 400),
             ("/admin-log/3/proof", 404),
             (f"/admin-log/{10**30}/proof", 404),
