@@ -209,7 +209,11 @@ def _proof() -> Schema:
     found = _get("The proof of an entry of the admin log, by its hash (C2SP tlog-proof)", "ActProof", *parameters)
     found["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": _TEXT}}
     problem = found["get"]["responses"]["503"]["content"]
-    for status, text in (("404", "No witnessed proof of it yet"), ("502", "What the registry shows does not verify")):
+    for status, text in (
+        ("404", "No witnessed proof of it yet"),
+        ("409", "The entry has another leaf hash than the one given"),
+        ("502", "What the registry shows does not verify"),
+    ):
         found["get"]["responses"][status] = {"description": text, "content": problem}
     return found
 
