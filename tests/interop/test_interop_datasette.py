@@ -249,4 +249,4 @@ def test_no_other_page_may_read_it_from_a_browser(service: CodesService) -> None
 def test_it_costs_little_memory(service: CodesService) -> None:
     """Its share of the country's 500 MiB, as the kernel counts it."""
     rollup = Path(f"/proc/{(service.directory / 'pid').read_text()}/smaps_rollup").read_text()
-    assert int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1]) <= 60 * 1024  # type: ignore[index]
+    assert int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1]) <= 66 * 1024  # type: ignore[index]

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,9 +37,16 @@ from qaztech.runtime.telemetry import Metrics, process_gauges
 logger = logging.getLogger("qaztech.shell")
 
 PROBLEM = "application/problem+json"
-# Of a number in a path.
-_MOST_DIGITS = 15
 StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+class _Number(IntegerConvertor):
+    """A number in a path (`{id:int}`) that databases and Python's own reading of numbers take: up to 15 digits."""
+
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("int", _Number())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +131,6 @@ class Shell:
             await send(message)
 
         try:
-            _refuse_long_number(scope["path"])
             limited = _limited(receive, scope, self._limits.larger.get(scope["path"], self._limits.body))
         except Error as exc:
             await problem(exc)(scope, receive, sending)
@@ -186,12 +193,6 @@ def _limited(receive: Receive, scope: Scope, limit: int) -> Receive:
         return message
 
     return receiving
-
-
-def _refuse_long_number(path: str) -> None:
-    """Nothing here has a number that databases and Python's own reading of numbers refuse."""
-    if any(len(part) > _MOST_DIGITS and part.isdecimal() for part in path.split("/")):
-        raise NotFound("request.no-route", "Not Found")
 
 
 def _too_large(limit: int) -> Limited:
