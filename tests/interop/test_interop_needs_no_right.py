@@ -62,7 +62,7 @@ def test_the_page_judges_alike(
     """The module in the browser."""
     anchor = b64encode(country.country.anchor_bytes).decode()
     lines = [json.dumps({"receipt": data.decode(), "anchor": anchor, "bodies": {}}) for data in receipts]
-    driver = ROOT / "tests/unit/web/check_receipts.mjs"
+    driver = ROOT / "tests/interop/check_receipts.mjs"
     done = subprocess.run(
         [program("node"), str(driver), str(STATIC), "native"],
         input="\n".join(lines), capture_output=True, text=True, check=True, timeout=60,

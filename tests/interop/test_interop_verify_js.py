@@ -95,7 +95,7 @@ def test_a_good_receipt_holds_in_every_check(
 
 def test_the_checks_are_those_of_the_format_page(receipt: Receipt, check: Check) -> None:
     """Every check of the table is made, under its name."""
-    page = (Path(__file__).parents[3] / "docs/formats/receipt.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/formats/receipt.md").read_text(encoding="utf-8")
     table = {row.split("`")[1] for row in page.partition("| check |")[2].splitlines() if row.startswith("| `")}
     stamped = replace(receipt, timestamps=(Token("x", b"y", b"z"),), seals=(Token("x", b"y", b"z"),))
     [found] = check([format_receipt(stamped)])

@@ -13,7 +13,7 @@ import pytest
 
 from qaztech.hub.detectors.all import run
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 DEV = ROOT / "tests/data/labelled/dev"
 # These compare texts, which takes longer: they have a test of their own.
 ALIKE = {"duplicate", "register_copy", "resurrected"}
