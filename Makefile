@@ -92,4 +92,5 @@ $(READY_TO_DEVELOP): requirements/dev.lock $(READY_TO_RUN)
 	@echo "== setting up: what it is tested with"
 	@$(PIP) install -qq --require-hashes --only-binary :all: -r requirements/dev.lock || { \
 	  echo "The packages could not be installed. Can this machine reach a Python package index? (pip config list)"; exit 1; }
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q src
 	@touch $@

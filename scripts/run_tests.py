@@ -45,8 +45,6 @@ PART_LIMIT = 1500
 # Unit tests sync little and often, which on a disk is waiting: what they keep is in memory where so much is free.
 MEMORY = Path("/dev/shm")
 MEMORY_WANTED = 2 * 1024**3
-# Compiled code, for all the processes that tests begin; it is kept there also where none is wanted beside the sources.
-COMPILED = ROOT / "build" / "compiled"
 _SIOCSIFFLAGS = 0x8914
 _UP_AND_RUNNING = 0x41
 
@@ -86,7 +84,7 @@ def _run(part: str, tests: list[str], counts: dict[str, int]) -> bool:
     with tempfile.TemporaryDirectory(dir=_in_memory() if part == "unit" else None) as scratch:
         report = Path(scratch, "report.xml")
         # Only unit tests: the others start countries, measure time, or use up both cores by themselves.
-        spread = ["-n", str(os.cpu_count() or 1)] if part == "unit" else []
+        spread = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"] if part == "unit" else []
         # With workers, the one that hangs is ended from a thread, whatever it waits for, and another goes on.
         limit = [
             f"--timeout={TEST_LIMIT.get(part, OTHER_TEST_LIMIT)}",
@@ -103,7 +101,8 @@ def _run(part: str, tests: list[str], counts: dict[str, int]) -> bool:
 
 
 def _run_within(seconds: int, command: list[str]) -> int:
-    compiling = ["env", "-u", "PYTHONDONTWRITEBYTECODE", f"PYTHONPYCACHEPREFIX={COMPILED}"]
+    # Tests begin hundreds of processes: none of them compiles anew what another has compiled.
+    compiling = ["env", "-u", "PYTHONDONTWRITEBYTECODE"]
     process = subprocess.Popen([*compiling, *command], cwd=ROOT, start_new_session=True)
     try:
         return process.wait(seconds)
