@@ -9,7 +9,7 @@ import pytest
 
 from qaztech.cli.main import main
 
-DEV = Path(__file__).parents[2] / "data/labelled/dev"
+DEV = Path(__file__).parents[1] / "data/labelled/dev"
 TABLES = ["hub", "detect", "--register", str(DEV), "--today", "2026-11-23"]
 
 
