@@ -61,32 +61,38 @@ def read_sums(files: Sequence[Path]) -> Traffic:
         return NOTHING_SEEN
     with shut(files) as db:
         db.execute(f"CREATE VIEW sums AS SELECT * FROM {parquet(files)}")  # noqa: S608 - our own paths
-        monthly: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        for client, service, month, calls in db.execute(_MONTHS).fetchall():
-            monthly.setdefault((client, service), []).append((month, calls))
-        since, until = db.execute("SELECT min(first)::DATE, max(last)::DATE FROM sums").fetchone()
-        flows = [
-            Flow(
-                client=client,
-                service=service,
-                calls=calls,
-                failed=failed,
-                size=size,
-                first=first,
-                last=last,
-                active_days=days,
-                active_hours=hours,
-                regularity=regularity or 0.0,
-                variation=variation,
-                monthly=tuple(monthly[client, service]),
-            )
-            for client, service, calls, failed, size, first, last, days, hours, regularity, variation in db.execute(
-                _JOINED
-            ).fetchall()
-        ]
-    return Traffic(flows, since, until)
+        return traffic_of(db, span=_SPAN, months=_MONTHS, flows=_JOINED)
 
 
+def traffic_of(db: Any, *, span: str, months: str, flows: str) -> Traffic:
+    """Flows from three queries: first and last day; calls by client, service and month; a row for each flow."""
+    monthly: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for client, service, month, calls in db.execute(months).fetchall():
+        monthly.setdefault((client, service), []).append((month, calls))
+    since, until = db.execute(span).fetchone()
+    found = [
+        Flow(
+            client=client,
+            service=service,
+            calls=calls,
+            failed=failed,
+            size=size,
+            first=first,
+            last=last,
+            active_days=days,
+            active_hours=hours,
+            regularity=regularity or 0.0,
+            variation=variation or 0.0,
+            monthly=tuple(monthly[client, service]),
+        )
+        for client, service, calls, failed, size, first, last, days, hours, regularity, variation in db.execute(
+            flows
+        ).fetchall()
+    ]
+    return Traffic(found, since, until)
+
+
+_SPAN: Final = "SELECT min(first)::DATE, max(last)::DATE FROM sums"
 _SUMS: Final = """
     WITH steps AS (
         SELECT client, service, date_diff('hour', lag(hour) OVER of_flow, hour) AS gap

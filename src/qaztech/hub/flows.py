@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from qaztech.core.errors import Conflict, Malformed, NotFound
-from qaztech.hub.flow_sums import parquet, read_sums, shut, write_sums
-from qaztech.hub.observation import NOTHING_SEEN, Flow, Traffic
+from qaztech.hub.flow_sums import parquet, read_sums, shut, traffic_of, write_sums
+from qaztech.hub.observation import NOTHING_SEEN, Traffic
 from qaztech.hub.store import OperationalStore
 from qaztech.hub.traffic import EXCHANGES
 from qaztech.node.operational_parquet import engine, quoted
@@ -190,30 +190,7 @@ def read_flows(files: Sequence[Path]) -> Traffic:
         return NOTHING_SEEN
     with shut(files) as db:
         db.execute(f"CREATE VIEW hours AS {_HOURS.format(files=parquet(files))}")
-        monthly: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        for client, service, month, calls in db.execute(_MONTHS).fetchall():
-            monthly.setdefault((client, service), []).append((month, calls))
-        since, until = db.execute("SELECT min(hour)::DATE, max(hour)::DATE FROM hours").fetchone()
-        flows = [
-            Flow(
-                client=client,
-                service=service,
-                calls=calls,
-                failed=failed,
-                size=size,
-                first=first,
-                last=last,
-                active_days=days,
-                active_hours=hours,
-                regularity=regularity or 0.0,
-                variation=variation or 0.0,
-                monthly=tuple(monthly[client, service]),
-            )
-            for client, service, calls, failed, size, first, last, days, hours, regularity, variation in db.execute(
-                _FLOWS
-            ).fetchall()
-        ]
-    return Traffic(flows, since, until)
+        return traffic_of(db, span=_SPAN, months=_MONTHS, flows=_FLOWS)
 
 
 def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
@@ -275,6 +252,7 @@ _HOURS: Final = """
         sum(calls)::BIGINT AS calls, sum(failed)::BIGINT AS failed, sum(bytes)::BIGINT AS bytes
     FROM {files} GROUP BY ALL
 """
+_SPAN: Final = "SELECT min(hour)::DATE, max(hour)::DATE FROM hours"
 _MONTHS: Final = """
     SELECT client, service, strftime(hour, '%Y-%m') AS month, sum(calls)::BIGINT FROM hours GROUP BY ALL ORDER BY ALL
 """
