@@ -7,6 +7,8 @@ other on both: what a transaction has read stands until it ends. Not for the dat
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from qaztech.core.errors import Malformed, Unavailable
 from qaztech.runtime.migration import Standing, bring_up, standing
 
 BUSY_SECONDS = 10.0
+BUSY_PAUSE_SECONDS = 0.02
 CONNECT_SECONDS = 5
 POSTGRESQL = "postgresql+psycopg"
 _SQLITE_SAYS = {
@@ -115,8 +118,23 @@ def _lock_number(metadata: MetaData) -> int:
 
 def _sqlite_connected(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions are begun below, and nowhere else
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    _keep_a_write_ahead_log(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_a_write_ahead_log(connection: Any) -> None:
+    """The change of mode needs the file alone, and SQLite does not wait for that as it waits for a transaction."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as exc:
+            if not exc.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+            time.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _sqlite_began(connection: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,12 @@ def test_a_file_that_another_process_holds_is_said_to_be_held(tmp_path: Path, mo
         pass
     other.close()
     engine.dispose()
+
+
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite gives up at once where two change its mode; whoever opens waits instead."""
+    for number in range(8):
+        url = sqlite_url(tmp_path / f"{number}.db")
+        with ThreadPoolExecutor(16) as pool:
+            for engine in pool.map(lambda _, url=url: open_database(url, MetaData()), range(16)):
+                engine.dispose()
