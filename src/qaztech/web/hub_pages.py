@@ -6,7 +6,7 @@ A page's handler is given who asks; whatever goes wrong in it becomes a page tha
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,12 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qaztech.core.errors import Error, Halt
+from qaztech.core.errors import Error
 from qaztech.core.ids import MemberId, SubsystemId
 from qaztech.people.gate import Gate
 from qaztech.people.people import Person
 from qaztech.registry.configuration import Configuration
-from qaztech.web.people_pages import TEMPLATES, PageHandler, Pages, moment_text, page_language
+from qaztech.web.console_frame import ConsoleFrame
+from qaztech.web.people_pages import TEMPLATES, Pages, moment_text, page_language
 from qaztech.web.registry_pages import grouped, named, registry_texts, told
 from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
 
@@ -66,7 +67,7 @@ def hub_texts(language: str) -> Catalogue:
     return found
 
 
-class HubPages:
+class HubPages(ConsoleFrame):
     """Renders the center's pages. `doors` are the pages of signing in, which guard these."""
 
     def __init__(
@@ -79,24 +80,16 @@ class HubPages:
         configuration: Callable[[], Configuration],
         fictitious: bool = False,
     ) -> None:
-        self._doors = doors
+        super().__init__(doors=doors, gate=gate)
         self._fictitious = fictitious
-        self._gate = gate
         self._instance = instance
         self._menu = menu
         self._configuration = configuration
         self._environment = _environment()
 
-    def guarded(self, handler: PageHandler, scope: str) -> Callable[[Request], Awaitable[Response]]:
-        """A route for people who have this scope; errors of its handler become pages."""
-
-        async def answer(request: Request, person: Person) -> Response:
-            try:
-                return await handler(request, person)
-            except Error as exc:
-                return self.problem(request, person, exc)
-
-        return self._doors.signed_in(self._gate, answer, scope)
+    def texts(self, language: str) -> Catalogue:
+        """Every text of the console in one language."""
+        return hub_texts(language)
 
     def render(self, request: Request, person: Person, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page of `templates/hub`. It is never kept by the browser.
@@ -123,29 +116,9 @@ class HubPages:
             language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
             frame=frame, printed=frame == PRINTED, instance=self._instance, path=quote(request.url.path),
             rest=f"&{rest}" if rest else "", person=person, menu=self._entries(request, person), to=to,
-            said=_said(request), called=self._namer(language), may=person.may, fictitious=self._fictitious, **values,
+            said=self.said(request), called=self._namer(language), may=person.may, fictitious=self._fictitious,
+            **values,
         )  # fmt: skip
-
-    def problem(self, request: Request, person: Person, error: Error) -> Response:
-        """A page that says what went wrong."""
-        words = self.words(request, error)
-        response = self.render(
-            request, person, "problem.html", status=error.status, problem=words, code_of_error=error.code
-        )
-        if error.retry_after is not None:
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
-
-    def words(self, request: Request, error: Error) -> str:
-        """What went wrong, in the reader's language."""
-        known = hub_texts(page_language(request))["problem"]
-        if isinstance(error, Halt):
-            return str(known["halted"])
-        if error.code in known:
-            return str(known[error.code])
-        if error.status >= 500:
-            return str(known["failed"])
-        return self._doors.words(request, error) or str(known["other"])
 
     def _entries(self, request: Request, person: Person) -> list[Mapping[str, Any]]:
         here = request.url.path
@@ -182,12 +155,6 @@ class HubPages:
 
 def _within(here: str, path: str) -> bool:
     return path != HOME and here.startswith(f"{path}/")
-
-
-def _said(request: Request) -> str:
-    """What has just been done, as a redirect says; a name of a text or nothing."""
-    name = request.query_params.get("said", "")
-    return name if name in hub_texts("en")["said"] else ""
 
 
 def count_text(number: float) -> str:

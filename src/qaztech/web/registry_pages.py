@@ -6,7 +6,6 @@ A page's handler is given who asks; whatever goes wrong in it becomes a page tha
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,12 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from qaztech.core.errors import Error, Halt
 from qaztech.people.gate import Gate
 from qaztech.people.people import Person
 from qaztech.registry import scopes
 from qaztech.registry.forms import Names
-from qaztech.web.people_pages import TEMPLATES, PageHandler, Pages, moment_text, page_language
+from qaztech.web.console_frame import ConsoleFrame
+from qaztech.web.people_pages import TEMPLATES, Pages, moment_text, page_language
 from qaztech.web.texts import LANGUAGES, STATIC, Catalogue
 
 SITE = {"kk": "Тізілім консолі", "ru": "Консоль реестра", "en": "Registry console"}
@@ -55,25 +54,17 @@ def registry_texts(language: str) -> Catalogue:
     return found
 
 
-class ConsolePages:
+class ConsolePages(ConsoleFrame):
     """Renders the console's pages. `doors` are the pages of signing in, which guard these."""
 
     def __init__(self, *, doors: Pages, gate: Gate, instance: str) -> None:
-        self._doors = doors
-        self._gate = gate
+        super().__init__(doors=doors, gate=gate)
         self._instance = instance
         self._environment = _environment()
 
-    def guarded(self, handler: PageHandler, scope: str | None) -> Callable[[Request], Awaitable[Response]]:
-        """A route for people who have this scope; errors of its handler become pages."""
-
-        async def answer(request: Request, person: Person) -> Response:
-            try:
-                return await handler(request, person)
-            except Error as exc:
-                return self.problem(request, person, exc)
-
-        return self._doors.signed_in(self._gate, answer, scope)
+    def texts(self, language: str) -> Catalogue:
+        """Every text of the console in one language."""
+        return registry_texts(language)
 
     def render(self, request: Request, person: Person, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page. It is never kept by the browser."""
@@ -89,44 +80,16 @@ class ConsolePages:
             language=language, languages=LANGUAGES, texts=registry_texts(language), site=SITE[language],
             frame="registry/base.html", instance=self._instance, path=quote(request.url.path),
             rest=f"&{rest}" if rest else "", person=person, menu=_menu(request, person), to=to,
-            said=said(request), **values,
+            said=self.said(request), **values,
         )  # fmt: skip
         headers = {"Cache-Control": "no-store", "Content-Language": language}
         return Response(text, status_code=status, media_type="text/html", headers=headers)
-
-    def problem(self, request: Request, person: Person, error: Error) -> Response:
-        """A page that says what went wrong."""
-        words = self.words(request, error)
-        response = self.render(
-            request, person, "problem.html", status=error.status, problem=words, code_of_error=error.code
-        )
-        if error.retry_after is not None:
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
-
-    def words(self, request: Request, error: Error) -> str:
-        """What went wrong, in the reader's language."""
-        known = registry_texts(page_language(request))["problem"]
-        if isinstance(error, Halt):
-            return str(known["halted"])
-        if error.code in known:
-            return str(known[error.code])
-        if error.status >= 500:
-            return str(known["failed"])
-        own = self._doors.words(request, error)
-        return own or str(known["other"])
 
 
 def redirect(request: Request, path: str, **query: str) -> Response:
     """To another page after a change, in the same language."""
     kept = {"lang": page_language(request), **query}
     return RedirectResponse(f"{path}?{urlencode(kept)}", status_code=303)
-
-
-def said(request: Request) -> str:
-    """What has just been done, as the redirect says; a name of a text or nothing."""
-    name = request.query_params.get("said", "")
-    return name if name in registry_texts("en")["said"] else ""
 
 
 def asked(request: Request, name: str) -> str:
