@@ -86,6 +86,11 @@ class Country(Instance):
         lines = [line for line in text.splitlines() if "refused_total" in line and f'"{code}"' in line]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
+    def measured(self, node: str, name: str) -> float:
+        """One number of a node's metrics; its name comes with its labels."""
+        text = request(self.node(node)["management"], "GET", "/metrics").body.decode()
+        return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(f"qaztech_{name} "))
+
     def incidents(self, node: str, code: str) -> list[dict]:
         """A node's incidents of one code."""
         return [incident for incident in self.manage(node, "/incidents") if incident["code"] == code]

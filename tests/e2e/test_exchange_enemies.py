@@ -374,6 +374,12 @@ class TestRecords:
                 )
                 wire.expect(frames.Response)
 
+    def test_a_node_compares_its_clock_with_the_registrys_and_the_witnesses(self, country):
+        """It says how far it is off; on one machine, less than a few seconds."""
+        for source in ("registry", "witnesses"):
+            assert abs(country.measured("ministry", f'clock_ahead_seconds{{of="{source}"}}')) < 10
+        assert "clock.wrong" not in [alarm["code"] for alarm in country.manage("ministry", "/status")["alarms"]]
+
     def test_a_request_cannot_be_dated_back(self, country, adversary):
         """The time of a record decides which keys and rights were in force: an old one is stale whenever it expires."""
         now = SystemClock().now()

@@ -8,6 +8,7 @@ import json
 import shutil
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from qaztech.evidence.storage import OsStorage
 from qaztech.evidence.timestamp import Authorities
 from qaztech.evidence.witness import SqliteWitnessStore, Witness
 from qaztech.evidence.witnessing import Witnessing
+from qaztech.node.clock_watch import REGISTRY, ClockWatch
 from qaztech.node.closed_logs import PastTimestamps, Receipts, ReceiptsOfAllLogs, open_closed_logs
 from qaztech.node.consumer import Consumer
 from qaztech.node.crosscheck import CrossCheck
@@ -99,10 +101,11 @@ class NodeBuilder:
         incidents = Incidents(
             path=self._directory / "incidents.jsonl", clock=clock, tell=lambda i: self._events.tell("incident", i)
         )
+        times = ClockWatch(clock)
         client = ConfigurationClient(
             anchor=anchor,
             directory=self._directory / "configuration",
-            fetcher=HttpFetcher(settings.registry),
+            fetcher=HttpFetcher(settings.registry, heard=partial(times.heard, REGISTRY)),
             own_members={MemberId.parse(m.id): m.lineage for m in settings.members},
             clock=clock, incident=lambda error: incidents.report(error, peer="registry"),
             settings=ClientSettings(admin_logs=bool(settings.witness.name)),
@@ -205,7 +208,7 @@ class NodeBuilder:
                     accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
                     incidents=incidents, clock=clock,
                 ),
-                timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free,
+                timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free, times=times,
                 refreshed=lambda: self._refreshed(limit_files, client),
             )
         )  # fmt: skip

@@ -18,9 +18,11 @@ from typing import Any
 from qaztech.core.errors import Error, Halt, Unavailable
 from qaztech.core.ids import MemberId, NodeId
 from qaztech.core.time import Clock
+from qaztech.evidence.policy import Witnessed
 from qaztech.evidence.sequencer import Sequencer
 from qaztech.evidence.witnessing import Witnessing
 from qaztech.node.alarms import Health, alarms_of
+from qaztech.node.clock_watch import ClockWatch
 from qaztech.node.consumer import Consumer
 from qaztech.node.crosscheck import CrossCheck
 from qaztech.node.edge import Edge
@@ -79,6 +81,7 @@ class Parts:
     timestamping: Timestamping | None
     reload: Callable[[], None]
     upkeep: Upkeep
+    times: ClockWatch
     # The bytes left beside its log.
     free: Callable[[], int | None]
     # After each refresh; True when there is more to fetch at once.
@@ -197,6 +200,7 @@ class Node:
         """Tell the page when the log has grown or was witnessed, and people when it has halted, whatever the reason."""
         parts = self._parts
         told: tuple[int, int] = (-1, -1)
+        heard: Witnessed | None = None
         while True:
             await asyncio.sleep(0.5)
             if self._halted_at is None and parts.log.halted is not None:
@@ -204,6 +208,9 @@ class Node:
                 parts.incidents.report(parts.log.halted, peer=parts.log.origin)
             self._tell_what_changed()
             latest = parts.witnessing.latest
+            if latest is not None and latest is not heard:
+                heard = latest
+                parts.times.heard_witnesses(latest.times.values())
             now = (parts.log.size, latest.checkpoint.size if latest else 0)
             if now != told:
                 told = now
@@ -300,7 +307,7 @@ class Node:
             halted=None if halted is None else (self._halted_at or now, halted),
             unwitnessed=None if witnessing.failing is None else (witnessing.failing, witnessing.missing()),
         )
-        return [*alarms_of(health), *parts.upkeep.alarms(), *parts.client.alarms()]
+        return [*alarms_of(health), *parts.times.alarms(), *parts.upkeep.alarms(), *parts.client.alarms()]
 
     def _tell_what_changed(self) -> None:
         """One line for each change: ready or why not, an alarm raised or over."""
@@ -324,6 +331,7 @@ class Node:
             "ready": float(not self._reasons()),
             "alarms": float(len(self._alarms())),
             **parts.upkeep.gauges(),
+            **parts.times.gauges(),
             "certificate_ends_seconds": parts.upkeep.certificate_ends / 1000,
             "witnessed_size": parts.witnessing.latest.checkpoint.size if parts.witnessing.latest else 0,
             "links": len(parts.consumer.links()) + len(parts.provider.links()),

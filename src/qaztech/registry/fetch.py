@@ -8,6 +8,8 @@ from __future__ import annotations
 import http.client
 import ssl
 import zlib
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
 
 from qaztech.core.errors import Limited, Malformed, NotFound, Unavailable
@@ -17,15 +19,26 @@ _GONE = frozenset({403, 404, 410})
 
 
 class HttpFetcher:
-    """Gets what stands below `/registry/` of one URL. One thread at a time."""
+    """Gets what stands below `/registry/` of one URL. One thread at a time.
 
-    def __init__(self, url: str, *, timeout: float = 10.0, context: ssl.SSLContext | None = None) -> None:
+    `heard` is told what the registry's clock shows (milliseconds since 1970) whenever an answer says so; unsigned.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 10.0,
+        context: ssl.SSLContext | None = None,
+        heard: Callable[[int], None] = lambda _: None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Malformed("registry.url", f"not an http(s) URL: {url[:200]!r}")
         self._parts = parts
         self._timeout = timeout
         self._context = context
+        self._heard = heard
         self._connection: http.client.HTTPConnection | None = None
 
     def fetch(self, path: str, limit: int) -> bytes:
@@ -55,6 +68,9 @@ class HttpFetcher:
         connection = self._connect()
         connection.request("GET", target, headers={"Accept-Encoding": "gzip", "User-Agent": "qaztech"})
         response = connection.getresponse()
+        time = _time(response)
+        if time is not None:
+            self._heard(time)
         if response.status != 200:
             response.read(_CHUNK)
             if not response.isclosed():
@@ -88,6 +104,17 @@ class HttpFetcher:
             else:
                 self._connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         return self._connection
+
+
+def _time(response: http.client.HTTPResponse) -> int | None:
+    """What the server's clock shows, as far as it says so: `Date`, and how old a cache calls its answer (`Age`)."""
+    age = response.headers.get("Age", "0").strip()
+    try:
+        sent = parsedate_to_datetime(response.headers.get("Date", ""))
+        # Half a second more: a `Date` has no parts of a second.
+        return int(sent.timestamp() * 1000) + 500 + (int(age) * 1000 if age.isdigit() and len(age) < 10 else 0)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _unavailable(exc: Exception) -> Unavailable:

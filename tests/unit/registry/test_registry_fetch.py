@@ -16,7 +16,7 @@ from qaztech.registry.fetch import HttpFetcher
 
 @contextmanager
 def server(
-    status: int, headers: dict[str, str], body: bytes, *, close: bool = False
+    status: int, headers: dict[str, str], body: bytes, *, close: bool = False, dated: bool = True
 ) -> Iterator[tuple[str, list[str]]]:
     """A server that always answers the same; its URL, and what was asked."""
     asked: list[str] = []
@@ -28,7 +28,7 @@ def server(
 
         def do_GET(self) -> None:
             asked.append(self.path)
-            self.send_response(status)
+            self.send_response(status) if dated else self.send_response_only(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             if "Content-Length" not in headers:
@@ -130,3 +130,24 @@ def test_nobody_there_is_unavailable() -> None:
         with pytest.raises(Malformed):
             HttpFetcher(url)
     assert HttpFetcher("https://example.com")._parts.scheme == "https"
+
+
+@pytest.mark.parametrize(
+    ("headers", "time"),
+    [
+        ({"Date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 1_800_000_000_500),
+        ({"Date": "Fri, 15 Jan 2027 08:00:00 GMT", "Age": "60"}, 1_800_000_060_500),
+        ({"Date": "Fri, 15 Jan 2027 08:00:00 GMT", "Age": "9" * 400}, 1_800_000_000_500),
+        ({"Date": "yesterday"}, None),
+        ({"Date": "Fri, 99 Jan 99999999 08:00:00 GMT"}, None),
+    ],
+)
+def test_the_registrys_clock_is_heard_from_its_answers(headers: dict[str, str], time: int | None) -> None:
+    """`Date`, with what a cache adds to it; what is no date is not heard, and hurts nothing."""
+    heard: list[int] = []
+    with server(404, headers, b"", dated=False) as (url, _):
+        fetcher = HttpFetcher(url, heard=heard.append)
+        with pytest.raises(NotFound):
+            fetcher.fetch("x", 1000)
+        fetcher.close()
+    assert heard == ([] if time is None else [time])
