@@ -65,7 +65,7 @@ bundle: $(READY_TO_DEVELOP)  ## make one archive in dist/ that installs without 
 	@$(BIN)/python scripts/bundle.py --key "$(RELEASE_KEY)"
 
 lock: $(READY_TO_DEVELOP)  ## make the locks anew from pyproject.toml (asks the package index)
-	@$(LOCK) --extra demo --extra traffic --extra analysis --extra embeddings --extra tracing --extra postgresql --group dev pyproject.toml -o requirements/dev.lock
+	@$(LOCK) --extra demo --extra traffic --extra analysis --extra embeddings --extra model --extra tracing --extra postgresql --group dev pyproject.toml -o requirements/dev.lock
 	@$(LOCK) --no-annotate --extra demo --extra traffic --extra tracing --extra postgresql --extra analysis --group build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	@echo "Done. Look at the difference before you commit it."
 
