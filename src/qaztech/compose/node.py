@@ -80,6 +80,7 @@ class NodeBuilder:
         self._metrics = Metrics()
         self._events = Events(metrics=self._metrics)
         self._tracing = self._traces()
+        self._times = ClockWatch(clock)
 
     def _traces(self) -> Tracing | None:
         settings = self.settings.tracing
@@ -101,11 +102,10 @@ class NodeBuilder:
         incidents = Incidents(
             path=self._directory / "incidents.jsonl", clock=clock, tell=lambda i: self._events.tell("incident", i)
         )
-        times = ClockWatch(clock)
         client = ConfigurationClient(
             anchor=anchor,
             directory=self._directory / "configuration",
-            fetcher=HttpFetcher(settings.registry, heard=partial(times.heard, REGISTRY)),
+            fetcher=HttpFetcher(settings.registry, heard=partial(self._times.heard, REGISTRY)),
             own_members={MemberId.parse(m.id): m.lineage for m in settings.members},
             clock=clock, incident=lambda error: incidents.report(error, peer="registry"),
             settings=ClientSettings(admin_logs=bool(settings.witness.name)),
@@ -208,7 +208,7 @@ class NodeBuilder:
                     accepted=accepted, consumer=consumer, configuration=client.configuration, policy=anchor.policy,
                     incidents=incidents, clock=clock,
                 ),
-                timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free, times=times,
+                timestamping=timestamping, reload=reload, upkeep=upkeep, free=self._free, times=self._times,
                 refreshed=lambda: self._refreshed(limit_files, client),
             )
         )  # fmt: skip
