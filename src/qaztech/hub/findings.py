@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     func,
     insert,
     select,
@@ -35,6 +36,7 @@ from qaztech.core.errors import Conflict, Malformed, NotFound
 from qaztech.core.time import Clock
 from qaztech.hub.detectors.finding import Finding
 from qaztech.people.actors import Actor, note_act
+from qaztech.runtime.database import reading
 from qaztech.runtime.migration import tables_named
 
 METADATA = tables_named("findings")
@@ -67,6 +69,8 @@ _EVENTS = Table(
     Column("data", Text, nullable=False),
 )
 MOST_TEXT: Final = 4000
+# Rows written at a time.
+_SOME: Final = 1000
 # Who the machine's own events are by.
 DETECTORS: Final = "detectors"
 
@@ -157,25 +161,28 @@ class FindingQueue:
 
     def refresh(self, findings: Iterable[Finding], detectors: Iterable[str] | None = None) -> Refreshed:
         """Take a run of detectors in. Cases of the detectors that ran (all, if not given) and not found are gone."""
-        found = {finding.key: finding for finding in findings}
+        # What takes long is done first: while this transaction lasts, nobody decides on a finding.
+        found = {finding.key: _Seen(finding, finding.facts, _told(finding)) for finding in findings}
         ran = None if detectors is None else frozenset(detectors)
-        count: Counter[str] = Counter()
         now = self._clock.now()
         with self._engine.begin() as db:
-            held = {row.key: row for row in db.execute(select(_CASES))}
-            for key, finding in found.items():
+            wanted = [_CASES.c[name] for name in ("key", "detector", "state", "version", "facts", "gone", "text")]
+            held = {row.key: row for row in db.execute(select(*wanted))}
+            changes = _Changes(now)
+            for key, seen in found.items():
                 row = held.get(key)
                 if row is None:
-                    count["new"] += 1
-                    _begin(db, finding, now)
+                    changes.begin(key, seen)
                 else:
-                    count.update(_meet(db, row, finding, now))
-            for key, row in held.items():
-                if key not in found and row.gone is None and (ran is None or row.detector in ran):
-                    count["gone"] += 1
-                    db.execute(update(_CASES).where(_CASES.c.key == key).values(gone=now))
-                    _event(db, key, now, row.data, what="gone")
-        return Refreshed(**count)
+                    changes.meet(row, seen)
+            gone = [
+                key
+                for key, row in held.items()
+                if key not in found and row.gone is None and (ran is None or row.detector in ran)
+            ]
+            changes.end(gone, _data_of(db, gone))
+            changes.write(db)
+        return Refreshed(**changes.count)
 
     def decide(
         self,
@@ -221,7 +228,7 @@ class FindingQueue:
 
     def case(self, key: str) -> FindingCase:
         """One case. Raises `NotFound`."""
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             return _case(_row(db, key))
 
     def cases(
@@ -239,14 +246,14 @@ class FindingQueue:
             query = query.where(_CASES.c.detector.in_(list(detectors)))
         if not gone:
             query = query.where(_CASES.c.gone.is_(None))
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             cases = [_case(row) for row in db.execute(query)]
         return sorted(cases, key=_weight)
 
     def events(self, key: str) -> list[CaseEvent]:
         """What happened to a case, the newest first."""
         query = select(_EVENTS).where(_EVENTS.c.key == key).order_by(_EVENTS.c.id.desc())
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             rows = db.execute(query).all()
         return [CaseEvent(at=r.at, by=r.by, what=r.what, text=r.text, finding=_finding(r.data)) for r in rows]
 
@@ -258,7 +265,7 @@ class FindingQueue:
             .group_by(_CASES.c.detector, _CASES.c.state)
         )
         found: dict[str, dict[CaseState, int]] = {}
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             for detector, state, count in db.execute(query):
                 found.setdefault(detector, {})[CaseState(state)] = count
         return found
@@ -281,34 +288,83 @@ def _complete(state: CaseState, reason: str, measure: Measure | None) -> None:
         raise Malformed("finding.measure", "a measure needs what is to be done, by whom and until when", at="caller")
 
 
-def _begin(db: Connection, finding: Finding, now: int) -> None:
-    data = _told(finding)
-    db.execute(
-        insert(_CASES).values(
-            key=finding.key, detector=finding.detector, state=CaseState.OPEN.value, version=1, facts=finding.facts,
-            data=data, first_seen=now, last_seen=now, gone=None, owner_bin="", responsible="", due="", text="",
+class _Seen(NamedTuple):
+    """A finding of a run, with what is kept of it."""
+
+    finding: Finding
+    facts: str
+    data: str
+
+
+class _Changes:
+    """What a run changes, gathered to be written many rows at a time: one by one, thousands take seconds."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self.count: Counter[str] = Counter()
+        self._new: list[dict[str, Any]] = []
+        self._met: list[dict[str, Any]] = []
+        self._gone: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+
+    def begin(self, key: str, seen: _Seen) -> None:
+        """A case that there was not."""
+        self.count["new"] += 1
+        self._new.append(
+            {
+                "key": key, "detector": seen.finding.detector, "state": CaseState.OPEN.value, "version": 1,
+                "facts": seen.facts, "data": seen.data, "first_seen": self._now, "last_seen": self._now, "gone": None,
+                "owner_bin": "", "responsible": "", "due": "", "text": "",
+            }
+        )  # fmt: skip
+        self._event(key, seen.data, "found")
+
+    def meet(self, row: Any, seen: _Seen) -> None:
+        """A case found again: as it was, or with other facts."""
+        values = {"state": row.state, "version": row.version, "text": row.text}
+        if row.gone is not None:
+            self.count["back"] += 1
+            self._event(row.key, seen.data, "back")
+        if row.facts != seen.facts:
+            self.count["changed"] += 1
+            values["version"] += 1
+            self._event(row.key, seen.data, "facts-changed")
+            if row.state == CaseState.REJECTED:
+                self.count["reopened"] += 1
+                values |= {"state": CaseState.OPEN.value, "text": ""}
+        self._met.append(
+            {"of": row.key, "last_seen": self._now, "gone": None, "data": seen.data, "facts": seen.facts, **values}
         )
-    )  # fmt: skip
-    _event(db, finding.key, now, data, what="found")
+
+    def end(self, keys: Sequence[str], data: Mapping[str, str]) -> None:
+        """Cases that are found no longer."""
+        self.count["gone"] += len(keys)
+        for key in keys:
+            self._gone.append({"of": key, "gone": self._now})
+            self._event(key, data[key], "gone")
+
+    def write(self, db: Connection) -> None:
+        """All of it."""
+        change = update(_CASES).where(_CASES.c.key == bindparam("of"))
+        for statement, rows in (
+            (insert(_CASES), self._new),
+            (change, self._met),
+            (change, self._gone),
+            (insert(_EVENTS), self._events),
+        ):
+            for first in range(0, len(rows), _SOME):
+                db.execute(statement, rows[first : first + _SOME])
+
+    def _event(self, key: str, data: str, what: str) -> None:
+        self._events.append({"key": key, "at": self._now, "by": DETECTORS, "what": what, "text": "", "data": data})
 
 
-def _meet(db: Connection, row: Any, finding: Finding, now: int) -> Sequence[str]:
-    """A case found again: as it was, or with other facts."""
-    data = _told(finding)
-    values: dict[str, Any] = {"last_seen": now, "gone": None, "data": data}
-    happened = []
-    if row.gone is not None:
-        happened.append("back")
-        _event(db, row.key, now, data, what="back")
-    if row.facts != finding.facts:
-        happened.append("changed")
-        values |= {"facts": finding.facts, "version": row.version + 1}
-        _event(db, row.key, now, data, what="facts-changed")
-        if row.state == CaseState.REJECTED:
-            happened.append("reopened")
-            values |= {"state": CaseState.OPEN.value, "text": ""}
-    db.execute(update(_CASES).where(_CASES.c.key == row.key).values(**values))
-    return happened
+def _data_of(db: Connection, keys: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for first in range(0, len(keys), _SOME):
+        query = select(_CASES.c.key, _CASES.c.data).where(_CASES.c.key.in_(keys[first : first + _SOME]))
+        found |= {row.key: row.data for row in db.execute(query)}
+    return found
 
 
 def _row(db: Connection, key: str) -> Any:
@@ -335,7 +391,7 @@ def _case(row: Any) -> FindingCase:
     )
 
 
-def _event(db: Connection, key: str, at: int, data: str, *, what: str, by: str = DETECTORS, text: str = "") -> None:
+def _event(db: Connection, key: str, at: int, data: str, *, what: str, by: str, text: str = "") -> None:
     db.execute(insert(_EVENTS).values(key=key, at=at, by=by, what=what, text=text, data=data))
 
 

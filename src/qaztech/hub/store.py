@@ -35,6 +35,7 @@ from qaztech.evidence.merkle import HASH_SIZE
 from qaztech.hub.crosscheck import Finding
 from qaztech.hub.delivery import HeldLog
 from qaztech.node.operational_manifest import Manifest
+from qaztech.runtime.database import reading
 from qaztech.runtime.migration import tables_named
 
 METADATA = tables_named("hub")
@@ -123,18 +124,18 @@ class OperationalStore:
 
     def held(self, origin: str) -> HeldLog:
         """What is held of a log; nothing of one that never delivered."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(select(_LOGS).where(_LOGS.c.origin == origin)).one_or_none()
         return HeldLog(origin=origin) if row is None else _held(row)
 
     def all_held(self) -> list[HeldLog]:
         """What is held of every log that delivered."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [_held(row) for row in connection.execute(select(_LOGS).order_by(_LOGS.c.origin))]
 
     def root_at(self, origin: str, size: int) -> bytes | None:
         """The root at a size where a delivery ended; None where none did."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             where = (_DELIVERIES.c.origin == origin) & (_DELIVERIES.c.stop == size)
             row = connection.execute(select(_DELIVERIES.c.root).where(where)).one_or_none()
         return None if row is None else bytes(row.root)
@@ -179,12 +180,12 @@ class OperationalStore:
         query = select(
             _DELIVERIES.c.origin, func.count(), func.max(_DELIVERIES.c.received)
         ).group_by(_DELIVERIES.c.origin)  # fmt: skip
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return {origin: LogDeliveries(count=count, last=last) for origin, count, last in connection.execute(query)}
 
     def stored_bytes(self) -> int:
         """The bytes of all files that count and are on this disk."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             names = list(connection.execute(select(_FILES.c.name)).scalars())
         found = (self.directory / name for name in names)
         return sum(path.stat().st_size for path in found if path.exists())
@@ -195,7 +196,7 @@ class OperationalStore:
         query = select(*columns).order_by(_DELIVERIES.c.received, _DELIVERIES.c.start)
         if origin is not None:
             query = query.where(_DELIVERIES.c.origin == origin)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
 
     # Files -----------------------------------------------------------------------------------------------------------
@@ -203,19 +204,19 @@ class OperationalStore:
     def files(self, first: str, last: str) -> list[str]:
         """The files that count, of the days `first` to `last`, in the order in which they are read."""
         query = select(_FILES.c.name).where((_FILES.c.date >= first) & (_FILES.c.date <= last))
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return list(connection.execute(query.order_by(_FILES.c.date, _FILES.c.origin, _FILES.c.start)).scalars())
 
     def dates(self, before: str) -> list[str]:
         """The days before a day that have more than one file."""
         query = select(_FILES.c.date).where(_FILES.c.date < before).group_by(_FILES.c.date).having(func.count() > 1)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return list(connection.execute(query.order_by(_FILES.c.date)).scalars())
 
     def days(self) -> list[str]:
         """The days of which there are files."""
         query = select(_FILES.c.date).distinct().order_by(_FILES.c.date)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
     def replace_files(self, date: str, olds: Sequence[str], new: str) -> None:
@@ -227,7 +228,7 @@ class OperationalStore:
 
     def tidy(self) -> int:
         """Remove files that do not count; gives how many. Nobody may be delivering or reading them meanwhile."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             known = set(connection.execute(select(_FILES.c.name)).scalars())
         strays = [p for p in self.directory.glob("date=*/*") if f"{p.parent.name}/{p.name}" not in known]
         for path in strays:
@@ -265,19 +266,19 @@ class OperationalStore:
     def findings(self, *, limit: int = 1000) -> list[KeptFinding]:
         """What does not add up, the latest first."""
         query = select(_FINDINGS).order_by(_FINDINGS.c.found.desc(), _FINDINGS.c.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [_kept(row) for row in connection.execute(query)]
 
     def finding(self, id_: int) -> KeptFinding | None:
         """One finding by its number; None where there is no such."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(select(_FINDINGS).where(_FINDINGS.c.id == id_)).one_or_none()
         return None if row is None else _kept(row)
 
     def levels(self) -> dict[str, int]:
         """How many findings there are of each level."""
         query = select(_FINDINGS.c.level, func.count()).group_by(_FINDINGS.c.level)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 

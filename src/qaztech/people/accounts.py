@@ -22,6 +22,7 @@ from qaztech.people.passwords import Passwords
 from qaztech.people.roles import check_roles
 from qaztech.people.sessions import end_all
 from qaztech.people.tables import account, identity
+from qaztech.runtime.database import reading
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}[a-z0-9]\Z", re.ASCII)
 _LONGEST_DISPLAY = 200
@@ -91,24 +92,24 @@ class Accounts:
 
     def all(self) -> list[Account]:
         """Every account, by name."""
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return [_account(row) for row in db.execute(select(account).order_by(account.c.name))]
 
     def named(self, name: str) -> Account:
         """The account of that name. Raises `NotFound`."""
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return _account(_row(db, name))
 
     def by_id(self, id_: str) -> Account | None:
         """The account with that id."""
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             row = db.execute(select(account).where(account.c.id == id_)).first()
         return _account(row) if row is not None else None
 
     def verified(self, name: str, password: str) -> Account | None:
         """The account of that name if this is its password and it is not disabled; the same work either way."""
         typed = typed_name(name)
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             # Asked even where it cannot be a name, so that it takes as long; not with text a database may refuse.
             wanted = typed if _NAME.match(typed) else ""
             row = db.execute(select(account).where(account.c.name == wanted)).first()
@@ -218,7 +219,7 @@ class Accounts:
     def of_identity(self, issuer: str, subject: str) -> Account | None:
         """The account of an external identity."""
         chosen = select(account).join(identity, identity.c.account == account.c.id)
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             row = db.execute(chosen.where(identity.c.issuer == issuer, identity.c.subject == subject)).first()
         return _account(row) if row is not None else None
 

@@ -26,6 +26,7 @@ from qaztech.evidence.tiles import serve
 from qaztech.evidence.view import identity_of
 from qaztech.people.actors import Act, act_message
 from qaztech.people.tables import pending_act
+from qaztech.runtime.database import reading
 from qaztech.trust.keys import Ed25519Key
 
 KEY, LOG = "log.key", "log"
@@ -204,7 +205,7 @@ class AdminLog:
 
 
 def _pending(engine: Engine) -> list[tuple[int, bytes, bytes]]:
-    with engine.connect() as db:
+    with reading(engine) as db:
         rows = db.execute(select(pending_act).order_by(pending_act.c.number)).all()
     return [(row.number, bytes.fromhex(row.message), row.leaf.encode()) for row in rows]
 

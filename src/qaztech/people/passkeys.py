@@ -35,6 +35,7 @@ from qaztech.people.accounts import Account
 from qaztech.people.actors import Actor, note_act
 from qaztech.people.ceremonies import Ceremonies
 from qaztech.people.tables import account, passkey
+from qaztech.runtime.database import reading
 
 logger = logging.getLogger("qaztech.people")
 logging.getLogger("fido2").setLevel(logging.WARNING)  # below that it tells credential ids
@@ -134,7 +135,7 @@ class Passkeys:
                 raise ValueError("nothing was begun")
             parsed = AuthenticationResponse.from_dict(response)
             _same_origin(parsed.response.client_data)
-            with self._engine.connect() as db:
+            with reading(self._engine) as db:
                 row = db.execute(select(passkey).where(passkey.c.id == parsed.id[:_LONGEST_ID])).first()
             if row is None or parsed.response.user_handle not in {None, b"", bytes.fromhex(row.account)}:
                 raise ValueError("an unknown passkey")
@@ -160,7 +161,7 @@ class Passkeys:
     def of(self, account_id: str) -> list[Passkey]:
         """All passkeys of an account, the oldest first."""
         chosen = select(passkey).where(passkey.c.account == account_id).order_by(passkey.c.created, passkey.c.id)
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return [Passkey(id=r.id, name=r.name, created=r.created, used=r.used) for r in db.execute(chosen)]
 
     def remove(self, account_id: str, id_: str, *, by: Actor) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, s
 from qaztech.core.time import Clock
 from qaztech.people.parameters import Parameters
 from qaztech.people.tables import session
+from qaztech.runtime.database import reading
 
 TOKEN_BYTES = 32
 TOKEN_LENGTH = 43
@@ -55,7 +56,7 @@ class Sessions:
         if len(token) != TOKEN_LENGTH:
             return None
         now, key = self._clock.now(), token_hash(token)
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             row = db.execute(select(session).where(session.c.hash == key, ~self._over(now))).first()
         if row is None:
             return None
@@ -67,7 +68,7 @@ class Sessions:
     def of(self, account: str) -> list[Session]:
         """All sessions of an account, the newest first."""
         chosen = select(session).where(session.c.account == account, ~self._over(self._clock.now()))
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return [_session(row) for row in db.execute(chosen.order_by(session.c.created.desc()))]
 
     def end(self, token: str) -> None:

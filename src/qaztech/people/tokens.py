@@ -19,6 +19,7 @@ from qaztech.people.parameters import Parameters
 from qaztech.people.roles import check_scopes
 from qaztech.people.sessions import is_hex, new_token, token_hash
 from qaztech.people.tables import account, token
+from qaztech.runtime.database import reading
 
 PREFIX = "qazt_"
 _LONGEST = 100
@@ -82,7 +83,7 @@ class Tokens:
         if not secret.startswith(PREFIX):
             return None
         now, key = self._clock.now(), token_hash(secret)
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             row = db.execute(select(token).where(token.c.hash == key, token.c.expires > now)).first()
         if row is None:
             return None
@@ -94,7 +95,7 @@ class Tokens:
     def of(self, account_id: str) -> list[Token]:
         """All tokens of an account, the newest first; those that have ended too."""
         chosen = select(token).where(token.c.account == account_id).order_by(token.c.created.desc())
-        with self._engine.connect() as db:
+        with reading(self._engine) as db:
             return [_token(row) for row in db.execute(chosen)]
 
     def remove(self, account_id: str, id_: str, *, by: Actor) -> None:

@@ -2,18 +2,22 @@
 
 Tables are SQLAlchemy Core's; there is no object mapping. What a transaction of ours has committed survives a power cut:
 SQLite syncs fully, PostgreSQL is asked to commit synchronously. Transactions on one set of tables come one after the
-other on both: what a transaction has read stands until it ends. Not for the data plane, whose truth is its log.
+other on both: what a transaction has read stands until it ends. Those that only read (`reading`) see the state at their
+beginning and wait for none. A SQLite file that was deleted or put in another's place under us is used no more. Not for
+the data plane, whose truth is its log.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, ExceptionContext, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, InterfaceError, NoSuchModuleError, OperationalError
 
@@ -24,6 +28,8 @@ BUSY_SECONDS = 10.0
 BUSY_PAUSE_SECONDS = 0.02
 CONNECT_SECONDS = 5
 POSTGRESQL = "postgresql+psycopg"
+# An option of a connection: it only reads.
+_READS = "qaztech_reads"
 _SQLITE_SAYS = {
     "SQLITE_BUSY": "is held by another process; it is free again when that ends",
     "SQLITE_FULL": "cannot grow: its disk is full",
@@ -69,6 +75,13 @@ def open_database(url: str, metadata: MetaData) -> Engine:
     return engine
 
 
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: all of it sees one state, and it waits for no other. Raises as `open_database`."""
+    with engine.connect().execution_options(**{_READS: True}) as db, db.begin():
+        yield db
+
+
 def standing_of(url: str) -> list[Standing]:
     """How far the tables at `url` have come, where tables are there. Changes nothing. Raises as `open_database`."""
     engine = _engine(url, 0)
@@ -89,11 +102,12 @@ def _engine(url: str, lock: int) -> Engine:
     if url.startswith("sqlite:"):
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _sqlite_connected)
+        if make_url(url).database:
+            _SameFile(Path(str(make_url(url).database)), engine)  # before a transaction is begun
         event.listen(engine, "begin", _sqlite_began)
     else:
         engine = _postgresql(url)
-        # What BEGIN IMMEDIATE is to a SQLite file.
-        event.listen(engine, "begin", lambda c: c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})"))
+        event.listen(engine, "begin", lambda connection: _postgresql_began(connection, lock))
     event.listen(engine, "handle_error", _unavailable)
     return engine
 
@@ -137,8 +151,52 @@ def _keep_a_write_ahead_log(connection: Any) -> None:
             return
 
 
-def _sqlite_began(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _sqlite_began(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(_READS, False)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _postgresql_began(connection: Connection, lock: int) -> None:
+    if connection.get_execution_options().get(_READS, False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    else:
+        # What BEGIN IMMEDIATE is to a SQLite file.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+
+
+class _SameFile:
+    """Sees to it that an engine uses the file that it began with, and makes no other where that is gone.
+
+    SQLite itself would go on in a file that nobody can find any more, and a new connection would begin an empty one.
+    """
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self._path = path
+        self._known: tuple[int, int] | None = None
+        event.listen(engine, "do_connect", lambda *_: self._check())
+        event.listen(engine, "connect", lambda *_: self._note())
+        event.listen(engine, "begin", lambda _: self._check())
+
+    def _note(self) -> None:
+        if self._known is None:
+            self._known = self._found()
+
+    def _check(self) -> None:
+        if self._known is not None and self._found() != self._known:
+            raise Unavailable(
+                "database.replaced",
+                f"the file {self._path.name} was deleted or put in another's place while it was in use: "
+                "put the right one back and start this process again",
+                at="registry",
+            )
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _unavailable(context: ExceptionContext) -> None:

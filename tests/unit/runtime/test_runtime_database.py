@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
+from databases import database_at
 from qaztech.core.errors import Unavailable
 from qaztech.runtime import database
-from qaztech.runtime.database import open_database, sqlite_url
+from qaztech.runtime.database import open_database, reading, sqlite_url
 
 TABLES = MetaData()
-Table("thing", TABLES, Column("id", Integer, primary_key=True))
+THING = Table("thing", TABLES, Column("id", Integer, primary_key=True))
 
 
 def test_a_file_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:
@@ -46,3 +47,45 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(16) as pool:
             for engine in pool.map(lambda _, url=url: open_database(url, MetaData()), range(16)):
                 engine.dispose()
+
+
+def test_a_file_that_was_deleted_or_replaced_is_used_no_more(tmp_path: Path) -> None:
+    """Neither by a connection that is open nor by a new one, and no empty file is made in its place."""
+    file = tmp_path / "things.db"
+    engine = open_database(sqlite_url(file), TABLES)
+    held = engine.connect()
+    aside = file.rename(tmp_path / "aside.db")
+    for transaction in (engine.begin, lambda: reading(engine)):
+        with pytest.raises(Unavailable, match=r"things\.db was deleted or put in another's place") as refused:
+            transaction().__enter__()
+        assert refused.value.code == "database.replaced"
+    with pytest.raises(Unavailable, match=r"things\.db was deleted"):
+        held.execute(select(THING))
+    assert not file.exists()
+    file.write_bytes(aside.read_bytes())
+    with pytest.raises(Unavailable, match=r"things\.db was deleted"), engine.begin():
+        pass
+    file.unlink()
+    aside.rename(file)
+    with engine.begin() as db:
+        assert db.execute(select(THING)).all() == []
+    held.close()
+    engine.dispose()
+
+
+def test_who_only_reads_waits_for_none_who_writes(tmp_path: Path) -> None:
+    """And sees one state from beginning to end; nothing is written by it."""
+    engine = open_database(database_at(tmp_path / "things.db"), TABLES)
+    with engine.begin() as writer:
+        writer.execute(insert(THING).values(id=1))
+        with reading(engine) as db:
+            assert db.execute(select(THING)).all() == []
+            writer.commit()
+            assert db.execute(select(THING)).all() == []
+    with reading(engine) as db:
+        assert db.execute(select(THING)).all() == [(1,)]
+    with pytest.raises(Exception, match=r"database|read-only"), reading(engine) as db:
+        db.execute(insert(THING).values(id=2))
+    with engine.begin() as db:
+        db.execute(insert(THING).values(id=3))
+    engine.dispose()

@@ -30,6 +30,7 @@ from qaztech.hub.register.titles import (
     year_of,
 )
 from qaztech.hub.register.workbook import RawTable
+from qaztech.runtime.database import reading
 
 FORMAT: Final = "qaztech-mapping-1"
 COST: Final = "cost."
@@ -227,7 +228,7 @@ class MappingStore:
 
     def find(self, raw: RawTable) -> TableRule | None:
         """What was decided for such a header, for this sheet."""
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             query = select(MAPPINGS.c.rule).where(MAPPINGS.c.fingerprint == fingerprint(raw.headers))
             text = db.execute(query).scalar_one_or_none()
         if text is None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -34,6 +35,7 @@ from qaztech.hub.register.columns import row_of, values_of
 from qaztech.hub.register.rows import TABLES, Row
 from qaztech.hub.register.snapshot import Register
 from qaztech.people.actors import Actor, note_act
+from qaztech.runtime.database import reading
 from qaztech.runtime.migration import tables_named
 
 METADATA = tables_named("objects")
@@ -79,6 +81,7 @@ MAPPINGS = Table(
     Column("at", BigInteger, nullable=False),
 )
 _SOME = 1000
+_Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,16 @@ class _Turn:
     after: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A batch worked out on top of a version: its turns, and the rows of both tables as they are written."""
+
+    version: int
+    turns: Sequence[_Turn]
+    rows: Sequence[Mapping[str, Any]]
+    changes: Sequence[Mapping[str, Any]]
+
+
 class ObjectStore:
     """The registry of digital objects in a database opened with `METADATA`. Use it from any thread."""
 
@@ -143,7 +156,7 @@ class ObjectStore:
 
     def register(self) -> Register:
         """The registry as it stands."""
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             version = _version(db)
             newest = self._newest
             if newest is None or newest.version != version:
@@ -156,13 +169,12 @@ class ObjectStore:
 
     def version(self) -> int:
         """How many batches the registry holds, without reading it."""
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             return _version(db)
 
     def preview(self, edits: Iterable[Edit]) -> list[Change]:
         """What `apply` would change, field by field; changes nothing. Raises as `apply` does."""
-        with self._engine.begin() as db:
-            return [change for turn in _turns(db, edits) for change in _fields(0, turn)]
+        return [change for turn in self._prepared(edits).turns for change in _fields(0, turn)]
 
     def apply(
         self,
@@ -179,13 +191,26 @@ class ObjectStore:
         Raises `Malformed` for a row that cannot be, `NotFound` for one to be removed that is not there, `Conflict`
         where the registry is no longer at the version `expected`, or one of these rows has changed since `seen`.
         """
+        edits = list(edits)
+        ready = self._prepared(edits, expected)
         with self._engine.begin() as db:
-            if expected is not None and _version(db) != expected:
-                raise Conflict("objects.changed", "the registry has changed meanwhile: look again", at="caller")
-            turns = _turns(db, edits)
-            if seen is not None and _changed_since(db, turns, seen):
+            version = _version(db)
+            _require(version, expected)
+            if version != ready.version:  # somebody was quicker
+                ready = _ready(version, _turns(edits, keys := _keys(edits), _held(db, keys)))
+            if seen is not None and _changed_since(db, ready.turns, seen):
                 raise Conflict("objects.changed", "one of these rows has changed meanwhile: look again", at="caller")
-            return _write(db, turns, by=by, source=source, at=at)
+            return _write(db, ready, by=by, source=source, at=at)
+
+    def _prepared(self, edits: Iterable[Edit], expected: int | None = None) -> _Ready:
+        """What these edits come to now. Worked out while others read and write: thousands of rows take seconds."""
+        edits = list(edits)
+        keys = _keys(edits)
+        with reading(self._engine) as db:
+            version = _version(db)
+            _require(version, expected)
+            held = _held(db, keys)
+        return _ready(version, _turns(edits, keys, held))
 
     def undo(self, batch: int, *, by: str | Actor, at: int) -> Batch:
         """Take a batch back, as a batch of its own. An actor's act is noted for the admin log.
@@ -198,7 +223,7 @@ class ObjectStore:
                 raise NotFound("objects.batch", "no such change", at="caller")
             if found.undone_by is not None:
                 raise Conflict("objects.undone", "this change is undone already", at="caller")
-            made = _write(db, _reversed(db, batch), by=by, source=f"undo:{batch}", at=at)
+            made = _write(db, _ready(_version(db), _reversed(db, batch)), by=by, source=f"undo:{batch}", at=at)
             if made is None:
                 raise Conflict("objects.undone", "there is nothing to undo", at="caller")
             db.execute(update(_BATCHES).where(_BATCHES.c.id == batch).values(undone_by=made.id))
@@ -209,7 +234,7 @@ class ObjectStore:
         query = select(_BATCHES).order_by(_BATCHES.c.id.desc()).limit(limit)
         if before is not None:
             query = query.where(_BATCHES.c.id < before)
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             return [Batch(**row._mapping) for row in db.execute(query)]  # noqa: SLF001 - the way SQLAlchemy names it
 
     def history(self, table: str, key: str, *, limit: int = 500) -> list[tuple[Batch, Change]]:
@@ -221,7 +246,7 @@ class ObjectStore:
             .order_by(_CHANGES.c.id.desc())
             .limit(limit)
         )
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             rows = db.execute(query).all()
         return [
             (Batch(**dict(zip(_BATCHES.c.keys(), row[len(_CHANGES.c) :], strict=True))), _change(row)) for row in rows
@@ -229,7 +254,7 @@ class ObjectStore:
 
     def batch(self, id_: int) -> Batch:
         """One batch. Raises `NotFound`."""
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             row = db.execute(select(_BATCHES).where(_BATCHES.c.id == id_)).one_or_none()
         if row is None:
             raise NotFound("objects.batch", "no such change", at="caller")
@@ -238,7 +263,7 @@ class ObjectStore:
     def changes(self, batch: int, *, limit: int = 10_000) -> list[Change]:
         """The fields that a batch changed."""
         query = select(_CHANGES).where(_CHANGES.c.batch == batch).order_by(_CHANGES.c.id).limit(limit)
-        with self._engine.begin() as db:
+        with reading(self._engine) as db:
             return [_change(row) for row in db.execute(query)]
 
 
@@ -275,13 +300,20 @@ def _wanted(table: str) -> frozenset[str]:
     return frozenset(names | set(kind.KEY))
 
 
-def _turns(db: Connection, edits: Iterable[Edit]) -> list[_Turn]:
+def _require(version: int, expected: int | None) -> None:
+    if expected is not None and version != expected:
+        raise Conflict("objects.changed", "the registry has changed meanwhile: look again", at="caller")
+
+
+def _keys(edits: Iterable[Edit]) -> list[_Place]:
+    """Table and key of the row that each edit is about."""
+    return [(edit.table, _edit_key(edit)) for edit in edits]
+
+
+def _turns(edits: Sequence[Edit], keys: Sequence[_Place], held: Mapping[_Place, dict[str, Any]]) -> list[_Turn]:
     """Each row once, as it was and as all edits together make it."""
-    pending = [(edit, _edit_key(edit)) for edit in edits]
-    held = _held(db, [(edit.table, key) for edit, key in pending])
-    now: dict[tuple[str, str], dict[str, Any] | None] = {}
-    for edit, key in pending:
-        place = (edit.table, key)
+    now: dict[_Place, dict[str, Any] | None] = {}
+    for edit, place in zip(edits, keys, strict=True):
         current = now[place] if place in now else held.get(place)
         if edit.remove:
             if current is None:
@@ -305,8 +337,8 @@ def _edit_key(edit: Edit) -> str:
     return _key_of(edit.table, edit.values)
 
 
-def _held(db: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+def _held(db: Connection, places: Sequence[_Place]) -> dict[_Place, dict[str, Any]]:
+    found: dict[_Place, dict[str, Any]] = {}
     for table in {table for table, _ in places}:
         keys = sorted({key for name, key in places if name == table})
         for first in range(0, len(keys), _SOME):
@@ -317,20 +349,8 @@ def _held(db: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, 
     return found
 
 
-def _write(db: Connection, turns: Sequence[_Turn], *, by: str | Actor, source: str, at: int) -> Batch | None:
-    if not turns:
-        return None
-    actor, by = (by, by.name) if isinstance(by, Actor) else (None, by)
-    counts = {
-        "added": sum(turn.before is None for turn in turns),
-        "changed": sum(turn.before is not None and turn.after is not None for turn in turns),
-        "removed": sum(turn.after is None for turn in turns),
-    }
-    id_ = _version(db) + 1
-    db.execute(insert(_BATCHES).values(id=id_, at=at, by=by, source=source, **counts))
-    for turn in turns:
-        if turn.before is not None:
-            db.execute(delete(_ROWS).where(_ROWS.c.kind == turn.table, _ROWS.c.key == turn.key))
+def _ready(version: int, turns: Sequence[_Turn]) -> _Ready:
+    id_ = version + 1
     rows = [
         {"kind": turn.table, "key": turn.key, "data": msgspec.json.encode(turn.after).decode(), "batch": id_}
         for turn in turns
@@ -348,9 +368,26 @@ def _write(db: Connection, turns: Sequence[_Turn], *, by: str | Actor, source: s
         for turn in turns
         for change in _fields(id_, turn)
     ]
-    for table, values in ((_ROWS, rows), (_CHANGES, changes)):
+    return _Ready(version=version, turns=turns, rows=rows, changes=changes)
+
+
+def _write(db: Connection, ready: _Ready, *, by: str | Actor, source: str, at: int) -> Batch | None:
+    turns = ready.turns
+    if not turns:
+        return None
+    actor, by = (by, by.name) if isinstance(by, Actor) else (None, by)
+    counts = {
+        "added": sum(turn.before is None for turn in turns),
+        "changed": sum(turn.before is not None and turn.after is not None for turn in turns),
+        "removed": sum(turn.after is None for turn in turns),
+    }
+    id_ = ready.version + 1
+    db.execute(insert(_BATCHES).values(id=id_, at=at, by=by, source=source, **counts))
+    olds = [{"old_kind": turn.table, "old_key": turn.key} for turn in turns if turn.before is not None]
+    old = delete(_ROWS).where(_ROWS.c.kind == bindparam("old_kind"), _ROWS.c.key == bindparam("old_key"))
+    for statement, values in ((old, olds), (insert(_ROWS), ready.rows), (insert(_CHANGES), ready.changes)):
         for first in range(0, len(values), _SOME):
-            db.execute(insert(table), values[first : first + _SOME])
+            db.execute(statement, values[first : first + _SOME])
     if actor is not None:
         told = {"source": source[:500], **counts}
         note_act(db, by=actor, when=at, act="objects.change", subject=f"objects/{id_}", before=None, after=told)
@@ -367,16 +404,16 @@ def _fields(batch: int, turn: _Turn) -> list[Change]:
 
 
 def _reversed(db: Connection, batch: int) -> list[_Turn]:
-    changes = [_change(row) for row in db.execute(select(_CHANGES).where(_CHANGES.c.batch == batch))]
-    places = list(dict.fromkeys((change.table, change.key) for change in changes))
-    held = _held(db, places)
+    made: dict[_Place, list[Change]] = {}
+    for row in db.execute(select(_CHANGES).where(_CHANGES.c.batch == batch)):
+        change = _change(row)
+        made.setdefault((change.table, change.key), []).append(change)
+    held = _held(db, list(made))
     turns = []
-    for place in places:
+    for place, changes in made.items():
         current = held.get(place)
         was = dict(current or {})
         for change in changes:
-            if (change.table, change.key) != place:
-                continue
             if was.get(change.field) != change.after:
                 raise Conflict("objects.changed", "what was changed then has changed again since", at="caller")
             was[change.field] = change.before
