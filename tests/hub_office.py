@@ -96,6 +96,7 @@ class HubOffice:
         return str(self.pair.consumer.rows(0, 1)[0].message)
 
     def close(self) -> None:
+        self.parts.imports.close()
         self.log._log.close()
         self.hub.close()
 

@@ -149,6 +149,7 @@ class _Pages:
         clock: Clock,
     ) -> None:
         from qaztech.web.hub_app import HubSite  # noqa: PLC0415  # a centre without pages need not have them
+        from qaztech.web.hub_import_work import ImportWork  # noqa: PLC0415
         from qaztech.web.hub_parts import HubParts  # noqa: PLC0415
 
         self._engine = engine
@@ -158,8 +159,10 @@ class _Pages:
         provider = pages.openid.provider(people, origin=origin, beside=base)
         gate = Gate(people, origin=origin, provider=provider, behind_proxy=pages.behind_proxy)
         self.log = _admin_log(directory / ADMIN_LOG, anchor.instance, clock)
+        self._imports = ImportWork()
         self.site = HubSite(
             HubParts(
+                imports=self._imports,
                 deliveries=deliveries,
                 objects=ObjectStore(engine),
                 flows=Flows(directory / FLOWS, deliveries.store),
@@ -187,6 +190,7 @@ class _Pages:
 
     async def close(self) -> None:
         """End a run of detectors, bring what is noted to the admin log, and leave it so that it opens again."""
+        self._imports.close()
         self._detectors.close()
         try:
             await self.log.drain(self._engine)

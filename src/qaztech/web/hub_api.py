@@ -174,7 +174,9 @@ class HubApi:
                 seen=_seen(request) if action.versioned else None,
                 body=await _body(request, action),
             )
-            found = await asyncio.to_thread(action.run, asked)
+            # A file takes its time: it must not take the threads of what is quick.
+            work = self._parts.imports.run if action.upload else asyncio.to_thread
+            found = await work(action.run, asked)
             return _told(found, action)
 
         return handle

@@ -7,14 +7,12 @@ are wrong here.
 from __future__ import annotations
 
 import tempfile
-import threading
 from pathlib import Path, PurePath
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from qaztech.core.errors import Limited
 from qaztech.hub.detecting import today_in_kazakhstan
 from qaztech.hub.register.importing import Problem, carry_out, make_plan, preview
 from qaztech.hub.register.mapping import MappingStore, known, propose
@@ -58,22 +56,13 @@ class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imports:
-    """Takes files, one at a time. Use it from any thread."""
+    """Takes files. Use it from any thread; the centre does from those for imports."""
 
     def __init__(self, parts: HubParts) -> None:
         self._parts = parts
-        self._turn = threading.Lock()
 
     def take(self, person: Person, query: ImportQuery, data: bytes) -> ImportAnswer:
-        """Read, plan, and do it. Raises `Limited` while another file is read, and as reading and planning do."""
-        if not self._turn.acquire(blocking=False):
-            raise Limited("import.busy", "another file is read at this moment", at="service", retry_after=5)
-        try:
-            return self._take(person, query, data)
-        finally:
-            self._turn.release()
-
-    def _take(self, person: Person, query: ImportQuery, data: bytes) -> ImportAnswer:
+        """Read, plan, and do it. Raises as reading and planning do."""
         objects, now = self._parts.objects, self._parts.clock.now()
         name = PurePath(query.name.replace("\\", "/")).name
         suffix = PurePath(name).suffix.lower()

@@ -1,7 +1,7 @@
 """Pages by which an analyst brings a register: the file, what its columns are, what it would change, doing it, undoing.
 
-Files wait in the centre's folder between steps. Reading and planning are off the loop; the newest plans are kept until
-something that they rest on changes. Not here: the rules (`hub.register`).
+Files wait in the centre's folder between steps. They are read and planned in threads of their own (`hub_import_work`);
+the newest plans are kept until something that they rest on changes. Not here: the rules (`hub.register`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from qaztech.core.errors import Error, Malformed, NotFound
+from qaztech.core.errors import Error, Limited, Malformed, NotFound
 from qaztech.hub import scopes
 from qaztech.hub.register.archimate import write_model
 from qaztech.hub.register.columns import Form, columns_of
@@ -101,7 +101,7 @@ class ImportPages:
         self._plans: OrderedDict[str, _Planned] = OrderedDict()
         self._turn = threading.Lock()
         # Plans in the making, which outlast the request that asked for them, and how many rows of each are read.
-        self._work: dict[str, asyncio.Task[_Planned]] = {}
+        self._work: dict[str, asyncio.Future[_Planned]] = {}
         self._progress: dict[str, tuple[int, int]] = {}
 
     # The list
@@ -117,11 +117,14 @@ class ImportPages:
             if person.may(scopes.CHANGE_OBJECTS)
             else []
         )
-        return self._pages.render(
+        response = self._pages.render(
             request, person, "imports.html", batches=batches, waiting=mine, kinds=",".join(SUFFIXES),
             most=MOST_FILE // 1024**2, problem=None if problem is None else self._words(request, problem),
             status=200 if problem is None else problem.status,
         )  # fmt: skip
+        if problem is not None and problem.retry_after is not None:
+            response.headers["Retry-After"] = str(problem.retry_after)
+        return response
 
     async def bring(self, request: Request, person: Person) -> Response:
         """A file is brought: it waits, and its columns are asked for."""
@@ -132,7 +135,7 @@ class ImportPages:
                 raise Malformed("form.malformed", "a file is needed", at="caller")
             data, name = await file.read(), file.filename
             now = self._parts.clock.now()
-            token = await asyncio.to_thread(lambda: self._take(name, data, person, now))
+            token = await self._parts.imports.run(self._take, name, data, person, now)
         except Error as exc:
             return await self._index(request, person, exc)
         finally:
@@ -160,7 +163,7 @@ class ImportPages:
 
     async def _columns(self, request: Request, person: Person, problem: Error | None = None) -> Response:
         token = request.path_params["token"]
-        about, tables = await asyncio.to_thread(lambda: self._read(token, person))
+        about, tables = await self._parts.imports.run(self._read, token, person)
         language = page_language(request)
         sheets = [_sheet(raw, rule, place) for place, (raw, rule) in enumerate(_shown(tables, about))]
         return self._pages.render(
@@ -176,8 +179,8 @@ class ImportPages:
         form = await read_form(request)
         token = request.path_params["token"]
         try:
-            again = await asyncio.to_thread(lambda: self._decide_columns(token, person, form))
-        except NotFound:
+            again = await self._parts.imports.run(self._decide_columns, token, person, form)
+        except (NotFound, Limited):
             raise
         except Error as exc:
             return await self._columns(request, person, exc)
@@ -259,7 +262,7 @@ class ImportPages:
     async def _soon(self, token: str, person: Person) -> _Planned | None:
         """The plan of a file; None where it is not ready soon: it goes on being made, for the next who asks."""
         before = self._work.pop(token, None)
-        work = before or asyncio.create_task(asyncio.to_thread(self._planned, token, person))
+        work = before or self._parts.imports.begin(self._planned, token, person)
         if not (await asyncio.wait([work], timeout=_PATIENCE))[0]:
             self._work[token] = work
             return None
@@ -267,7 +270,7 @@ class ImportPages:
         if before is None or work.exception() is not None:
             return work.result()
         # It was begun for an earlier question: what was said since counts.
-        return await asyncio.to_thread(self._planned, token, person)
+        return await self._parts.imports.run(self._planned, token, person)
 
     async def decide(self, request: Request, person: Person) -> Response:
         """What a person says of records that another one is there for."""
@@ -289,8 +292,8 @@ class ImportPages:
         token = request.path_params["token"]
         good = form.get("good") == "yes"
         try:
-            batch = await asyncio.to_thread(lambda: self._carry_out(token, person, good))
-        except NotFound:
+            batch = await self._parts.imports.run(self._carry_out, token, person, good)
+        except (NotFound, Limited):
             raise
         except Error as exc:
             return await self._plan(request, person, exc)
@@ -315,9 +318,13 @@ class ImportPages:
     async def rows_left_out(self, request: Request, person: Person) -> Response:
         """The rows that cannot be taken, with what is wrong, as a file of the same form."""
         token = request.path_params["token"]
-        planned = await asyncio.to_thread(lambda: self._planned(token, person))
         file = io.BytesIO()
-        await asyncio.to_thread(lambda: write_xlsx(left_out(planned.tables, planned.plan), file))
+
+        def write() -> None:
+            planned = self._planned(token, person)
+            write_xlsx(left_out(planned.tables, planned.plan), file)
+
+        await self._parts.imports.run(write)
         return _download(file.getvalue(), "left-out.xlsx", _XLSX)
 
     async def forget(self, request: Request, person: Person) -> Response:

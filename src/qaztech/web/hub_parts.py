@@ -7,7 +7,7 @@ the menu. `hub_app.GROUPS` lists them. Its words are in `static/texts/hub/<langu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qaztech.core.time import Clock
@@ -20,6 +20,7 @@ from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
 from qaztech.people.people import People
 from qaztech.registry.configuration import Configuration
+from qaztech.web.hub_import_work import ImportWork
 from qaztech.web.hub_pages import HubPages
 from qaztech.web.people_pages import PageHandler
 
@@ -29,7 +30,8 @@ class HubParts:
     """What the centre has. `configuration` gives the newest verified one, or raises why there is none.
 
     `objects` is the registry of digital objects; `flows` what was observed; `findings` the queue for people and
-    `detecting` what fills it; `waiting` a folder for files between two steps of a person's work.
+    `detecting` what fills it; `waiting` a folder for files between two steps of a person's work, `imports` where
+    these are read.
     """
 
     deliveries: Deliveries
@@ -46,6 +48,7 @@ class HubParts:
     clock: Clock
     # Every page says that what it shows is made up.
     fictitious: bool = False
+    imports: ImportWork = field(default_factory=ImportWork)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
+import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import pytest
 
@@ -13,11 +16,13 @@ pytest.importorskip("duckdb")
 pytest.importorskip("python_calamine")
 
 from hub_office import HOLDERS, HubOffice
-from people_console import PASSWORD, Reply, Visitor
+from people_console import _LOOP, PASSWORD, Reply, Visitor
 from qaztech.core.bin import reserved_bin
 from qaztech.hub.register.rows import Cost
 from qaztech.hub.register.waiting import KEPT_MS, Waiting
+from qaztech.hub.scopes import HUB_ROLES
 from qaztech.people.actors import COMMAND_LINE
+from qaztech.web.hub_import_work import MOST_QUEUED, THREADS
 from registry_country import quick_folder
 
 OWNER = reserved_bin(720)
@@ -165,3 +170,62 @@ def test_a_long_reading_says_how_far_it_is(
     assert "1\u202f200" in page.text
     assert analyst.submit(place, {"csrf": page.csrf}).status == 303
     assert len(office.objects.register().objects) == 1200
+
+
+def test_no_page_waits_behind_files_and_too_many_are_refused(office: HubOffice, analyst: Visitor) -> None:
+    """Whoever brings one more, by the page or by a program, is told when to come again."""
+    place = place_of(upload(analyst, "a.csv", FILE))
+    go = threading.Event()
+
+    async def occupy() -> list[asyncio.Future[bool]]:
+        return [office.parts.imports.begin(go.wait, 30) for _ in range(THREADS + MOST_QUEUED)]
+
+    begun = _LOOP.run_until_complete(occupy())
+    try:
+        for page in ("/console/", "/console/import", "/console/objects", "/console/findings"):
+            assert analyst.get(page).status == 200
+        refused = upload(analyst, "b.csv", FILE)
+        assert (refused.status, refused.headers["retry-after"]) == (429, "10")
+        assert "Try again in some seconds" in refused.text
+        refused = analyst.get(f"{place}?lang=ru")
+        assert (refused.status, refused.headers["retry-after"]) == (429, "10")
+        assert "Сейчас читаются другие файлы" in refused.text
+        refused = by_program(office, "dry_run=true", FILE)
+        assert (refused.status, refused.headers["retry-after"]) == (429, "10")
+        assert refused.json()["code"] == "import.busy"
+    finally:
+        go.set()
+        _LOOP.run_until_complete(asyncio.wait(begun))
+    assert analyst.get(place).status == 200
+
+
+def test_pages_answer_while_two_large_files_are_taken(office: HubOffice, analyst: Visitor) -> None:
+    """One is only looked at, one is written; a page comes many times before both are done."""
+    head, row = FILE.splitlines(keepends=True)[:2]
+    data = head + b"".join(row.replace(b";", b" %d;" % number, 1) for number in range(2500))
+    asked = [by_program_later(office, query, data) for query in ("dry_run=true", "dry_run=false")]
+    tasks = [_LOOP.create_task(each) for each in asked]
+    pages = 0
+    while not all(task.done() for task in tasks):
+        assert analyst.get("/console/").status == 200
+        pages += 1
+    assert [task.result().status for task in tasks] == [200, 200]
+    assert len(office.objects.register().objects) == 2500
+    assert pages >= 3
+
+
+def by_program_later(office: HubOffice, query: str, data: bytes) -> Coroutine[Any, Any, Reply]:
+    """A file brought by the API, to be awaited."""
+    owner = office.people.accounts.named(HOLDERS["analyst"]).id
+    until = office.clock.now() + 86_400_000
+    token = office.people.tokens.create(owner, "t", HUB_ROLES["analyst"], until, by=COMMAND_LINE)[0]
+    headers = {
+        "host": "localhost:8410", "content-length": str(len(data)), "authorization": f"Bearer {token}",
+        "content-type": "application/octet-stream",
+    }  # fmt: skip
+    return Visitor(office.app, origin=None)._send("POST", f"/api/v1/imports?name=c.csv&{query}", data, headers)
+
+
+def by_program(office: HubOffice, query: str, data: bytes) -> Reply:
+    """The same, awaited."""
+    return _LOOP.run_until_complete(by_program_later(office, query, data))
