@@ -8,11 +8,13 @@ from __future__ import annotations
 import secrets
 import threading
 import unicodedata
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from argon2 import PasswordHasher, Type
+from argon2 import DEFAULT_HASH_LENGTH, DEFAULT_RANDOM_SALT_LENGTH, PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from qaztech.core.errors import Limited, Malformed
 from qaztech.people.parameters import Parameters
@@ -35,7 +37,7 @@ class Passwords:
         )
         self._room = threading.BoundedSemaphore(parameters.hashing_at_once)
         # Compared with when there is no account or no password, so that an answer takes as long.
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+        self._nobody = _hash_of_nothing(parameters)
 
     def hash(self, password: str) -> str:
         """The hash to keep."""
@@ -79,6 +81,16 @@ class Passwords:
 def made_password() -> str:
     """A password to be printed once: 20 characters, 99 bits."""
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(4))
+
+
+def _hash_of_nothing(parameters: Parameters) -> str:
+    """What is a hash by its look and its cost (RFC 9106), and of no password: nothing is computed for it."""
+    cost = f"m={parameters.argon2_memory_kib},t={parameters.argon2_passes},p={parameters.argon2_lanes}"
+    salt, digest = (
+        b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (DEFAULT_RANDOM_SALT_LENGTH, DEFAULT_HASH_LENGTH)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
 
 
 def _normal(password: str) -> str:

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -137,19 +139,32 @@ def _name_command(home: Path) -> None:
 
 
 def stop(home: Path, tell: Callable[[str], None] = lambda _: None) -> None:
-    """End every process, the last started first, and wait until they are gone."""
-    for process in reversed(plan(home)):
-        pid = pid_of(home, process.name)
-        if pid is None:
-            continue
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_GRACE
-        while pid_of(home, process.name) is not None:
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
+    """End every process and wait until they are gone: first what uses the nodes, then the nodes, then the others."""
+    for _, together in groupby(reversed(plan(home)), lambda process: process.name.startswith("node-")):
+        _stop_together(home, [process.name for process in together], tell)
+
+
+def _stop_together(home: Path, names: list[str], tell: Callable[[str], None]) -> None:
+    told = {name: pid for name in names if (pid := pid_of(home, name)) is not None}
+    for pid in told.values():
+        _send(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_GRACE
+    while told:
+        for name in [name for name in told if pid_of(home, name) is None]:
+            del told[name]
+            tell(f"{name} stopped")
+            (home / "run" / f"{name}.pid").unlink(missing_ok=True)
+        if time.monotonic() > deadline:
+            for pid in told.values():
+                _send(pid, signal.SIGKILL)
+        if told:
             time.sleep(0.02)
-        tell(f"{process.name} stopped")
-        (home / "run" / f"{process.name}.pid").unlink(missing_ok=True)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    # One that has ended by itself meanwhile is as it should be.
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from argon2 import Type, extract_parameters
+from argon2.exceptions import VerifyMismatchError
+from argon2.low_level import verify_secret
 from sqlalchemy import func, select
 from starlette.requests import Request
 
@@ -116,6 +119,14 @@ def test_passwords_are_the_same_however_they_are_typed() -> None:
     assert not passwords.matches("x", None)
     assert not passwords.matches("x", "not a hash")
     assert len(made_password()) >= 20
+
+
+def test_nobodys_password_costs_as_much_as_anybodys() -> None:
+    """What is compared where there is no account is a whole hash with the same parameters, that of no password."""
+    passwords = Passwords(CHEAP)
+    assert extract_parameters(passwords._nobody) == extract_parameters(passwords.hash("anything at all"))
+    with pytest.raises(VerifyMismatchError):
+        verify_secret(passwords._nobody.encode(), b"anything at all", Type.ID)
 
 
 def test_one_name_spelt_otherwise_is_slowed_down_as_one(people: People) -> None:
