@@ -99,7 +99,17 @@ class Internal(Error):
     status = 500
 
 
+# What a process ends with whose log must not go on: it is not to be started again by itself.
+FINAL_STATUS = 4
+_FINAL = frozenset({"log.closed", "log.contradicted", "log.damaged", "log.identity"})
+
+
 class Halt(Error):
     """The log stops: going on could contradict what has been signed, or lose what was promised."""
 
     status = 503
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a new start mends nothing: what the disk holds stands against what was signed."""
+        return self.code in _FINAL
