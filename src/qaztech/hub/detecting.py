@@ -254,7 +254,7 @@ def _tell(line: _Line) -> None:
 
 
 def _run(order: Order) -> Found:
-    engine = open_database(order.database, METADATA)
+    engine = open_database(order.database, METADATA, new=False)
     add_tables(engine, OBJECTS)
     try:
         flows = Flows(Path(order.flows), OperationalStore(engine, Path(order.rows)))

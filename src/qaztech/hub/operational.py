@@ -77,6 +77,7 @@ def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None, signals:
         return JSONResponse([_finding(kept) for kept in found])
 
     async def health(_: Request) -> Response:
+        await asyncio.to_thread(deliveries.store.check)
         return JSONResponse({"alive": True})
 
     async def metrics(request: Request) -> Response:

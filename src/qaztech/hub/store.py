@@ -122,6 +122,11 @@ class OperationalStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def check(self) -> None:
+        """Raises `Unavailable` while the database does not answer, or where its file is no longer the one it was."""
+        with reading(self._engine) as connection:
+            connection.execute(select(func.count()).select_from(_LOGS))
+
     def held(self, origin: str) -> HeldLog:
         """What is held of a log; nothing of one that never delivered."""
         with reading(self._engine) as connection:

@@ -61,11 +61,14 @@ def database_url(setting: str, file: Path) -> str:
     return setting
 
 
-def open_database(url: str, metadata: MetaData) -> Engine:
+def open_database(url: str, metadata: MetaData, *, new: bool = True) -> Engine:
     """The database at `url`, with these tables in it. Use it from any thread; `engine.begin()` is a transaction.
 
-    Raises `Unavailable` while it cannot be reached, then and later; no transaction is half done.
+    Without `new` a SQLite file that is not there is not made. Raises `Unavailable` while it cannot be reached, then and
+    later; no transaction is half done.
     """
+    if not new and (file := _file_of(url)) is not None and not file.is_file():
+        raise _replaced(file)
     engine = _engine(url, _lock_number(metadata))
     try:
         add_tables(engine, metadata)
@@ -102,14 +105,29 @@ def _engine(url: str, lock: int) -> Engine:
     if url.startswith("sqlite:"):
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _sqlite_connected)
-        if make_url(url).database:
-            _SameFile(Path(str(make_url(url).database)), engine)  # before a transaction is begun
+        if (file := _file_of(url)) is not None:
+            _SameFile(file, engine)  # before a transaction is begun
         event.listen(engine, "begin", _sqlite_began)
     else:
         engine = _postgresql(url)
         event.listen(engine, "begin", lambda connection: _postgresql_began(connection, lock))
     event.listen(engine, "handle_error", _unavailable)
     return engine
+
+
+def _file_of(url: str) -> Path | None:
+    """The file of a SQLite database; None of another, and of one in memory."""
+    name = make_url(url).database if url.startswith("sqlite:") else None
+    return None if not name or name == ":memory:" else Path(name)
+
+
+def _replaced(file: Path) -> Unavailable:
+    return Unavailable(
+        "database.replaced",
+        f"the file {file.name} was deleted or put in another's place while it was in use: put the right one back and "
+        "start this process again",
+        at="registry",
+    )
 
 
 def _postgresql(url: str) -> Engine:
@@ -184,12 +202,7 @@ class _SameFile:
 
     def _check(self) -> None:
         if self._known is not None and self._found() != self._known:
-            raise Unavailable(
-                "database.replaced",
-                f"the file {self._path.name} was deleted or put in another's place while it was in use: "
-                "put the right one back and start this process again",
-                at="registry",
-            )
+            raise _replaced(self._path)
 
     def _found(self) -> tuple[int, int] | None:
         try:

@@ -7,6 +7,7 @@ by exchanges (`hub.operational`), which listens elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -79,7 +80,7 @@ class HubSite:
         self.routes: list[BaseRoute] = [
             Route("/", _to_home),
             Route("/console", _to_home),
-            Route("/health", _health),
+            Route("/health", self._health),
             *doors,
             *(Route(r.path, self._guarded(r), methods=[r.method]) for r in self.page_routes),
             *(Route(r.path, self._by_program(r), methods=[r.method]) for r in self.api.routes),
@@ -116,6 +117,11 @@ class HubSite:
         if request.method not in SAFE and self._parts.admin_log.halted is not None:
             raise self._parts.admin_log.halted
 
+    async def _health(self, _: Request) -> Response:
+        """Whether the centre can answer; without its database it cannot, and says so as a problem."""
+        await asyncio.to_thread(self._parts.deliveries.store.check)
+        return Response("ok", media_type="text/plain")
+
     async def _tiles(self, request: Request) -> Response:
         """The admin log as C2SP tlog-tiles: its checkpoint for anyone, the rest for those who may read acts."""
         path = request.path_params["path"]
@@ -129,7 +135,3 @@ class HubSite:
 
 async def _to_home(_: Request) -> Response:
     return RedirectResponse(HOME, status_code=303)
-
-
-async def _health(_: Request) -> Response:
-    return Response("ok", media_type="text/plain")
