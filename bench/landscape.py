@@ -31,9 +31,10 @@ from qaztech.hub.landscape.kept import Landscapes
 from qaztech.hub.register.kato import regions
 from qaztech.hub.register.law import current_law
 from qaztech.hub.register.store import Edit
+from qaztech.testing.free_ports import free_ports
 from qaztech.web import hub_landscape, hub_overview, hub_regions
 from qaztech.web.hub_app import HubSite
-from running_console import ARGUMENTS, free_port
+from running_console import ARGUMENTS
 from served_app import Served
 
 BODIES = 120
@@ -224,7 +225,7 @@ def main(systems: int = 2000, flows: int = 12_000) -> int:
     """Measure and print; 1 if a limit is missed."""
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="qaztech-landscape-") as name:
-        folder, port = Path(name), free_port()
+        folder, port = Path(name), free_ports(1)[0]
         office = HubOffice(folder / "hub", deliver=False, origin=f"http://127.0.0.1:{port}")
         pairs = links(systems, flows)
         office.objects.apply(register(systems, pairs), by="bench", source="bench", at=START)

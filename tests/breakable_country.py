@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +29,7 @@ from qaztech.registry.submitting import manage
 from qaztech.registry.verification import Verifier
 from qaztech.runtime.settings import child_environment
 from qaztech.testing import processes
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.instance import Answer, Instance, request
 
 RUNNING = ("registry", "witness-archive", "node-ministry", "node-registers", "node-university")
@@ -219,9 +219,7 @@ def breakable_country(
     for node in NODES if segment_size is not None else ():
         country.with_segments(node, segment_size)
     address = country.country["ports"]["links"]["registers"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     toml = country.settings("registers")
     toml.write_text(toml.read_text().replace(f"port = {address}\n", f"port = {port}\n"))
     with country.settings("ministry").open("a") as settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from qaztech.cli.main import main
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.instance import Answer, Instance, request
 
 
@@ -28,11 +28,7 @@ class Newcomer:
         self.desk, self.node = folder / "desk", folder / "node"
         self.registry: str = country.country["registry"]
         self.token = country.home / "registry" / "management.token"
-        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-            sockets = (one, two, three)
-            for sock in sockets:
-                sock.bind(("127.0.0.1", 0))
-            self.edge, self.link, self.management = (sock.getsockname()[1] for sock in sockets)
+        self.edge, self.link, self.management = free_ports(3)
         self.process: subprocess.Popen[bytes] | None = None
         self.lineage = ""
 

@@ -22,6 +22,7 @@ from qaztech.people.people import People, Person
 from qaztech.people.tables import PEOPLE
 from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.runtime.shell import application, serve
+from qaztech.testing.free_ports import free_ports
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import HEADERS
 from qaztech.web.sign_in import sign_in_routes
@@ -34,19 +35,11 @@ ARGUMENTS = [
 SITE = {"kk": "Мүше консолі", "ru": "Консоль участника", "en": "Member's console"}
 
 
-def free_port() -> int:
-    """A port that nobody uses at this moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        found: int = free.getsockname()[1]
-        return found
-
-
 class Console:
     """A console of people on a port of this machine, with its admin log; everything real but small."""
 
     def __init__(self, directory: Path, *, settings: ProviderSettings | None = None, port: int = 0) -> None:
-        self.port = port or free_port()
+        self.port = port or free_ports(1)[0]
         self._settings = settings
         self.url = f"http://localhost:{self.port}"
         self.directory = directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from qaztech.core.ids import MemberId, NodeId
 from qaztech.registry.key_files import TLS_CERTIFICATE, TLS_REQUEST
 from qaztech.registry.node_identity import NODE_FILE, NodeIdentity
 from qaztech.runtime.settings import child_environment
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.instance import request
 
 RUNNING = ("registry", "witness-archive", "node-ministry", "node-registers")
@@ -31,7 +31,8 @@ class TwoNodes(BreakableCountry):
     def add_second(self) -> None:
         """Make it as an administrator does: keys, certificate, a line in the member's file, settings."""
         member = MemberId.parse(self.node("registers")["member"])
-        folder, self.ports = self.home / "nodes" / SECOND, free_ports()
+        folder = self.home / "nodes" / SECOND
+        self.ports = dict(zip(("edge", "link", "management"), free_ports(3), strict=True))
         node = NodeIdentity.create(
             folder, NodeId(member, "node2"), f"127.0.0.1:{self.ports['link']}",
             hybrid=(self.home / "nodes/registers/log.ml-dsa.key").exists(),
@@ -119,17 +120,6 @@ class TwoNodes(BreakableCountry):
     def linked(self, name: str) -> bool:
         """Whether calls of the ministry reach that node."""
         return any(self.called_at(self.echoed("/linked").message) == name for _ in range(4))
-
-
-def free_ports() -> dict[str, int]:
-    """Three ports that are free now."""
-    sockets = [socket.socket() for _ in range(3)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return dict(zip(("edge", "link", "management"), ports, strict=True))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +30,7 @@ from qaztech.registry.verification import verify_receipt
 from qaztech.runtime.database import open_database, sqlite_url
 from qaztech.runtime.shell import serve
 from qaztech.testing import processes
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.instance import Instance, request
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ class Country(Instance):
         self.engine = open_database(sqlite_url(home / "desks.db"), ACCESS)
         PEOPLE.create_all(self.engine)
         self.desks = {name: self._access(name) for name in ("registers", "university")}
-        self.desk_port = free_port()
+        self.desk_port = free_ports(1)[0]
         toml = home / "nodes/registers/node.toml"
         told = f'desk = "http://127.0.0.1:{self.desk_port}/exchanges/{self.secret}"\nlimits = "limits.json"\n'
         text = re.sub(r"(?m)^(desk|limits) = .*\n", "", toml.read_text())  # those of a console, where there is one
@@ -101,13 +101,6 @@ class Country(Instance):
     def status(self, path: str = "/countries/KZ.json?_shape=object") -> int:
         """What the university gets when it calls the codes."""
         return self.call(path, node="university").status
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from hub_office import HOLDERS, HubOffice
 from landscape_register import HOSTILE, edits, hours
 from operational_logs import START
 from people_console import PASSWORD
+from qaztech.testing.free_ports import free_ports
 from qaztech.web import hub_landscape, hub_overview, hub_regions
 from qaztech.web.hub_app import HubSite
-from running_console import ARGUMENTS, free_port
+from running_console import ARGUMENTS
 from served_app import Served
 
 pytest.importorskip("duckdb")
@@ -36,7 +37,7 @@ PHONE = {"width": 360, "height": 740}
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A centre with a small register and three months of its traffic."""
-    folder, port = Path(tmp_path_factory.mktemp("landscape")), free_port()
+    folder, port = Path(tmp_path_factory.mktemp("landscape")), free_ports(1)[0]
     office = HubOffice(folder / "hub", deliver=False, origin=f"http://127.0.0.1:{port}")
     office.objects.apply(edits(), by="aigerim", source="test", at=START)
     office.flows.take(hours(folder / "hours.parquet"), now=office.clock.now())

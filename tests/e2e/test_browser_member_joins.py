@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from newcomer import Newcomer
 from qaztech.core.bin import check_digit, reserved_bin
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.instance import Instance, request
 
 pytestmark = pytest.mark.browser
@@ -29,9 +29,7 @@ class OwnConsole:
     """The organisation's console, a process of its own."""
 
     def __init__(self, place: Newcomer) -> None:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
+        (port,) = free_ports(1)
         folder = place.folder / "console"
         self.facts: dict[str, Any] = place.run(
             "console", "new", folder, "--anchor", place.country.anchor, "--registry", place.registry, "--port", port,

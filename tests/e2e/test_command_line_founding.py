@@ -5,33 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from qaztech.cli.main import main
 from qaztech.core.bin import reserved_bin
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.instance import Instance, request
 
 MEMBER = f"UZ/GOV/{reserved_bin(1)}"
 NODE, SYSTEM = f"{MEMBER}/node1", f"{MEMBER}/desk"
 NAMES = ("--name-kk", "Үлгі", "--name-ru", "Пример", "--name-en", "Sample")
 Run = Callable[..., dict]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
-    with ExitStack() as open_:
-        sockets = [open_.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
 
 
 class Processes:

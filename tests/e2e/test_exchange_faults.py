@@ -19,6 +19,7 @@ from breakable_country import NODES, BreakableCountry, breakable_country
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
 from qaztech.testing import processes
+from qaztech.testing.free_ports import free_ports
 
 ANSWER_TIMEOUT = 2.5
 IN_SERVICE = "server.serverproxy.service_failed."
@@ -31,9 +32,7 @@ def country(tmp_path_factory, echo):
     """A country of these tests' own, with systems that are down and slow."""
     home = tmp_path_factory.mktemp("faults") / "home"
     with breakable_country(home, echo, answer_timeout=ANSWER_TIMEOUT) as country:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        (port,) = free_ports(1)
         country.add_service("registers", "down", f"http://127.0.0.1:{port}")
         country.add_service("registers", "slow", echo.url, timeout=0.4)
         yield country

@@ -22,6 +22,7 @@ from qaztech.hub.register.store import Edit
 from qaztech.hub.scopes import HUB_ROLES
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.runtime.shell import serve
+from qaztech.testing.free_ports import free_ports
 
 BODY = reserved_bin(820)
 EDITS = [
@@ -61,9 +62,7 @@ def office(tmp_path: Path) -> Iterator[HubOffice]:
 @pytest.fixture
 def address(office: HubOffice) -> Iterator[str]:
     """Where its pages and API are served."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     running = threading.Thread(
         target=lambda: loop.run_until_complete(serve(office.app, host="127.0.0.1", port=port, stop=stop))

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from locked_environment import locked_python
 from qaztech.people.oidc import CALLBACK, ProviderSettings
-from running_console import ARGUMENTS, Console, free_port
+from qaztech.testing.free_ports import free_ports
+from running_console import ARGUMENTS, Console
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +33,7 @@ def console(
 ) -> Iterator[Console]:
     """A running console, and the provider that it sends people to."""
     program("chromium")
-    port, provider_port = free_port(), free_port()
+    port, provider_port = free_ports(2)
     arguments = [provider_python, HERE / "provider.py", str(provider_port), f"http://localhost:{port}{CALLBACK}"]
     provider = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert provider.stdout is not None

@@ -38,6 +38,7 @@ from qaztech.testing import centre, codes
 from qaztech.testing.codes_passport import show
 from qaztech.testing.consoles import WITH_CONSOLE, make_console, make_secret, member_settings
 from qaztech.testing.datasette import CodesService
+from qaztech.testing.free_ports import free_ports
 from qaztech.testing.national import founding as national
 
 INSTANCE = "KZ"
@@ -140,14 +141,8 @@ class Ports:
     @classmethod
     def free(cls) -> Ports:
         """Ports that are free now."""
-        names = [o.name for o in ORGANISATIONS]
-        sockets = [socket.socket() for _ in range(COUNT)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        ports = [sock.getsockname()[1] for sock in sockets]
-        for sock in sockets:
-            sock.close()
-        return cls._from(lambda i: int(ports[i]), names)
+        ports = free_ports(COUNT)
+        return cls._from(lambda i: ports[i], [o.name for o in ORGANISATIONS])
 
     def all(self) -> list[int]:
         """Every port of the country."""
