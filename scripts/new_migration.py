@@ -14,6 +14,8 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine
 
+from qaztech.ai.gateway.tables import AI_GATEWAY
+from qaztech.ai.register.store import METADATA as AI_REGISTER
 from qaztech.hub.findings import METADATA as FINDINGS
 from qaztech.hub.register.store import METADATA as OBJECTS
 from qaztech.hub.store import METADATA
@@ -28,7 +30,7 @@ from qaztech.runtime.migration import FOLDER, bring_up, revisions
 assert enrolments  # its tables belong to JOINING
 SETS: dict[str, MetaData] = {
     "registry": REGISTRY, "joining": JOINING, "people": PEOPLE, "access": ACCESS, "console": CONSOLE, "hub": METADATA,
-    "objects": OBJECTS, "findings": FINDINGS,
+    "objects": OBJECTS, "findings": FINDINGS, "ai_register": AI_REGISTER, "ai_gateway": AI_GATEWAY,
 }  # fmt: skip
 
 

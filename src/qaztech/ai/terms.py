@@ -6,6 +6,7 @@ a mode may take is said here once, for cards and for deployments. Not here: what
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta, timezone
 from typing import Final, Literal, get_args
 
 DataClass = Literal["public", "internal", "personal", "restricted"]
@@ -18,6 +19,7 @@ CLASSES: Final[tuple[DataClass, ...]] = get_args(DataClass)
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 RISKS: Final[tuple[Risk, ...]] = get_args(Risk)
 AUTONOMIES: Final[tuple[Autonomy, ...]] = get_args(Autonomy)
+KAZAKHSTAN: Final = timezone(timedelta(hours=5))
 # The highest class that a system of a mode may take.
 HIGHEST_OF: Final[dict[Mode, DataClass]] = {"open": "public", "closed": "personal", "local": "restricted"}
 
@@ -25,3 +27,13 @@ HIGHEST_OF: Final[dict[Mode, DataClass]] = {"open": "public", "closed": "persona
 def within(data: DataClass, highest: DataClass) -> bool:
     """Whether data of a class is at most of another."""
     return CLASSES.index(data) <= CLASSES.index(highest)
+
+
+def day_of(moment: int) -> date:
+    """The day of a time (ms) in Kazakhstan, UTC+5 all year: days of cards, months of budgets."""
+    return datetime.fromtimestamp(moment / 1000, KAZAKHSTAN).date()
+
+
+def begin_of(day: date) -> int:
+    """When a day begins in Kazakhstan (ms)."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=KAZAKHSTAN).timestamp()) * 1000

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from base64 import b64encode
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from qaztech.core.errors import Error, Forbidden, Limited, Malformed, NotFound, Unavailable
-from qaztech.core.ids import SubsystemId
+from qaztech.core.errors import Error, Malformed, NotFound, Unavailable
 from qaztech.hub.delivery import HeldLog
 from qaztech.hub.receiving import Deliveries, HubLimits
 from qaztech.hub.signals import MOST_BYTES, Signals, SignalsFrom
 from qaztech.hub.store import KeptFinding
 from qaztech.hub.traffic import Viewer
-from qaztech.runtime.shell import ShellLimits, application, is_loopback
+from qaztech.runtime.behind_node import calling_system, require_node, short_body
+from qaztech.runtime.shell import ShellLimits, application
 from qaztech.runtime.telemetry import log_error
 
 logger = logging.getLogger("qaztech.hub.operational")
@@ -35,45 +34,49 @@ logger = logging.getLogger("qaztech.hub.operational")
 MOST_DAYS: Final = 366
 MOST_SHOWN: Final = 1000
 _DAY: Final = 86_400_000
-# This machine, as its node names it.
-_HERE: Final = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
-def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None, signals: Signals | None = None) -> ASGIApp:
+def hub_app(
+    deliveries: Deliveries,
+    *,
+    limits: HubLimits | None = None,
+    signals: Signals | None = None,
+    beside: Sequence[BaseRoute] = (),
+) -> ASGIApp:
     """The service: `POST /deliveries`, `GET` of `/held`, `/totals`, `/exchanges`, `/findings`; health and metrics.
 
-    With `signals` also `POST /signals`.
+    With `signals` also `POST /signals`. `beside` are routes of other services in the same process.
     """
 
     async def deliver(request: Request) -> Response:
-        return _held(await deliveries.receive(_caller(request), request.stream()))
+        return _held(await deliveries.receive(calling_system(request), request.stream()))
 
     async def signal(request: Request) -> Response:
-        sender = _caller(request)
+        sender = calling_system(request)
         if signals is None:
             raise NotFound("signals.none", "this centre takes no signals", at="service")
         signals.check_sender(sender)
         origin = SignalsFrom(sender=sender, message=request.headers.get("x-road-request-id", ""))
-        body = await _short_body(request, MOST_BYTES)
+        body = await short_body(request, MOST_BYTES)
         taken = await asyncio.to_thread(signals.take, origin, body)
         return Response(msgspec.json.encode(taken), media_type="application/json")
 
     async def held(request: Request) -> Response:
-        sender, origin = _caller(request), request.query_params.get("origin", "")
+        sender, origin = calling_system(request), request.query_params.get("origin", "")
         return _held(await asyncio.to_thread(deliveries.held, sender, origin))
 
     async def totals(request: Request) -> Response:
-        viewer, (since, until) = Viewer(member=_caller(request).member), _period(request)
+        viewer, (since, until) = Viewer(member=calling_system(request).member), _period(request)
         found = await asyncio.to_thread(deliveries.traffic.totals, viewer, since, until)
         return JSONResponse([total._asdict() for total in found])
 
     async def exchanges(request: Request) -> Response:
-        viewer, (since, until) = Viewer(member=_caller(request).member), _period(request)
+        viewer, (since, until) = Viewer(member=calling_system(request).member), _period(request)
         found = await asyncio.to_thread(deliveries.traffic.exchanges, viewer, since, until, limit=MOST_SHOWN)
         return JSONResponse([exchange._asdict() | {"leaf": exchange.leaf.hex()} for exchange in found])
 
     async def findings(request: Request) -> Response:
-        found = await asyncio.to_thread(deliveries.findings_of, _caller(request).member)
+        found = await asyncio.to_thread(deliveries.findings_of, calling_system(request).member)
         return JSONResponse([_finding(kept) for kept in found])
 
     async def health(_: Request) -> Response:
@@ -81,7 +84,7 @@ def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None, signals:
         return JSONResponse({"alive": True})
 
     async def metrics(request: Request) -> Response:
-        _from_here(request)
+        require_node(request)
         text = await asyncio.to_thread(deliveries.render_metrics)
         return Response(text, media_type="text/plain; version=0.0.4")
 
@@ -95,6 +98,7 @@ def hub_app(deliveries: Deliveries, *, limits: HubLimits | None = None, signals:
             Route("/findings", findings),
             Route("/health", health),
             Route("/metrics", metrics),
+            *beside,
         ],
         ShellLimits(body=(limits or HubLimits()).body),
     )
@@ -122,29 +126,6 @@ async def _surely(work: Awaitable[object], event: str) -> None:
         log_error(logger, event, exc)
     except (SQLAlchemyError, OSError) as exc:
         log_error(logger, event, Unavailable("operational.store", "the store does not answer", context=repr(exc)))
-
-
-def _caller(request: Request) -> SubsystemId:
-    """Who calls, as the centre's own node says. Raises `Forbidden` to whoever does not come from this machine."""
-    _from_here(request)
-    return SubsystemId.parse(request.headers.get("x-road-client", ""))
-
-
-async def _short_body(request: Request, most: int) -> bytes:
-    """A body that is no delivery, and so is short. Raises `Limited`."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise Limited("request.too-large", f"at most {most} bytes", at="caller")
-    return body
-
-
-def _from_here(request: Request) -> None:
-    """Raises `Forbidden`, also to a page from elsewhere in a browser here: it names its own host (DNS rebinding)."""
-    elsewhere = not all(_HERE.fullmatch(host) for host in request.headers.getlist("host"))
-    if request.client is None or not is_loopback(request.client.host) or elsewhere:
-        raise Forbidden("operational.remote", "this service is reached through the centre's node only", at="caller")
 
 
 def _period(request: Request) -> tuple[int, int]:

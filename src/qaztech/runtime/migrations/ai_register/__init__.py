@@ -1,0 +1,1 @@
+"""The changes of the tables of `ai_register`, in their order."""
