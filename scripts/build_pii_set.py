@@ -2,8 +2,8 @@ r"""Build the labelled sentences with personal data from their marked sources, a
 
 Run as `python scripts/build_pii_set.py` (writes) or with `--check` (only says whether the files are what the sources
 give). A source line is `kk e TEXT` (language `kk`, `ru`, `en` or `mx`; `e`asy or `h`ard); `# …` sets the note of the
-lines below it; `\n` is a line break. In a text `{iin|…}` marks a span; `?` inside a marked number stands for a check digit,
-which is computed here, so that every identifier is valid. `tests/data/pii/README.md` states the conventions.
+lines below it; `\n` is a line break. In a text `{iin|…}` marks a span; `?` inside a marked number stands for a check
+digit, which is computed here, so that every identifier is valid. `tests/data/pii/README.md` states the conventions.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ CARD_TESTS = (
     "371449",
     "620000",
 )
+SPELT = (
+    "нөл бір екі үш төрт бес алты жеті сегіз тоғыз",
+    "ноль один два три четыре пять шесть семь восемь девять",
+    "zero one two three four five six seven eight nine",
+)
+WORDS = {word: str(digit) for words in SPELT for digit, word in enumerate(words.split())}
 NEAR = 0.6
 
 
@@ -84,10 +90,13 @@ def mod97(iban: str) -> int:
 
 
 def bare(kind: str, written: str) -> str:
-    """An identifier without spaces, dashes and look-alikes; empty where it is spelt in words."""
+    """An identifier without spaces, dashes and look-alikes; empty where a number is not spelt digit by digit."""
     if kind == "iban":
         return re.sub(r"[^0-9A-Z?]", "", written.upper().translate(LATIN))
-    words_left_out = re.sub(r"(?<![\d?])(?![OОoоlIІ]+\b)[^\W\d_]{2,}(?![\d?])", "", written)
+    written = written.replace("%20", " ").replace("%2B", "+")
+    if kind == "iin":
+        written = re.sub(r"[^\W\d_]+", lambda word: WORDS.get(word[0], word[0]), written)
+    words_left_out = re.sub(r"(?<![\w?])(?![OОoоlIІ]+\b)[^\W\d_]+(?![\w?])", "", written)
     kept = re.sub(r"[\s.,:;/|_()\-–—\\·*'+]", "", words_left_out.translate(DIGITS))
     return kept if re.fullmatch(r"[0-9?]+", kept) else ""
 
@@ -124,13 +133,16 @@ def wrong(kind: str, written: str) -> str | None:
             return "fifth digit"
     if kind == "iban" and (len(plain) != 20 or mod97(plain) != 1 or plain[4:6] != "99"):
         return "not an IBAN of a reserved bank code"
-    if kind == "card" and plain and not (luhn(plain) and plain.startswith(CARD_TESTS)):
+    length = 15 if plain.startswith("37") else 16
+    if kind == "card" and not (len(plain) == length and luhn(plain) and plain.startswith(CARD_TESTS)):
         return "not a card of a test range"
     if kind == "phone" and plain and not re.search(r"000|00\d{4}$|55501|7946|23125", plain):
         return "not a reserved number"
     if kind == "id_card" and plain and not re.fullmatch(r"09[78]\d{6}", plain):
         return "not a reserved identity card"
-    if kind == "passport" and not re.search(r"9\s?-?[89]", written.translate(DIGITS)):
+    if kind == "phone" and plain and len(plain) not in {6, 7, 10, 11, 12, 13}:
+        return "not of the length of a phone number"
+    if kind == "passport" and not re.fullmatch(r"9[89]\d{6}", re.sub(r"[^\d]", "", written.translate(DIGITS))):
         return "not a reserved passport"
     return None
 
