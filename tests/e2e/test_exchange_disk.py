@@ -22,7 +22,7 @@ import pytest
 from breakable_country import NODES, BreakableCountry, breakable_country
 from qaztech.core.errors import Unavailable
 from qaztech.runtime.settings import child_environment
-from qaztech.testing import processes
+from qaztech.testing import processes, spawning
 from qaztech.testing.instance import Answer
 
 SIZE = "4m"
@@ -73,7 +73,7 @@ class SmallDisk:
                 self.inside(process.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, env=child_environment(), cwd=home,
             )  # fmt: skip
-        (home / "run" / f"{name}.pid").write_text(f"{child.pid}\n{processes._started(child.pid)}\n")
+        (home / "run" / f"{name}.pid").write_text(f"{child.pid}\n{spawning.started(child.pid)}\n")
         child.returncode = 0  # known by its id from here on, as the country's own processes are
 
     def ready(self) -> None:

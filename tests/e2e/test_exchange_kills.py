@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from breakable_country import NODES, BreakableCountry, breakable_country
+from breakable_country import NODES, RUNNING, BreakableCountry, breakable_country
 from qaztech.core.commitment import BODY, HEADERS, PATH, QUERY, commit
 from qaztech.core.record import Record, parse_record
 from qaztech.evidence.merkle import leaf_hash
 from qaztech.node.journal import Kept, open_kept
+from qaztech.testing import keeper, processes
 
 CALLERS = 4
 RECEIPTS = 3
@@ -212,3 +213,20 @@ def test_what_was_answered_survives_many_kills(tmp_path, echo):
     """The same with two hundred kills."""
     with breakable_country(tmp_path / "home", echo) as country:
         kill_under_load(country, echo, kills=200, seed=7, pause=0.02)
+
+
+def test_with_a_keeper_a_killed_node_comes_back_by_itself(country):
+    """As under `qaztech up`: nobody starts it, calls go on, and the status says how often."""
+    processes.start(country.home, only=RUNNING, keep=True)
+    try:
+        # The keeper takes up its work, and then somebody kills.
+        country.until(lambda: keeper.read_records(country.home / "run"), 10.0)
+        country.kill("node-registers")
+        country.until(lambda: processes.status(country.home)["restarts"], 20.0)
+        now = processes.wait(country.home, 40.0, only=("node-registers", "keeper"))
+        assert now["restarts"]["node-registers"]["restarts"] == 1
+        assert "started again once" in processes.troubles(country.home)["node-registers"][0]
+        country.until(lambda: country.echoed("/kept").status == 200, 20.0)
+    finally:
+        processes.stop(country.home, only=("keeper",))
+    assert not processes.status(country.home)["restarts"]

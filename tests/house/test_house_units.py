@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from qaztech.core.errors import FINAL_STATUS
+
 UNITS = sorted((Path(__file__).parents[2] / "deploy/systemd").glob("*.service"))
 HARDENED = {
     "DynamicUser": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
@@ -16,7 +18,8 @@ HARDENED = {
     "NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "RestrictSUIDSGID": "yes", "RestrictNamespaces": "yes",
     "MemoryDenyWriteExecute": "yes", "SystemCallArchitectures": "native", "ProtectKernelTunables": "yes",
     "ProtectKernelModules": "yes", "ProtectControlGroups": "yes", "LockPersonality": "yes", "UMask": "0077",
-    "LimitCORE": "0", "Restart": "on-failure", "StateDirectoryMode": "0700",
+    "LimitCORE": "0", "Restart": "on-failure", "RestartPreventExitStatus": str(FINAL_STATUS),
+    "StateDirectoryMode": "0700",
     "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
 }  # fmt: skip
 

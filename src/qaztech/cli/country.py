@@ -60,7 +60,7 @@ def _up(args: argparse.Namespace) -> int:
     sys.stderr.write("Starting its processes\n")
     try:
         with alone(home, tell):
-            processes.start(home, tell)
+            processes.start(home, tell, keep=True)
         now = processes.wait(home, READY_WITHIN, tell)
     except BaseException:
         # In a country that has lived, whoever mends one process needs the others: its witnesses, its registry.

@@ -91,7 +91,13 @@ def _collect_seldom() -> None:
     # What is imported stays until the end: to look through it again and again for garbage, and once more for each part
     # when the process ends, takes a third of the time of a short command. What serves collects as ever (`running`).
     gc.set_threshold(50_000, 10, 10)
-    atexit.register(gc.freeze)
+    atexit.register(_freeze)
+
+
+def _freeze() -> None:
+    # DuckDB complains on standard error of what it finds uncollected at the end.
+    if "_duckdb" not in sys.modules:
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -246,6 +246,8 @@ class Node:
                 "size": parts.log.size,
                 "root": parts.log.root().hex(),
                 "halted": parts.log.halted.detail if parts.log.halted else None,
+                # Whether no new start mends it: it is renewed, or restored.
+                "halted_for_good": parts.log.halted is not None and parts.log.halted.is_final,
                 "witnessed": None
                 if latest is None
                 else {

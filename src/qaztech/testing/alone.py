@@ -27,3 +27,18 @@ def alone(home: Path, tell: Callable[[str], None] = lambda _: None) -> Iterator[
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def try_alone(home: Path) -> Iterator[bool]:
+    """The same without waiting: False where another command has the home."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)

@@ -1,7 +1,7 @@
 """The embedded country's processes: started in order, watched until ready, ended when told. One folder, no daemon.
 
-Each process is a `qaztech` command of its own with its log beside its process id under `run/`. A process that ends by
-itself stays ended: that is for the operator to see (`status`), not for us to hide.
+Each process is a `qaztech` command of its own with its log beside its process id under `run/`. With `keep` there is a
+`keeper` too, which starts again what ends by itself and bounds the logs; in tests what was killed stays dead.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from qaztech.core.errors import Conflict, Error, NotFound, Unavailable
 from qaztech.registry.files import write_file
 from qaztech.runtime.settings import child_environment
-from qaztech.testing import centre
+from qaztech.testing import centre, keeper, spawning
 from qaztech.testing.consoles import PASSWORDS, SETTINGS
 from qaztech.testing.country import (
     COUNTRY_FILE,
@@ -36,6 +36,7 @@ from qaztech.testing.country import (
     read_country,
 )
 from qaztech.testing.datasette import CodesService
+from qaztech.testing.keeper import Kept
 from qaztech.testing.national import founding as national
 
 STOP_GRACE = 30.0
@@ -50,6 +51,8 @@ class Process:
     name: str
     command: list[str]
     health: str
+    # Where a node says whether its log has halted.
+    status: str = ""
 
 
 def plan(home: Path) -> list[Process]:
@@ -61,18 +64,11 @@ def plan(home: Path) -> list[Process]:
         return [sys.executable, "-m", "qaztech.cli.main", kind, "run", "--settings", str(home / settings)]
 
     codes = CodesService(directory=home / "systems", port=ports["codes"])
-    return [
+    planned = [
         Process("registry", run("registry", "registry/registry.toml"), f"{country['registry']}/health"),
         Process("witness-archive", run("witness", "witnesses/archive/witness.toml"), _local(ports["archive"])),
         Process("system-codes", codes.command(), f"{codes.url}/countries/KZ.json?_shape=object"),
-        *(
-            Process(
-                f"node-{o.name}",
-                run("node", f"nodes/{o.name}/node.toml"),
-                f"http://127.0.0.1:{ports['management'][o.name]}/ready",
-            )
-            for o in ORGANISATIONS
-        ),
+        *(_node(o.name, ports["management"][o.name], run) for o in ORGANISATIONS),
         *_centre(country, run),
         *(
             Process(f"console-{name}", run("console", f"members/{name}/{SETTINGS}"), _local(port))
@@ -81,6 +77,13 @@ def plan(home: Path) -> list[Process]:
         Process("portal", run("portal", COUNTRY_FILE), f"{country['portal']}/health"),
         *([Process("life", command, "")] if (command := national.life_command(home)) else []),
     ]
+    # In all but nodes the threads share one heap, for few of them work at a time: it stays smaller.
+    return [p if p.status else replace(p, command=["env", "MALLOC_ARENA_MAX=1", *p.command]) for p in planned]
+
+
+def _node(name: str, port: int, run: Callable[[str, str], list[str]]) -> Process:
+    url = f"http://127.0.0.1:{port}"
+    return Process(f"node-{name}", run("node", f"nodes/{name}/node.toml"), f"{url}/ready", status=f"{url}/status")
 
 
 def _centre(country: dict[str, Any], run: Callable[[str, str], list[str]]) -> list[Process]:
@@ -95,8 +98,13 @@ def _local(port: int) -> str:
     return f"http://127.0.0.1:{port}/health"
 
 
-def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = ()) -> None:
-    """Start every process that is not running (of `only`, if given). Raises `Conflict` where a port is taken."""
+def start(
+    home: Path, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = (), *, keep: bool = False
+) -> None:
+    """Start every process that is not running (of `only`, if given). Raises `Conflict` where a port is taken.
+
+    With `keep` they are kept going from here on: who dies, or halts, is started again.
+    """
     run = home / "run"
     run.mkdir(exist_ok=True)
     _name_command(home)
@@ -109,25 +117,22 @@ def start(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collec
         )
     if "centre" in read_country(home) and not centre.is_installed():
         tell("the support center is not started: it needs qaztech[traffic]")
-    for process in plan(home):
-        if only and process.name not in only:
-            continue
-        if pid_of(home, process.name) is not None:
-            tell(f"{process.name} runs already")
-            continue
-        with (run / f"{process.name}.log").open("ab") as log:
-            child = subprocess.Popen(
-                process.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-                start_new_session=True, env=_environment(process), cwd=home,
-            )  # fmt: skip
-        (run / f"{process.name}.pid").write_text(f"{child.pid}\n{_started(child.pid)}\n")
-        child.returncode = 0  # from here on it is known by its id; that it outlives this object is meant
-        tell(f"{process.name} started")
+    processes = plan(home)
+    for process in processes:
+        if not only or process.name in only:
+            _start(home, process.name, process.command, tell)
+    if keep:
+        keeper.write_plan(run, [Kept(name=p.name, command=p.command, status=p.status) for p in processes])
+        _start(home, keeper.NAME, keeper.command(home), tell)
 
 
-def _environment(process: Process) -> dict[str, str]:
-    """As ours. In all but nodes the threads share one heap, for few of them work at a time: it stays smaller."""
-    return child_environment() | ({} if process.name.startswith("node-") else {"MALLOC_ARENA_MAX": "1"})
+def _start(home: Path, name: str, command: list[str], tell: Callable[[str], None]) -> None:
+    if pid_of(home, name) is not None:
+        tell(f"{name} runs already")
+        return
+    child = spawning.spawn(home / "run", name, command, cwd=home, environment=child_environment())
+    child.returncode = 0  # from here on it is known by its id; that it outlives this object is meant
+    tell(f"{name} started")
 
 
 def _name_command(home: Path) -> None:
@@ -138,14 +143,22 @@ def _name_command(home: Path) -> None:
         write_file(home / COUNTRY_FILE, json.dumps({**country, "try": lines}, ensure_ascii=False, indent=2).encode())
 
 
-def stop(home: Path, tell: Callable[[str], None] = lambda _: None) -> None:
-    """End every process and wait until they are gone: first what uses the nodes, then the nodes, then the others."""
+def stop(home: Path, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = ()) -> None:
+    """End every process (of `only`, if given) and wait: first what uses the nodes, then the nodes, then the others.
+
+    Before them the keeper, or it would start again what ends.
+    """
+    if not only or keeper.NAME in only:
+        _stop_together(home, [keeper.NAME], tell)
+        (home / "run" / keeper.KEPT).unlink(missing_ok=True)
     for _, together in groupby(reversed(plan(home)), lambda process: process.name.startswith("node-")):
-        _stop_together(home, [process.name for process in together], tell)
+        _stop_together(home, [process.name for process in together if not only or process.name in only], tell)
 
 
 def _stop_together(home: Path, names: list[str], tell: Callable[[str], None]) -> None:
     told = {name: pid for name in names if (pid := pid_of(home, name)) is not None}
+    for name in set(names) - told.keys():
+        (home / "run" / f"{name}.pid").unlink(missing_ok=True)
     for pid in told.values():
         _send(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_GRACE
@@ -172,7 +185,7 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
     if not is_founded(home):
         raise NotFound("country.none", f"there is no country in {home}; `qaztech up --home {home}` makes one")
     country = read_country(home)
-    processes = {p.name: _state(home, p) for p in plan(home) if not only or p.name in only}
+    processes = {p.name: _state(home, p) for p in _kept_too(home) if not only or p.name in only}
     ready = all(state == "ready" for state in processes.values())
     return {
         "ready": ready,
@@ -183,6 +196,7 @@ def status(home: Path, only: Collection[str] = ()) -> dict[str, Any]:
             for name, url in country.get("consoles", {}).items()
         },
         **_center(home, country),
+        "restarts": {n: r for n, r in keeper.read_records(home / "run").items() if r["restarts"]},
         "nodes": [{key: node[key] for key in ("name", "member", "edge", "management")} for node in country["nodes"]],
         "anchor": country["anchor"],
         "console": {"url": console_of(country), "accounts": str(home / "registry" / PEOPLE_LIST)},
@@ -195,14 +209,43 @@ def troubles(home: Path) -> dict[str, list[str]]:
     """What troubles each process, in its own words: why a node is not ready, its alarms; what one that ended said."""
     addresses = {f"node-{node['name']}": node["management"] for node in read_country(home)["nodes"]}
     found: dict[str, list[str]] = {}
-    for process in plan(home):
+    records = keeper.read_records(home / "run")
+    for process in _kept_too(home):
         name = process.name
         if pid_of(home, name) is None:
             # Who was told to stop has no such file any more.
             found[name] = [_said_last(home, name)] if (home / "run" / f"{name}.pid").exists() else []
         elif name in addresses:
             found[name] = _node_troubles(addresses[name])
+        if name in records:
+            found[name] = [*found.get(name, ()), *_said_of_keeping(records[name])]
     return {name: texts for name, texts in found.items() if texts}
+
+
+def _kept_too(home: Path) -> list[Process]:
+    """The processes, and the keeper where there is one."""
+    there = (home / "run" / f"{keeper.NAME}.pid").exists()
+    return [*plan(home), *([Process(keeper.NAME, [], "")] if there else [])]
+
+
+_STATES = {
+    "waiting": "it is started again in a moment",
+    "no-room": f"it is not started again while less than {keeper.ROOM >> 20} MiB are free: make room",
+    "given-up": "it is not started again any more: see why, then `qaztech up`",
+    "refused": "it is not started again, for that would mend nothing: see docs/howto/restore-a-log.md",
+}
+
+
+def _said_of_keeping(record: dict[str, Any]) -> list[str]:
+    """How often the keeper has started it again, and what it does about it now."""
+    said = []
+    if record["restarts"]:
+        times = "once" if record["restarts"] == 1 else f"{record['restarts']} times"
+        last = datetime.fromtimestamp(record["last"] / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        said.append(f"started again {times}, last at {last}, for {record['why']}")
+    if record["state"] in _STATES:
+        said.append(_STATES[record["state"]])
+    return said
 
 
 def _node_troubles(url: str) -> list[str]:
@@ -255,27 +298,12 @@ def wait(
 
 def _said_last(home: Path, name: str) -> str:
     path = home / "run" / f"{name}.log"
-    return f"{path}: {_last_line(path)}"
-
-
-def _last_line(path: Path) -> str:
-    """What a process said last."""
-    if not path.exists():
-        return "nothing"
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - 4096))
-        lines = file.read().decode(errors="replace").splitlines()
-    return lines[-1][:MOST_OF_A_LINE] if lines else "nothing"
+    return f"{path}: {spawning.last_line(path, MOST_OF_A_LINE)}"
 
 
 def pid_of(home: Path, name: str) -> int | None:
     """The process id, if that process still runs (and is the one that was started)."""
-    path = home / "run" / f"{name}.pid"
-    try:
-        pid, started = path.read_text().split()
-    except (FileNotFoundError, ValueError):
-        return None
-    return int(pid) if _started(int(pid)) == started else None
+    return spawning.pid_of(home / "run", name)
 
 
 def running(home: Path) -> Iterator[tuple[str, int]]:
@@ -290,15 +318,6 @@ def _state(home: Path, process: Process) -> str:
     if pid_of(home, process.name) is None:
         return "not running"
     return "ready" if not process.health or _answers(process.health) == 200 else "not ready"
-
-
-def _started(pid: int) -> str:
-    """When a process started (clock ticks since boot): with the id it names one process for good; empty if gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
 
 
 def _answers(url: str) -> int | None:
