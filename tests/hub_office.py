@@ -7,6 +7,8 @@ from pathlib import Path
 
 from operational_logs import CONSUMER, PROVIDER, START, Hub, Pair
 from people_console import CHEAP, ORIGIN, PASSWORD
+from qaztech.ai.register.store import METADATA as AI_REGISTER
+from qaztech.ai.register.store import CardStore
 from qaztech.core.errors import Unavailable
 from qaztech.core.time import ManualClock
 from qaztech.hub.detecting import Detecting, Found
@@ -50,7 +52,9 @@ class HubOffice:
         add_tables(engine, PEOPLE)
         add_tables(engine, OBJECTS)
         add_tables(engine, FINDINGS)
+        add_tables(engine, AI_REGISTER)
         self.objects = ObjectStore(engine)
+        self.cards = CardStore(engine, self.clock)
         self.flows = Flows(directory / "flows", self.deliveries.store)
         self.findings = FindingQueue(engine, self.clock)
         self.detecting = Detecting(
@@ -65,7 +69,7 @@ class HubOffice:
             self.people.accounts.add(name, name.title(), [role], PASSWORD, by=COMMAND_LINE)
         self.people.accounts.add("nobody", "Nobody", [], PASSWORD, by=COMMAND_LINE)
         self.parts = HubParts(
-            deliveries=self.deliveries, objects=self.objects, flows=self.flows,
+            deliveries=self.deliveries, objects=self.objects, cards=self.cards, flows=self.flows,
             findings=self.findings, detecting=self.detecting, waiting=directory / "waiting", configuration=_nothing,
             people=self.people, gate=self.gate, admin_log=self.log,
             instance="KZ", clock=self.clock,

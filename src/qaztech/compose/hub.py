@@ -14,6 +14,9 @@ import msgspec
 from sqlalchemy import Engine
 from starlette.types import ASGIApp
 
+from qaztech.ai.register.service import RegisterService, register_routes
+from qaztech.ai.register.store import METADATA as AI_REGISTER
+from qaztech.ai.register.store import CardStore
 from qaztech.compose.witness import follow_everyone
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import MemberId
@@ -112,6 +115,19 @@ def open_objects(path: Path) -> tuple[ObjectStore, Engine]:
     return ObjectStore(engine), engine
 
 
+def open_cards(path: Path) -> tuple[CardStore, Engine]:
+    """The register of AI systems of the centre with these settings, and its database, to be disposed of."""
+    settings = read_settings(path, HubSettings)
+    engine = _database(settings, _directory(path, settings))
+    return _cards(engine, SystemClock()), engine
+
+
+def _cards(engine: Engine, clock: Clock) -> CardStore:
+    for tables in (PEOPLE, AI_REGISTER):  # what people do with cards is noted for the admin log
+        add_tables(engine, tables)
+    return CardStore(engine, clock)
+
+
 def open_detecting(path: Path) -> tuple[Detecting, Engine]:
     """Runs of detectors for the centre with these settings, and its database, to be disposed of."""
     settings = read_settings(path, HubSettings)
@@ -165,6 +181,7 @@ class _Pages:
                 imports=self._imports,
                 deliveries=deliveries,
                 objects=ObjectStore(engine),
+                cards=_cards(engine, clock),
                 flows=Flows(directory / FLOWS, deliveries.store),
                 findings=findings,
                 detecting=self.detecting,
@@ -236,7 +253,8 @@ async def run_hub(path: Path, stop: asyncio.Event) -> None:
         asyncio.create_task(_keep_small(judge)),
         *_deliverers(path.parent, settings, clock, stop),
     ]
-    await _serve(settings, hub_app(deliveries, limits=limits, signals=signals), pages, stop)
+    beside = register_routes(RegisterService(_cards(engine, clock), clock))
+    await _serve(settings, hub_app(deliveries, limits=limits, signals=signals, beside=beside), pages, stop)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

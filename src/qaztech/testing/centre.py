@@ -36,6 +36,13 @@ SERVICE_NAMES = Names(kk="Операциялық деректер", ru="Опер
 ENDPOINTS = tuple(
     Endpoint.parse(text) for text in ("POST /deliveries", "GET /held", "GET /totals", "GET /exchanges", "GET /findings")
 )
+# The register of AI systems: each member's system may ask for its own cards, write them, and act on them.
+REGISTER = "ai-register"
+REGISTER_NAMES = Names(kk="ЖИ жүйелерінің тізілімі", ru="Реестр систем ИИ", en="Register of AI systems")
+REGISTER_ENDPOINTS = tuple(
+    Endpoint.parse(text)
+    for text in ("GET /cards", "GET /cards/*", "PUT /cards/*", "POST /cards/*/acts", "GET /standing")
+)
 # What the system of an identity provider may do beside that.
 SIGNALS = Endpoint.parse("POST /signals")
 ACCOUNTS = (
@@ -53,6 +60,11 @@ def system_of(member: MemberId) -> SubsystemId:
 def service_of(member: MemberId) -> ServiceId:
     """The service that nodes deliver to and members ask."""
     return ServiceId(system_of(member), SERVICE)
+
+
+def register_of(member: MemberId) -> ServiceId:
+    """The service by which members register AI systems and gateways ask how they stand."""
+    return ServiceId(system_of(member), REGISTER)
 
 
 def is_installed() -> bool:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qaztech.ai.register.service import PLACE as REGISTER_PLACE
 from qaztech.core.bin import reserved_bin
 from qaztech.core.ids import MemberId, NodeId, ServiceId, SubsystemId
 from qaztech.core.rights import Endpoint
@@ -99,6 +100,7 @@ ORGANISATIONS = (MINISTRY, REGISTERS, UNIVERSITY)
 # Who runs the support center, behind its own node.
 CENTRE_MEMBER = UNIVERSITY
 OPERATIONAL = centre.service_of(CENTRE_MEMBER.member)
+AI_REGISTER = centre.register_of(CENTRE_MEMBER.member)
 # Who speaks as an identity provider to the support center.
 IDENTITY_PROVIDER = MINISTRY
 # The people of the registry: name, name to be shown, role.
@@ -355,7 +357,9 @@ class _Founding:
         """Where the node delivers, and at the centre's own node where the centre is."""
         lines = []
         if organisation is CENTRE_MEMBER:
-            lines += ["", "[[services]]", f'id = "{OPERATIONAL}"', f'url = "http://127.0.0.1:{self._ports.centre}"']
+            here = f"http://127.0.0.1:{self._ports.centre}"
+            lines += ["", "[[services]]", f'id = "{OPERATIONAL}"', f'url = "{here}"']
+            lines += ["", "[[services]]", f'id = "{AI_REGISTER}"', f'url = "{here}{REGISTER_PLACE}"']
         every = self._options.deliver_seconds
         return [*lines, *centre.operational_settings(OPERATIONAL, organisation.system, every)]
 
@@ -413,10 +417,12 @@ class _Founding:
         """Each member's system may deliver to the centre and ask it; the centre's own member signs that."""
         desk = self._desks[CENTRE_MEMBER.name]
         desk.add_service(OPERATIONAL, centre.SERVICE_NAMES, type_="REST", disabled=None)
+        desk.add_service(AI_REGISTER, centre.REGISTER_NAMES, type_="REST", disabled=None)
         for organisation in ORGANISATIONS:
             lineage = self._desks[organisation.name].lineage
             more = [centre.SIGNALS] if organisation is IDENTITY_PROVIDER else []
             desk.grant(OPERATIONAL, organisation.system, lineage, [*centre.ENDPOINTS, *more], None)
+            desk.grant(AI_REGISTER, organisation.system, lineage, list(centre.REGISTER_ENDPOINTS), None)
 
     async def publish(self) -> None:
         """Show it."""
@@ -513,7 +519,11 @@ class _Founding:
     def _centre_facts(self) -> dict[str, Any]:
         if not self._options.centre:
             return {}
-        facts = {"url": f"http://localhost:{self._ports.support}", "service": str(OPERATIONAL)}
+        facts = {
+            "url": f"http://localhost:{self._ports.support}",
+            "service": str(OPERATIONAL),
+            "ai_register": str(AI_REGISTER),
+        }
         return {"centre": facts, **({"sample": True} if self._options.sample else {})}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qaztech.ai.register.store import CardStore
 from qaztech.core.time import Clock
 from qaztech.hub.detecting import Detecting
 from qaztech.hub.findings import FindingQueue
@@ -29,13 +30,14 @@ from qaztech.web.people_pages import PageHandler
 class HubParts:
     """What the centre has. `configuration` gives the newest verified one, or raises why there is none.
 
-    `objects` is the registry of digital objects; `flows` what was observed; `findings` the queue for people and
-    `detecting` what fills it; `waiting` a folder for files between two steps of a person's work, `imports` where
-    these are read.
+    `objects` is the registry of digital objects, `cards` that of AI systems; `flows` what was observed; `findings` the
+    queue for people and `detecting` what fills it; `waiting` a folder for files between two steps of a person's work,
+    `imports` where these are read.
     """
 
     deliveries: Deliveries
     objects: ObjectStore
+    cards: CardStore
     flows: Flows
     findings: FindingQueue
     detecting: Detecting
