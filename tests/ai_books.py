@@ -1,0 +1,61 @@
+"""What tests of a gateway's books share: a member, keys, calls of one tenge, and what the tables must add up to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from qaztech.ai.gateway.books import Ask, Outcome, Settlement
+from qaztech.ai.gateway.budgeting import MICRO, new_call_id
+from qaztech.ai.gateway.budgets import Budget
+from qaztech.ai.gateway.keys import Key, Keys
+from qaztech.core.ids import MemberId
+from qaztech.core.time import SystemClock
+from qaztech.runtime.database import reading
+
+MEMBER = MemberId.parse("KZ/GOV/991340000017")
+DIGEST = "a" * 64
+
+
+def issue(keys: Keys, budget: Budget, **changes: Any) -> tuple[str, Key]:
+    """A key like any other."""
+    form = {
+        "name": "Answers", "member": MEMBER, "system": "letters", "purpose": "drafts",
+        "purpose_text": "Drafts of answers to letters", "card": "letters-1", "data_class": "internal",
+        "models": ["small", "large"], "budget": budget.id, "by": "aigerim",
+    }  # fmt: skip
+    return keys.issue(**(form | changes))
+
+
+def ask(key: Key | str, amount: int = MICRO, *, tokens: int = 100, call: str | None = None) -> Ask:
+    """A call that reserves so much."""
+    return Ask(
+        call=call or new_call_id(SystemClock().now()), key=key if isinstance(key, str) else key.id, model="small",
+        deployment="KZ/QUASI/123/models/chat", version="v1", declared="internal", data_class="internal",
+        decision="allowed", prompt_digest=DIGEST, amount=amount, tokens=tokens,
+    )  # fmt: skip
+
+
+def settlement(call: str, cost: int, *, outcome: Outcome = "complete", **changes: Any) -> Settlement:
+    """The end of a call."""
+    form = {"prompt_tokens": 40, "completion_tokens": 60, "answer_digest": DIGEST, "exchange": "x-1"}
+    return Settlement(call=call, outcome=outcome, cost=cost, **(form | changes))
+
+
+def added_up(engine: Engine, budget: str) -> tuple[int, int]:
+    """What is settled and reserved in all periods of a budget; both are what its calls say, or it fails."""
+    with reading(engine) as db:
+        kept = db.execute(
+            text("SELECT COALESCE(SUM(settled), 0), COALESCE(SUM(reserved), 0) FROM ai_periods WHERE budget = :b"),
+            {"b": budget},
+        ).one()
+        said = db.execute(
+            text(
+                "SELECT COALESCE(SUM(cost), 0), COALESCE(SUM(CASE WHEN outcome = 'open' THEN reserved ELSE 0 END), 0)"
+                " FROM ai_calls WHERE budget = :b"
+            ),
+            {"b": budget},
+        ).one()
+    assert tuple(map(int, kept)) == tuple(map(int, said))
+    return int(kept[0]), int(kept[1])
