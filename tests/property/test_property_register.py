@@ -20,6 +20,7 @@ from qaztech.hub.register.columns import Column, Form, columns_of, read_cell, ro
 from qaztech.hub.register.export import export
 from qaztech.hub.register.importing import carry_out, make_plan, preview
 from qaztech.hub.register.mapping import known, parse_mapping, propose
+from qaztech.hub.register.reading import read_file
 from qaztech.hub.register.rows import TABLES, Row
 from qaztech.hub.register.snapshot import Register
 from qaztech.hub.register.store import METADATA, Edit, ObjectStore
@@ -107,7 +108,7 @@ def test_what_is_exported_is_imported_again_without_a_change(register: Register,
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"register{suffix}"
         export(register, path, language)
-        tables = read_tables(path, known, apart=False)
+        tables = read_tables(path, known)
         plan = make_plan(tables, propose(tables), register, today=TODAY)
         assert [problem for problem in plan.errors if problem.code not in {"object.twice", "object.exists"}] == []
         edits = {(edit.table, row_of(edit.table, edit.values)) for edit in plan.good}
@@ -133,7 +134,7 @@ def test_no_bytes_bring_the_reader_down(data: bytes, suffix: str, packed: bool) 
                 for name in ("xl/workbook.xml", "[Content_Types].xml", "content.xml", "a.csv"):
                     archive.writestr(name, data)
         try:
-            tables = read_tables(path, known, apart=False)
+            tables = read_tables(path, known)
             make_plan(tables, propose(tables), Register([]), today=TODAY)
         except Error:
             pass
@@ -158,7 +159,7 @@ def test_two_hundred_thousand_rows_take_less_than_a_minute_of_a_processor(tmp_pa
     objects = [Edit(table="objects", values={"id": f"ds-{number:06d}"}) for number in range(25_001)]
     store.apply(objects, by="a", source="a", at=1)
     began = _used()
-    tables = read_tables(tmp_path / "big.xlsx", known)
+    tables = read_file(tmp_path / "big.xlsx")
     told: list[int] = []
     plan = make_plan(tables, propose(tables), store.register(), today=TODAY, progress=lambda done, _: told.append(done))
     assert not plan.problems
@@ -206,4 +207,4 @@ def test_a_workbook_that_would_fill_the_memory_costs_one_import(tmp_path: Path) 
         archive.writestr("content.xml", content)
     for name in ("far.xlsx", "bomb.ods"):
         with pytest.raises(Malformed, match=r"table\."):
-            read_tables(tmp_path / name, known)
+            read_file(tmp_path / name)

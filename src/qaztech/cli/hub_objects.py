@@ -74,13 +74,15 @@ def _opened(args: argparse.Namespace) -> Iterator[tuple[ObjectStore, Any]]:
 def _import(args: argparse.Namespace) -> int:
     from qaztech.core.time import SystemClock  # noqa: PLC0415
     from qaztech.hub.register.importing import carry_out, decision_of, left_out, make_plan, preview  # noqa: PLC0415
-    from qaztech.hub.register.mapping import MappingStore, known, mapping_json, propose, read_mapping  # noqa: PLC0415
-    from qaztech.hub.register.workbook import read_tables, refuse_empty  # noqa: PLC0415
+    from qaztech.hub.register.mapping import mapping_json, propose, read_mapping  # noqa: PLC0415
+    from qaztech.hub.register.reading import read_file  # noqa: PLC0415
+    from qaztech.hub.register.remembered import MappingStore  # noqa: PLC0415
+    from qaztech.hub.register.workbook import refuse_empty  # noqa: PLC0415
     from qaztech.people.actors import COMMAND_LINE  # noqa: PLC0415
 
     decisions = dict(decision_of(text) for text in args.decide)
     given = read_mapping(args.mapping) if args.mapping is not None else None
-    tables = read_tables(args.file, known)
+    tables = read_file(args.file)
     refuse_empty(tables)
     now = SystemClock().now()
     with _opened(args) as (store, engine):

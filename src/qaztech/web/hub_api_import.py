@@ -15,11 +15,13 @@ from msgspec import Meta
 
 from qaztech.hub.detecting import today_in_kazakhstan
 from qaztech.hub.register.importing import Problem, carry_out, make_plan, preview
-from qaztech.hub.register.mapping import MappingStore, known, propose
+from qaztech.hub.register.mapping import propose
+from qaztech.hub.register.reading import read_file
+from qaztech.hub.register.remembered import MappingStore
 from qaztech.hub.register.sheets import MOST_FILE
 from qaztech.hub.register.store import Batch, Change
 from qaztech.hub.register.waiting import SUFFIXES
-from qaztech.hub.register.workbook import read_tables, refuse_empty
+from qaztech.hub.register.workbook import refuse_empty
 from qaztech.people.people import Person
 from qaztech.web.hub_parts import HubParts
 
@@ -71,7 +73,7 @@ class Imports:
             stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in PurePath(name).stem)[:60] or "file"
             path = Path(folder) / f"{stem}{suffix if suffix in SUFFIXES else '.none'}"
             path.write_bytes(data)
-            tables = read_tables(path, known)
+            tables = read_file(path)
         refuse_empty(tables)
         plan = make_plan(
             tables, propose(tables, kept=MappingStore(objects.engine)), objects.register(),

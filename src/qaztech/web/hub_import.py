@@ -40,21 +40,21 @@ from qaztech.hub.register.mapping import (
     COST,
     OWNER_NAMES,
     ColumnRule,
-    MappingStore,
     TableRule,
     check_rule,
     fields_of,
     guess,
-    known,
     propose,
 )
 from qaztech.hub.register.mapping import Mapping as FileMapping
+from qaztech.hub.register.reading import read_file
+from qaztech.hub.register.remembered import MappingStore
 from qaztech.hub.register.rows import TABLES
 from qaztech.hub.register.sheets import MOST_FILE
 from qaztech.hub.register.store import Change
 from qaztech.hub.register.titles import LANGUAGES, choice_title, column_title, table_title
 from qaztech.hub.register.waiting import SUFFIXES, About, Waiting
-from qaztech.hub.register.workbook import RawTable, is_broken, read_tables, refuse_empty, text_of
+from qaztech.hub.register.workbook import RawTable, is_broken, refuse_empty, text_of
 from qaztech.people.gate import read_form
 from qaztech.people.people import Person
 from qaztech.web.hub_pages import HubPages, count_text, hub_texts
@@ -99,6 +99,8 @@ class ImportPages:
         self._waiting = Waiting(parts.waiting)
         self._mappings = MappingStore(parts.objects.engine)
         self._plans: OrderedDict[str, _Planned] = OrderedDict()
+        # The file that was read last: the next step mostly asks for it again.
+        self._newest: tuple[str, list[RawTable]] = ("", [])
         self._turn = threading.Lock()
         # Plans in the making, which outlast the request that asked for them, and how many rows of each are read.
         self._work: dict[str, asyncio.Future[_Planned]] = {}
@@ -146,7 +148,7 @@ class ImportPages:
         token = self._waiting.keep(name, data, by=person.name, at=now)
         try:
             about = self._waiting.about(token, by=person.name)
-            tables = read_tables(self._waiting.path(token, about), known)
+            tables = self._tables(token, about)
             refuse_empty(tables)
             mapping = propose(tables, kept=self._mappings)
         except Error:
@@ -332,6 +334,8 @@ class ImportPages:
         token = request.path_params["token"]
         await asyncio.to_thread(self._waiting.about, token, by=person.name)
         await asyncio.to_thread(self._waiting.drop, token)
+        self._plans.pop(token, None)
+        self._newest = ("", []) if self._newest[0] == token else self._newest
         return redirect(request, IMPORT, said="saved")
 
     # Changes made
@@ -380,7 +384,13 @@ class ImportPages:
     def _read(self, token: str, person: Person) -> tuple[About, list[RawTable]]:
         about = self._waiting.about(token, by=person.name)
         kept = self._plans.get(token)
-        return about, kept.tables if kept is not None else read_tables(self._waiting.path(token, about), known)
+        return about, kept.tables if kept is not None else self._tables(token, about)
+
+    def _tables(self, token: str, about: About) -> list[RawTable]:
+        newest = self._newest
+        if newest[0] != token:
+            newest = self._newest = (token, read_file(self._waiting.path(token, about)))
+        return newest[1]
 
     def _planned(self, token: str, person: Person) -> _Planned:
         """The plan of a file; made again only where something that it rests on has changed."""

@@ -18,7 +18,6 @@ from qaztech.hub.register.importing import Plan, carry_out, decision_of, fields_
 from qaztech.hub.register.mapping import (
     ColumnRule,
     Mapping,
-    MappingStore,
     TableRule,
     guess,
     known,
@@ -26,6 +25,7 @@ from qaztech.hub.register.mapping import (
     parse_mapping,
     propose,
 )
+from qaztech.hub.register.remembered import MappingStore
 from qaztech.hub.register.rows import TABLES, Cost, CostKind, Integration, Status
 from qaztech.hub.register.sheets import Cell, Sheet
 from qaztech.hub.register.store import METADATA, Edit, ObjectStore

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qaztech.core.errors import Malformed, NotFound
-from qaztech.hub.register import workbook
+from qaztech.hub.register import sheets, workbook
 from qaztech.hub.register.columns import Form, columns_of, read_cell
 from qaztech.hub.register.export import write_xlsx
 from qaztech.hub.register.mapping import known
@@ -23,7 +23,7 @@ pytest.importorskip("python_calamine")
 
 def read(path: Path) -> RawTable:
     """The one table of a file."""
-    (table,) = read_tables(path, known, apart=False)
+    (table,) = read_tables(path, known)
     return table
 
 
@@ -55,7 +55,7 @@ def as_bodies_send_it(path: Path) -> None:
 def test_headers_of_two_rows_and_merged_cells_become_one_title_each(tmp_path: Path) -> None:
     """Above is told, numbering, totals and signatures are no data, rows keep the numbers people see."""
     as_bodies_send_it(tmp_path / "a.xlsx")
-    table, hidden = read_tables(tmp_path / "a.xlsx", known, apart=False)
+    table, hidden = read_tables(tmp_path / "a.xlsx", known)
     cost = "Затраты на сопровождение, тыс. тенге"
     assert table.headers == ("№", "Наименование ИС", "Дата ввода", f"{cost} / 2024", f"{cost} / 2025", f"{cost} / 2026")
     assert table.above.startswith("Реестр информационных систем")
@@ -72,17 +72,8 @@ def test_a_formula_that_nobody_has_counted_is_not_taken_for_nothing(tmp_path: Pa
     with zipfile.ZipFile(tmp_path / "a.xlsx") as old, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as new:
         for name in old.namelist():
             new.writestr(name, old.read(name).replace(b"<v>2600</v>", b""))
-    table = read_tables(tmp_path / "b.xlsx", known, apart=False)[0]
+    table = read_tables(tmp_path / "b.xlsx", known)[0]
     assert is_broken(table.rows[0][5])
-
-
-def test_a_process_of_its_own_reads_the_same(tmp_path: Path) -> None:
-    """Bounded in memory and time, with the same answer and the same errors."""
-    as_bodies_send_it(tmp_path / "a.xlsx")
-    assert read_sheets(tmp_path / "a.xlsx", apart=True) == read_sheets(tmp_path / "a.xlsx", apart=False)
-    (tmp_path / "b.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600)
-    with pytest.raises(Malformed, match=r"table\.unreadable"):
-        read_sheets(tmp_path / "b.xls", apart=True)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "kz1048", "utf-16"])
@@ -131,7 +122,7 @@ def test_what_would_burst_or_is_nothing_is_refused(tmp_path: Path) -> None:
     for name, code in {"bomb.xlsx": "table.too-large", "text.xlsx": "table.unreadable", "none.zip": "table.unreadable",
                        "binary.csv": "table.unreadable", "a.pdf": "table.unreadable"}.items():  # fmt: skip
         with pytest.raises(Malformed, match=code):
-            read_tables(tmp_path / name, known, apart=False)
+            read_tables(tmp_path / name, known)
     with pytest.raises(NotFound):
         read_tables(tmp_path / "missing.csv", known)
 
@@ -169,14 +160,14 @@ def test_cells_merged_over_a_whole_sheet_do_not_fill_the_memory(tmp_path: Path) 
         sheet.merge_range("A1:ZZ800", "x")
         sheet.write("ZZ801", "y")
     with pytest.raises(Malformed, match=r"table\.too-large"):
-        read_tables(tmp_path / "merged.xlsx", known, apart=False)
+        read_tables(tmp_path / "merged.xlsx", known)
 
 
 def test_csv_files_in_an_archive_have_together_no_more_than_a_register(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither bytes nor rows, each of which one file alone would be allowed."""
-    monkeypatch.setattr(workbook, "MOST_LINES", 100)
+    monkeypatch.setattr(sheets, "MOST_LINES", 100)
     monkeypatch.setattr(workbook, "_MOST_TEXT", 1000)
     for name, data in {"rows.zip": b"a,b\n" * 60, "bytes.zip": b"a" * 600}.items():
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
@@ -198,5 +189,15 @@ def test_sheets_of_one_name_and_endless_numbers_are_written_all_the_same(tmp_pat
     """Names that are alike in what Excel keeps of them are told apart."""
     tables = [(f"A register of digital objects of {n}", ["x"], [[float("inf")], [1.5]]) for n in ("2025", "2026")]
     write_xlsx(tables, tmp_path / "two.xlsx")
-    names = [sheet.name for sheet in read_sheets(tmp_path / "two.xlsx", apart=False)]
+    names = [sheet.name for sheet in read_sheets(tmp_path / "two.xlsx")]
     assert names == ["A register of digital objects o", "A register of digital objec (2)"]
+
+
+def test_cells_are_counted_over_all_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty ones at the ends of rows are none."""
+    monkeypatch.setattr(sheets, "MOST_CELLS", 40)
+    write_xlsx([(name, ["a", "b"], [["x", "y"], ["z", ""]] * 4) for name in ("one", "two")], tmp_path / "a.xlsx")
+    assert len(read_tables(tmp_path / "a.xlsx", known)) == 2
+    write_xlsx([(name, ["a", "b"], [["x", "y"]] * 10) for name in ("one", "two")], tmp_path / "b.xlsx")
+    with pytest.raises(Malformed, match=r"table\.too-large"):
+        read_tables(tmp_path / "b.xlsx", known)

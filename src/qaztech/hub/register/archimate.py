@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -30,7 +30,9 @@ from qaztech.hub.register.rows import (
     Row,
 )
 from qaztech.hub.register.snapshot import Register
-from qaztech.hub.register.store import Edit
+
+if TYPE_CHECKING:
+    from qaztech.hub.register.store import Edit
 
 R = TypeVar("R", bound=Row)
 NAMESPACE: Final = "http://www.opengroup.org/xsd/archimate/3.0/"
@@ -176,6 +178,8 @@ def write_model(register: Register, *, name: str) -> bytes:
 
 def read_model(data: bytes) -> Taken:
     """What a model says, as edits of the registry. Raises `Malformed` for what is no such model."""
+    from qaztech.hub.register.store import Edit  # noqa: PLC0415  # the process that reads files needs no database
+
     found, left_out = read_rows(data)
     edits = []
     for row in found:

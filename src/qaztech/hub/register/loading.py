@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from qaztech.hub.register.columns import row_of
 from qaztech.hub.register.importing import Plan, make_plan
-from qaztech.hub.register.mapping import known, propose
+from qaztech.hub.register.mapping import propose
+from qaztech.hub.register.reading import read_file
 from qaztech.hub.register.snapshot import Register
-from qaztech.hub.register.workbook import read_tables, refuse_empty
+from qaztech.hub.register.workbook import refuse_empty
 
 
 class Loaded(NamedTuple):
@@ -29,7 +30,7 @@ def load_register(path: Path, today: date) -> Loaded:
 
     Raises `Malformed` for what cannot be read or is too large, `NotFound` for no such file.
     """
-    tables = read_tables(path, known)
+    tables = read_file(path)
     refuse_empty(tables)
     plan = make_plan(tables, propose(tables), Register([]), today=today)
     return Loaded(Register(row_of(edit.table, edit.values) for edit in plan.good if not edit.remove), plan)

@@ -1,8 +1,8 @@
-"""Which table a sheet is and which of its columns is which of ours: guessed by titles, decided by people, remembered.
+"""Which table a sheet is and which of its columns is which of ours: guessed by titles, decided by people.
 
 A mapping is plain JSON that can be shown, edited and given with a file. In a sheet of objects a column may also be a
-cost of one kind (`cost.support` with its year) or the name of the owner (`owner.name_ru`). What a person has decided
-for a header is remembered by the header's fingerprint. Not here: reading the rows (`importing`).
+cost of one kind (`cost.support` with its year) or the name of the owner (`owner.name_ru`). Not here: what is
+kept of a person's decisions (`remembered`), reading the rows (`importing`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from sqlalchemy import Engine, delete, insert, select
 
 from qaztech.core.errors import Malformed
 from qaztech.hub.register.columns import Form, columns_of
 from qaztech.hub.register.rows import TABLES, CostKind
-from qaztech.hub.register.store import MAPPINGS
 from qaztech.hub.register.titles import (
     cost_kind,
     cost_state,
@@ -30,7 +28,9 @@ from qaztech.hub.register.titles import (
     year_of,
 )
 from qaztech.hub.register.workbook import RawTable
-from qaztech.runtime.database import reading
+
+if TYPE_CHECKING:
+    from qaztech.hub.register.remembered import MappingStore
 
 FORMAT: Final = "qaztech-mapping-1"
 COST: Final = "cost."
@@ -218,39 +218,6 @@ def known(text: str) -> bool:
 def fingerprint(headers: Sequence[str]) -> str:
     """The same for headers that differ in case, signs and spaces alone (hex)."""
     return sha256("\n".join(" ".join(tokens(header)) for header in headers if header).encode()).hexdigest()
-
-
-class MappingStore:
-    """Remembers what people decided, in the registry's database. Use it from any thread."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def find(self, raw: RawTable) -> TableRule | None:
-        """What was decided for such a header, for this sheet."""
-        with reading(self._engine) as db:
-            query = select(MAPPINGS.c.rule).where(MAPPINGS.c.fingerprint == fingerprint(raw.headers))
-            text = db.execute(query).scalar_one_or_none()
-        if text is None:
-            return None
-        kept = msgspec.json.decode(text, type=TableRule)
-        titles = {" ".join(tokens(rule.header)): rule for rule in kept.columns}
-        columns = [
-            msgspec.structs.replace(titles.get(" ".join(tokens(header)), ColumnRule(header=header)), header=header)
-            for header in raw.headers
-            if header
-        ]
-        return TableRule(sheet=raw.sheet, table=kept.table, columns=columns)
-
-    def keep(self, raw: RawTable, rule: TableRule, *, by: str, at: int) -> None:
-        """Remember what a person decided for such a header."""
-        check_rule(rule)
-        columns = [msgspec.structs.replace(column, sure=True) for column in rule.columns]
-        text = msgspec.json.encode(msgspec.structs.replace(rule, columns=columns)).decode()
-        key = fingerprint(raw.headers)
-        with self._engine.begin() as db:
-            db.execute(delete(MAPPINGS).where(MAPPINGS.c.fingerprint == key))
-            db.execute(insert(MAPPINGS).values(fingerprint=key, rule=text, by=by, at=at))
 
 
 def propose(tables: Sequence[RawTable], *, given: Mapping | None = None, kept: MappingStore | None = None) -> Mapping:

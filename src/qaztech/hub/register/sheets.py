@@ -1,17 +1,13 @@
-"""The cells of an Excel or OpenDocument workbook, read by python-calamine, in this process or in one of its own.
+"""The cells of an Excel or OpenDocument workbook, read by python-calamine.
 
-A workbook is a program's input made by others: in a process of its own, with bounded memory and time, one that would
-bring the reader down costs that one import and nothing else. Archives are looked at before they are unpacked. Of a
-formula the stored value is taken; a cell that holds an error, or a formula without a stored value, comes as a text
-that begins with `BROKEN`. Dates come as ISO text. Not here: CSV, and which row is the header (`workbook`).
+Archives are looked at before they are unpacked. Of a formula the stored value is taken; a cell that holds an error, or
+a formula without a stored value, comes as a text that begins with `BROKEN`. Dates come as ISO text. Not here: CSV, and
+which row is the header (`workbook`); the process in which files of others are read (`reading`).
 """
 
 from __future__ import annotations
 
 import re
-import resource
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
@@ -20,8 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from qaztech.core.errors import Error, Malformed, Unavailable
-from qaztech.runtime.settings import child_environment
+from qaztech.core.errors import Malformed, Unavailable
 
 Cell = str | int | float | bool
 # The first character of a cell that has no value but an error; no document can have it in a text.
@@ -36,10 +31,8 @@ MOST_SHEETS: Final = 100
 MOST_UNPACKED: Final = 1024**3
 MOST_MEMBERS: Final = 5_000
 MOST_RATIO: Final = 250
-MOST_MEMORY: Final = 4 * 1024**3
-MOST_SECONDS: Final = 120
-# Bytes of all cells together: a text that stands once in a workbook may be in every cell of it.
-MOST_CELLS: Final = 256 * 1024**2
+# Cells of a file, less the empty ones at the ends of rows.
+MOST_CELLS: Final = 8_000_000
 _SMALL: Final = 10 * 1024**2
 _ATTRIBUTE: Final = re.compile(r"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _BROKEN_CELL: Final = re.compile(rb"<(?:\w+:)?c\s([^>]*\bt=[\"']e[\"'][^>]*)>(.{0,2000}?)</(?:\w+:)?c>", re.DOTALL)
@@ -60,14 +53,24 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     merged: list[tuple[int, int, int, int]] = []
 
 
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    sheets: list[Sheet] = []
-    code: str = ""
-    detail: str = ""
-    unavailable: bool = False
+class Count:
+    """Counts the rows and cells of a file while it is read."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._cells = 0
+
+    def add(self, cells: Sequence[Cell]) -> None:
+        """One more row. Raises `Malformed` where a file has more than an import takes."""
+        self._rows += 1
+        self._cells += len(cells)
+        if len(cells) > MOST_COLUMNS or self._rows > MOST_LINES:
+            raise too_large(f"more than {MOST_ROWS} rows or {MOST_COLUMNS} columns")
+        if self._cells > MOST_CELLS:
+            raise too_large(f"more than {MOST_CELLS} cells")
 
 
-def read_sheets(path: Path, *, apart: bool = True) -> list[Sheet]:
+def read_sheets(path: Path) -> list[Sheet]:
     """The sheets of a workbook (XLSX, XLSM, XLSB, XLS, ODS).
 
     Raises `Malformed` for what is none or too large, `Unavailable` without python-calamine.
@@ -76,7 +79,7 @@ def read_sheets(path: Path, *, apart: bool = True) -> list[Sheet]:
         raise too_large(f"a file of more than {MOST_FILE // 1024**2} MiB")
     if zipfile.is_zipfile(path):
         check_archive(path)
-    return _read_apart(path) if apart else _read(path)
+    return _read(path)
 
 
 def check_archive(path: Path) -> None:
@@ -116,31 +119,32 @@ def _read(path: Path) -> list[Sheet]:
         if len(plain) > MOST_SHEETS:
             raise too_large(f"a workbook of more than {MOST_SHEETS} sheets")
         broken = _broken_cells(path)
-        found, rows = [], 0
+        found, count = [], Count()
         for one in plain:
-            sheet = _sheet(book.get_sheet_by_name(one.name), one, broken.get(one.name, {}))
-            rows += len(sheet.rows)
-            if rows > MOST_LINES:
-                raise too_large(f"more than {MOST_ROWS} rows")
+            sheet = _sheet(book.get_sheet_by_name(one.name), one, broken.get(one.name, {}), count)
             found.append(sheet)
     except (calamine.CalamineError, zipfile.BadZipFile, OSError, ValueError, RuntimeError) as exc:
         raise not_a_table("not a workbook, or a damaged or protected one") from exc
     return found
 
 
-def _sheet(sheet: Any, about: Any, broken: Mapping[tuple[int, int], str]) -> Sheet:
+def _sheet(sheet: Any, about: Any, broken: Mapping[tuple[int, int], str], count: Count) -> Sheet:
     if sheet.total_width > MOST_COLUMNS:
         raise too_large(f"a sheet of more than {MOST_COLUMNS} columns")
     rows: list[tuple[int, list[Cell]]] = []
+    merged = [(a + 1, b, c + 1, d) for (a, b), (c, d) in sheet.merged_cell_ranges or ()]
     for number, cells in enumerate(sheet.to_python(skip_empty_area=False), 1):
-        if any(cell != "" for cell in cells):
-            rows.append((number, [_plain(cell) for cell in cells]))
+        if not any(cell != "" for cell in cells):
+            continue
+        while not merged and cells[-1] == "":  # an empty cell may show what is merged into it
+            cells.pop()
+        count.add(cells)
+        rows.append((number, [_plain(cell) for cell in cells]))
     by_number = dict(rows)
     for (number, column), text in broken.items():
         cells = by_number.setdefault(number, [])
         cells.extend([""] * (column + 1 - len(cells)))
         cells[column] = f"{BROKEN}{text}"
-    merged = [(a + 1, b, c + 1, d) for (a, b), (c, d) in sheet.merged_cell_ranges or ()]
     return Sheet(
         name=about.name, rows=sorted(by_number.items()), hidden=str(about.visible) != "SheetVisibleEnum.Visible",
         merged=merged,
@@ -202,39 +206,3 @@ def _placed(attributes: bytes, text: str) -> Iterator[tuple[tuple[int, int], str
             column = column * 26 + letter - 64
         if column <= MOST_COLUMNS:
             yield (int(place[2]), column - 1), text
-
-
-def _read_apart(path: Path) -> list[Sheet]:
-    command = [sys.executable, "-m", "qaztech.hub.register.sheets", str(path)]
-    try:
-        done = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=child_environment(), timeout=2 * MOST_SECONDS,
-        )  # fmt: skip
-        answer = msgspec.msgpack.decode(done.stdout, type=_Answer)
-    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as exc:
-        raise not_a_table("this workbook cannot be read within the limits of memory and time") from exc
-    if answer.code:
-        raise (Unavailable if answer.unavailable else Malformed)(answer.code, answer.detail, at="caller")
-    return answer.sheets
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Read one workbook and write what is in it; what takes more than its share ends this process."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, resource.RLIM_INFINITY))
-    try:
-        answer = _Answer(sheets=_read(Path(arguments[0])))
-    except Error as exc:
-        answer = _Answer(code=exc.code, detail=exc.detail, unavailable=isinstance(exc, Unavailable))
-    except (MemoryError, RecursionError):
-        answer = _Answer(code="table.too-large", detail="this workbook needs more memory than an import has")
-    told = msgspec.msgpack.encode(answer)
-    if len(told) > MOST_CELLS:
-        told = msgspec.msgpack.encode(_Answer(code="table.too-large", detail="more text than an import has"))
-    sys.stdout.buffer.write(told)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

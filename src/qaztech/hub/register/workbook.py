@@ -3,7 +3,8 @@
 Workbooks through `sheets`, ArchiMate models through `archimate`; CSV in UTF-8, UTF-16 or windows-1251 (read as its
 Kazakh superset KZ-1048), separated by semicolons, commas or tabs; a folder or a ZIP of CSV files. Titles above the
 header are skipped, headers of several rows and merged cells are flattened, totals and remarks below are left out and
-told. Not here: which column is which of ours (`mapping`), what is in the cells (`importing`).
+told. Not here: which column is which of ours (`mapping`), what is in the cells (`importing`), the process in
+which files of others are read (`reading`).
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from qaztech.hub.register.sheets import (
     BROKEN,
     MOST_COLUMNS,
     MOST_FILE,
-    MOST_LINES,
     MOST_ROWS,
     Cell,
+    Count,
     Sheet,
     check_archive,
     not_a_table,
@@ -37,7 +38,7 @@ from qaztech.hub.register.sheets import (
 
 Known = Callable[[str], bool]
 _BOOKS: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
-_TEXTS: Final = frozenset({".csv", ".txt", ".tsv"})
+TEXTS: Final = frozenset({".csv", ".txt", ".tsv"})
 # Sheets of what a model made by another program has.
 _FOREIGN_SHEETS: Final = {"objects": "elements", "integrations": "relationships"}
 _SEPARATORS: Final = ";,\t"
@@ -71,7 +72,7 @@ class RawTable:
     left_out: tuple[tuple[int, str], ...] = ()
 
 
-def read_tables(path: Path, known: Known, *, apart: bool = True) -> list[RawTable]:
+def read_tables(path: Path, known: Known) -> list[RawTable]:
     """The tables of a file or folder. `known` tells whether a text is a title that is understood.
 
     Raises `Malformed` for what cannot be read or is too large, `NotFound` for no such file.
@@ -81,17 +82,15 @@ def read_tables(path: Path, known: Known, *, apart: bool = True) -> list[RawTabl
     elif not path.is_file():
         raise NotFound("table.missing", f"there is no file {path.name}", at="caller")
     elif path.suffix.lower() in _BOOKS:
-        sheets = read_sheets(path, apart=apart)
+        sheets = read_sheets(path)
     elif path.suffix.lower() == ".zip":
         sheets = _of_archive(path)
-    elif path.suffix.lower() in _TEXTS:
-        sheets = [_of_text(path.stem, _bounded(path))]
+    elif path.suffix.lower() in TEXTS:
+        sheets = [_of_text(path.stem, _bounded(path), Count())]
     elif path.suffix.lower() == ".xml":
         return _of_model(_bounded(path))
     else:
         raise not_a_table("a register comes as .xlsx, .xls, .ods, .csv, .zip of CSV files, or .xml (ArchiMate)")
-    if sum(len(sheet.rows) for sheet in sheets) > MOST_LINES:
-        raise too_large(f"more than {MOST_ROWS} rows")
     tables = [table for sheet in sheets if (table := table_of(sheet, known)) is not None]
     if sum(len(table.rows) for table in tables) > MOST_ROWS:
         raise too_large(f"more than {MOST_ROWS} rows")
@@ -152,13 +151,14 @@ def _of_folder(path: Path) -> list[Sheet]:
         raise too_large(f"files of more than {MOST_FILE // 1024**2} MiB")
     if not files:
         raise NotFound("table.missing", "there is no CSV file in that folder", at="caller")
-    return [_of_text(p.stem, p.read_bytes()) for p in files]
+    count = Count()
+    return [_of_text(p.stem, p.read_bytes(), count) for p in files]
 
 
 def _of_archive(path: Path) -> list[Sheet]:
     _bounded(path)
     check_archive(path)
-    found, lines = [], 0
+    found, count = [], Count()
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > _MOST_TEXT:
             raise too_large(f"CSV files of more than {_MOST_TEXT // 1024**2} MiB together")
@@ -169,16 +169,13 @@ def _of_archive(path: Path) -> list[Sheet]:
                         data = file.read(_MOST_TEXT)
                 except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as exc:
                     raise not_a_table("a damaged or protected archive") from exc
-                found.append(_of_text(Path(name).stem, data))
-                lines += len(found[-1].rows)
-                if lines > MOST_LINES:
-                    raise too_large(f"more than {MOST_ROWS} rows")
+                found.append(_of_text(Path(name).stem, data, count))
     if not found:
         raise not_a_table("there is no CSV file in that archive")
     return found
 
 
-def _of_text(name: str, data: bytes) -> Sheet:
+def _of_text(name: str, data: bytes, count: Count) -> Sheet:
     text = decoded(data)
     if text[:4].lower() == "sep=" and len(text) > 5:
         separator, text = text[4], text.partition("\n")[2]
@@ -188,10 +185,11 @@ def _of_text(name: str, data: bytes) -> Sheet:
     rows: list[tuple[int, list[Cell]]] = []
     try:
         for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), first):
-            if any(cell.strip() for cell in cells):
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if cells:
+                count.add(cells)
                 rows.append((number, [unguarded(cell) for cell in cells]))
-            if len(cells) > MOST_COLUMNS or len(rows) > MOST_LINES:
-                raise too_large(f"more than {MOST_ROWS} rows or {MOST_COLUMNS} columns")
     except csv.Error as exc:
         raise not_a_table("not CSV: a cell is longer than a cell can be, or a quotation does not end") from exc
     return Sheet(name=name, rows=rows)
