@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -127,6 +128,8 @@ def wrong(kind: str, written: str) -> str | None:
             return "checksum"
         year, month, century = int(plain[:2]), plain[2:4], plain[6]
         unborn = (century in "56" and year >= 60) or (century in "12" and year <= 85)
+        if unborn and kind == "iin" and month != "13":
+            date((18 if century in "12" else 20) * 100 + year, int(month), int(plain[4:6]))
         if not (month == "13" if kind == "bin" else unborn or month == "13"):
             return "not of the reserved range"
         if (plain[4] in "456") is not (kind == "bin"):
@@ -136,7 +139,7 @@ def wrong(kind: str, written: str) -> str | None:
     length = 15 if plain.startswith("37") else 16
     if kind == "card" and not (len(plain) == length and luhn(plain) and plain.startswith(CARD_TESTS)):
         return "not a card of a test range"
-    if kind == "phone" and re.search(r"[^\W\d_OОoо]{3,}", written):
+    if kind == "phone" and re.search(r"(?![OОoо]{3})[^\W\d_]{3,}", written):
         return None
     if kind == "phone" and plain and not re.search(r"000|00\d{4}$|55501|7946|23125", plain):
         return "not a reserved number"
