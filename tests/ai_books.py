@@ -32,8 +32,8 @@ def ask(key: Key | str, amount: int = MICRO, *, tokens: int = 100, call: str | N
     """A call that reserves so much."""
     return Ask(
         call=call or new_call_id(SystemClock().now()), key=key if isinstance(key, str) else key.id, model="small",
-        deployment="KZ/QUASI/123/models/chat", version="v1", declared="internal", data_class="internal",
-        decision="allowed", prompt_digest=DIGEST, amount=amount, tokens=tokens,
+        deployment="quasi-small", service="KZ/QUASI/123/models/chat", version="v1", declared="internal",
+        data_class="internal", decision="allowed", prompt_digest=DIGEST, amount=amount, tokens=tokens,
     )  # fmt: skip
 
 

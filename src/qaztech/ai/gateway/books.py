@@ -40,6 +40,7 @@ ORPHANED = "orphaned"
 class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call to be taken in: its identifier (`new_call_id`), the key's, what is called, and what to reserve.
 
+    `service` is whose the deployment is (`KZ/QUASI/…/models/chat`), by which statements find a provider's calls.
     `amount` is in micro-tenge: the most that the call can cost. `tokens` is the most it can take.
     """
 
@@ -47,6 +48,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str
     model: str
     deployment: str
+    service: str = ""
     version: str
     declared: str
     data_class: str
@@ -59,7 +61,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a call ended. `cost` is what its server claims, in micro-tenge; `told`: nobody has to be told of its usage.
 
-    `deployment` and `version` are given where another place answered than the one that was asked first.
+    `deployment`, `service` and `version` are given where another place answered than the one that was asked first.
     """
 
     call: str
@@ -70,6 +72,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     answer_digest: str | None = None
     exchange: str | None = None
     deployment: str | None = None
+    service: str | None = None
     version: str | None = None
     told: bool = False
 
@@ -174,7 +177,8 @@ class Books:
                 writes.tokens[at] = writes.tokens.get(at, 0) + prompt + completion - tokens
             updates.append((
                 each.outcome, cost, min(each.cost, MOST_OF_A_CALL) if each.cost > reserved else None, prompt,
-                completion, each.answer_digest, each.exchange, each.deployment, each.version, each.told, now, call,
+                completion, each.answer_digest, each.exchange, each.deployment, each.service, each.version, each.told,
+                now, call,
             ))  # fmt: skip
             done[call] = cost
             costs.append(cost)
@@ -222,8 +226,8 @@ class Books:
             writes.spend(row.budget, period, 0, each.amount)
             inserts.append((
                 each.call, each.key, row.budget, period, window.minute, at.day, row.member, row.system, row.card,
-                row.purpose, each.model, each.deployment, each.version, each.declared, each.data_class, each.decision,
-                each.prompt_digest, each.tokens, each.amount, now, self.gateway,
+                row.purpose, each.model, each.deployment, each.service, each.version, each.declared, each.data_class,
+                each.decision, each.prompt_digest, each.tokens, each.amount, now, self.gateway,
             ))  # fmt: skip
         if inserts:
             db.exec_driver_sql(self._sql.insert, inserts)
@@ -310,13 +314,14 @@ class _Statements:
         )
         self.insert = dialect(
             "INSERT INTO ai_calls (id, key, budget, period, minute, day, member, system, card, purpose, model,"
-            " deployment, version, declared, class, decision, prompt_digest, tokens_reserved, reserved, outcome, told,"
-            " started, gateway) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', FALSE, ?, ?)"
+            " deployment, service, version, declared, class, decision, prompt_digest, tokens_reserved, reserved,"
+            " started, gateway, outcome, told)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', FALSE)"
         )
         self.settle = dialect(
             "UPDATE ai_calls SET outcome = ?, cost = ?, claimed = ?, prompt_tokens = ?, completion_tokens = ?,"
-            " answer_digest = ?, exchange = ?, deployment = COALESCE(?, deployment), version = COALESCE(?, version),"
-            " told = ?, ended = ? WHERE id = ?"
+            " answer_digest = ?, exchange = ?, deployment = COALESCE(?, deployment), service = COALESCE(?, service),"
+            " version = COALESCE(?, version), told = ?, ended = ? WHERE id = ?"
         )
         self.told = dialect("UPDATE ai_calls SET told = TRUE, usage_exchange = ? WHERE id = ? AND gateway = ?")
         self.periods = dialect(

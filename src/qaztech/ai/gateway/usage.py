@@ -19,9 +19,9 @@ from qaztech.core.errors import Malformed
 from qaztech.core.ids import MemberId
 from qaztech.runtime.database import reading
 
-By = Literal["key", "system", "card", "purpose", "model", "deployment", "version", "class", "outcome", "day"]
+By = Literal["key", "system", "card", "purpose", "model", "deployment", "service", "version", "class", "outcome", "day"]
 BY: Final[tuple[By, ...]] = get_args(By)
-_LINES: Final[tuple[By, ...]] = ("deployment", "model", "version", "system", "card", "purpose")
+_LINES: Final[tuple[By, ...]] = ("service", "deployment", "model", "version", "system", "card", "purpose")
 _PAGE = 1000
 
 
@@ -51,6 +51,7 @@ class CallRow:
     purpose: str
     model: str
     deployment: str
+    service: str
     version: str
     data_class: str
     outcome: str
@@ -70,7 +71,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What a member's calls of a month cost: one line for each place, model, version, system, card and purpose.
+    """What a member's calls of a month cost: one line for each service, place, model and so on (`_LINES`).
 
     `total` is exact, in micro-tenge; `tenge` the same in whole tenge, rounded up. `open` calls are not in it yet.
     """
@@ -184,7 +185,7 @@ def _narrowed(
     if last is not None:
         chosen = chosen.where(calls.c.day <= last)
     if provider is not None:
-        chosen = chosen.where(calls.c.deployment.startswith(f"{MemberId.parse(provider)}/", autoescape=True))
+        chosen = chosen.where(calls.c.service.startswith(f"{MemberId.parse(provider)}/", autoescape=True))
     return chosen
 
 
