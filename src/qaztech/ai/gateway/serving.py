@@ -1,0 +1,590 @@
+"""One call from its first byte to its record: looked through, allowed, reserved, made, restored, settled, answered.
+
+Callbacks on the loop, no task for a call. The order is what the records rest on: nothing leaves before its reservation
+is durable, and no caller has the end of an answer before the settlement is. A place that may not have the data is never
+asked. Not here: who the caller is (`keys`), what each step decides (`policy`, `looking`, `routing`, `ledger`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from qaztech.ai.gateway import answers, calls, events, policy
+from qaztech.ai.gateway.answers import Produced, StreamRestorer, Usage
+from qaztech.ai.gateway.books import Ask, Outcome, Settlement
+from qaztech.ai.gateway.cache import Answer, AnswerCache
+from qaztech.ai.gateway.calls import ModelCall
+from qaztech.ai.gateway.keys import Key
+from qaztech.ai.gateway.ledger import Ledger
+from qaztech.ai.gateway.looking import LARGE, Seen, look
+from qaztech.ai.gateway.models import Deployment, Model
+from qaztech.ai.gateway.places import (
+    CALL_HEADER,
+    Places,
+    Whole,
+    exchange_of,
+    is_stream,
+    may_try_another,
+    refusal_of,
+)
+from qaztech.ai.gateway.policy import Allowed
+from qaztech.ai.gateway.routing import Routing
+from qaztech.ai.personal.masking import Vault
+from qaztech.ai.personal.spans import Finder
+from qaztech.ai.register.standing import CardStanding
+from qaztech.core.errors import Error, Internal, Unavailable
+from qaztech.node.http_call import Call, Response
+from qaztech.node.http_request import Request
+from qaztech.runtime.telemetry import Metrics, log_error
+
+logger = logging.getLogger("qaztech.ai")
+_JSON = b"Content-Type:application/json\r\nCache-Control:no-store\r\n"
+_EVENTS = b"Content-Type:text/event-stream\r\nCache-Control:no-store\r\n"
+# Pieces a stream may have beyond the tokens it was allowed, before it is one that never ends.
+_SLACK = 256
+_NOTHING = Usage(prompt=0, completion=0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Kit:
+    """What every call needs."""
+
+    ledger: Ledger
+    places: Places
+    finder: Finder
+    routings: dict[str, Routing]
+    cache: AnswerCache
+    metrics: Metrics
+    loop: asyncio.AbstractEventLoop
+    # Called with each settled call that its provider has to be told of.
+    settled: Callable[[Settled], None]
+    under_way: set[Serving] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A call that is over and durable, as its provider is told of it."""
+
+    call: str
+    place: Deployment
+    member: str
+    system: str
+    exchange: str | None
+    usage: Usage
+    cost: int
+    outcome: str
+    answer: str
+
+
+class Serving:
+    """One call of one caller."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        request: Request,
+        *,
+        identifier: str,
+        key: Key,
+        card: CardStanding,
+        model: Model,
+        call: ModelCall,
+        declared: Any,
+    ) -> None:
+        self._kit = kit
+        self.request = request
+        self.identifier = identifier
+        self._key = key
+        self._card = card
+        self.model = model
+        self.call = call
+        self._declared = declared
+        self._routing = kit.routings[model.name]
+        self._body: dict[str, Any] = call.body
+        self.vault: Vault | None = None
+        self._seen: Seen
+        self._allowed: Allowed
+        self._decision = ""
+        self._made: dict[tuple[str, int], tuple[bytes, int, int]] = {}
+        self._prompt_digest = ""
+        self.prompt_bytes = 0
+        self.most_completion = 0
+        self._tried: frozenset[str] = frozenset()
+        self.place: Deployment | None = None
+        self.out: Call | None = None
+        self._response: Response | None = None
+        self._exchange: str | None = None
+        self._reserved = self._over = False
+        self._caller_gone = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._stream: _Stream | None = None
+
+    # Before anything leaves -----------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Look through it, beside the loop where it is large, and go on."""
+        self._kit.under_way.add(self)
+        self.request.on_disconnect = self._gone
+        if sum(map(len, self.call.texts())) <= LARGE:
+            self._guarded(self._looked, look, self._kit.finder, self.call)
+            return
+        task = self._kit.loop.run_in_executor(None, look, self._kit.finder, self.call)
+        task.add_done_callback(lambda done: self._guarded(self._looked, done.result))
+
+    def _guarded(self, then: Callable[[Any], None], work: Callable[..., Any], *given: Any) -> None:
+        try:
+            then(work(*given))
+        except Error as exc:
+            self.refuse(exc)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours is the caller's 500, not a call without an end
+            self.refuse(Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
+
+    def _looked(self, seen: Seen) -> None:
+        self._seen = seen
+        handling = self._key.handling
+        self._allowed = policy.allow(
+            self.model.deployments, card=self._card, declared=self._declared, has_personal=seen.has_personal,
+            handling=handling,
+        )  # fmt: skip
+        self._decision = seen.said(handling)
+        if seen.spans and handling == "mask":
+            self._body, self.vault = seen.masked(self.call)
+        amount = tokens = 0
+        data = b""
+        for place in self._allowed.places:
+            data, prompt, completion = self._prepared(place)
+            amount = max(amount, place.cost(prompt, completion))
+            tokens = max(tokens, prompt + completion)
+        self._prompt_digest = calls.digest_of(data)
+        first = self._routing.next(self._allowed.places, frozenset(), self._kit.loop.time())
+        assert first is not None  # noqa: S101 - `allow` gives one place at least
+        cached = self._cached()
+        if cached is not None:
+            amount = 0
+        self._kit.ledger.reserve(
+            Ask(
+                call=self.identifier, key=self._key.id, model=self.model.name, deployment=first.name,
+                version=first.version, declared=self._declared, data_class=self._allowed.data_class,
+                decision=self._decision, prompt_digest=self._prompt_digest,
+                amount=amount, tokens=0 if cached is not None else tokens,
+            ),
+            lambda error: self._taken_in(error, cached),
+        )  # fmt: skip
+
+    def _prepared(self, place: Deployment) -> tuple[bytes, int, int]:
+        wanted = (place.model, place.max_completion)
+        made = self._made.get(wanted)
+        if made is None:
+            made = self._made[wanted] = calls.prepared(
+                self.call, self._body, model=place.model, most=place.max_completion
+            )
+        return made
+
+    def _cached(self) -> Answer | None:
+        may = self._cache_seconds() > 0
+        return self._kit.cache.get(str(self._key.member), *self._cache_key(), self._kit.loop.time()) if may else None
+
+    def _cache_seconds(self) -> float:
+        held = AnswerCache.may_hold(
+            self._allowed.data_class, has_personal=self._seen.has_personal, stream=self.call.stream
+        )
+        return self.model.cache_seconds if held else 0.0
+
+    def _cache_key(self) -> tuple[str, str]:
+        return f"{self.call.endpoint} {self.model.name}", self._prompt_digest
+
+    def _taken_in(self, error: Error | None, cached: Answer | None) -> None:
+        if error is not None:
+            self.refuse(error)
+            return
+        try:
+            if self._caller_gone:
+                self.settle("aborted", _NOTHING, lambda: self.end("aborted"))
+            elif cached is not None:
+                self._kit.metrics.count("ai_cached_total")
+                self._answer_cached(cached)
+            else:
+                self._try_next()
+        except Exception as exc:  # noqa: BLE001 - what is reserved is given back, whatever happened
+            self._fail(Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
+
+    def _answer_cached(self, cached: Answer) -> None:
+        place = next((each for each in self._allowed.places if each.name == cached.place), None)
+        if place is None:
+            self._try_next()
+            return
+        self.place = place
+        answer = answers.parse_answer(cached.body)
+        self.settle("cached", _NOTHING, lambda: self._respond(answer, _NOTHING))
+
+    # The call itself ------------------------------------------------------------------------------------------------
+
+    def _try_next(self, failure: Error | None = None) -> None:
+        now = self._kit.loop.time()
+        place = self._routing.next(self._allowed.places, self._tried, now)
+        if place is None:
+            self._fail(failure or Unavailable("ai.server.away", "no place that hosts this model answers", at="service"))
+            return
+        self._tried |= {place.name}
+        self.place, self._exchange, self._response = place, None, None
+        data, _, self.most_completion = self._prepared(place)
+        self.prompt_bytes = len(data)
+        said = self._said(place, data)
+        self._routing.began(place)
+        self._timer = self._kit.loop.call_later(place.total_seconds, self._too_long)
+        try:
+            self.out = self._kit.places.client(place).send(
+                "POST",
+                self._kit.places.target(place, self.call.endpoint),
+                self._kit.places.head(
+                    place,
+                    member=str(self._key.member),
+                    system=self._key.system,
+                    said=said,
+                    name=CALL_HEADER,
+                    has_body=True,
+                ),
+                data,
+                on_response=self._answered,
+                on_error=self._broken,
+                timeout=place.first_byte_seconds,
+            )
+        except Error as exc:
+            self._broken(exc)
+
+    def _said(self, place: Deployment, data: bytes) -> bytes:
+        """What the record of the exchange is to say; no value holds what would end one."""
+        return (
+            f"call={self.identifier}; card={self._key.card}; purpose={self._key.purpose};"
+            f" class={self._allowed.data_class}; model={self.model.name}; version={place.version};"
+            f" prompt={calls.digest_of(data)}; decision={self._decision}"
+        ).encode("ascii", "replace")
+
+    def leave(self, *, failed: bool) -> None:
+        """The place has done what it will do."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.out is not None or failed:
+            self.out = None
+            if self.place is not None:
+                self._routing.ended(self.place, failed=failed, now=self._kit.loop.time())
+
+    def _too_long(self) -> None:
+        if self.out is not None:
+            self.out.abort()
+        self._broken(Unavailable("ai.server.endless", "the model's server did not come to an end", at="service"))
+
+    def _answered(self, response: Response) -> None:
+        self._response = response
+        self._exchange = exchange_of(response)
+        if response.status == 200 and self.call.stream and is_stream(response):
+            self._stream = _Stream(self, response)
+            self._stream.begin()
+            return
+        Whole(response, self._whole, self._unbearable)
+
+    def _unbearable(self) -> None:
+        if self.out is not None:
+            self.out.abort()
+        self._broken(Unavailable("ai.answer.large", "the model's server answered more than is taken", at="service"))
+
+    def _broken(self, error: Error) -> None:
+        """No answer, or half of one."""
+        if self._over:
+            return
+        if self._stream is not None:
+            self._stream.broke(error)
+            return
+        self.leave(failed=True)
+        self._try_next(error)
+
+    def _whole(self, data: bytes) -> None:
+        response = self._response
+        assert response is not None  # noqa: S101 - it is what brought the data
+        if response.status != 200:
+            self._not_answered(response, data)
+            return
+        try:
+            answer = answers.parse_answer(data)
+        except Error as exc:
+            self.leave(failed=True)
+            self._try_next(exc)
+            return
+        self.leave(failed=False)
+        usage = answers.usage_of(answer, self.prompt_bytes)
+        if self.call.stream:
+            error = Unavailable("ai.answer.no-stream", "the model's server did not answer a stream", at="service")
+            self.settle("failed", usage, lambda: self.refuse(error))
+            return
+        if (seconds := self._cache_seconds()) > 0 and self.place is not None:
+            now = self._kit.loop.time()
+            kept = Answer(body=data, place=self.place.name, until=now + seconds)
+            self._kit.cache.put(str(self._key.member), *self._cache_key(), kept)
+        self.settle("complete", usage, lambda: self._respond(answer, usage), calls.digest_of(data))
+
+    def _not_answered(self, response: Response, data: bytes) -> None:
+        error = refusal_of(response, self._reason(data))
+        again = may_try_another(response.status)
+        self.leave(failed=again)
+        if again:
+            self._try_next(error)
+        else:
+            self._fail(error)
+
+    def _reason(self, data: bytes) -> str:
+        """What the server gives as its reason, put back into the caller's words."""
+        try:
+            said = answers.parse_answer(data).get("error")
+        except Error:
+            return ""
+        text = said.get("message") if isinstance(said, dict) else said
+        if not isinstance(text, str):
+            return ""
+        return (self.vault.restore(text) if self.vault is not None else text)[:500]
+
+    # Its end --------------------------------------------------------------------------------------------------------
+
+    def _respond(self, answer: dict[str, Any], usage: Usage) -> None:
+        place = self.place
+        assert place is not None  # noqa: S101 - somebody answered
+        shown = answers.restored(answer, self.vault) if self.vault is not None else answer
+        marked = {
+            **shown,  # type: ignore[dict-item]
+            "model": self.model.name,
+            "qaztech": answers.mark(place.model, place.version, self.identifier, estimated=usage.estimated),
+        }
+        self.request.respond(200, self.head(_JSON), answers.encode(marked))
+        self.end("complete")
+
+    def head(self, lines: bytes) -> bytes:
+        """The head lines of an answer: which call and exchange it is, and that a machine made it."""
+        place = self.place
+        parts = [lines, b"X-QazTech-Call:%b\r\nX-QazTech-Synthetic:true\r\n" % self.identifier.encode()]
+        if self._exchange:
+            parts.append(b"X-QazTech-Exchange:%b\r\n" % self._exchange.encode("ascii", "replace"))
+        if place is not None:
+            parts.append(b"X-QazTech-Deployment:%b\r\n" % place.name.encode())
+        return b"".join(parts)
+
+    def settle(self, outcome: Outcome, usage: Usage, then: Callable[[], None], digest: str = "") -> None:
+        """Make the end durable; only then the caller has it."""
+        place, self._over = self.place, True
+        cost = place.cost(usage.prompt, usage.completion) if place is not None and outcome != "cached" else 0
+
+        def done(charged: int | None, error: Error | None) -> None:
+            if error is not None:
+                log_error(logger, "a call was not settled", error)
+                self.refuse(error)
+                return
+            if place is not None and outcome != "cached":
+                self._kit.settled(
+                    Settled(
+                        call=self.identifier, place=place, member=str(self._key.member), system=self._key.system,
+                        exchange=self._exchange, usage=usage, cost=charged or 0, outcome=outcome, answer=digest,
+                    )
+                )  # fmt: skip
+            self._kit.metrics.count("ai_tokens_total", usage.prompt + usage.completion)
+            then()
+
+        # Without a backbone, and for what cost nothing, there is nobody to tell.
+        untold = place is not None and bool(place.service) and outcome != "cached" and self._exchange is not None
+        settlement = Settlement(
+            call=self.identifier, outcome=outcome, cost=cost, prompt_tokens=usage.prompt,
+            completion_tokens=usage.completion, answer_digest=digest or None, exchange=self._exchange,
+            deployment=place.name if place else None, version=place.version if place else None, told=not untold,
+        )  # fmt: skip
+        try:
+            self._kit.ledger.settle(settlement, done)
+        except Error as exc:
+            self.refuse(exc)
+
+    def _fail(self, error: Error) -> None:
+        """Nothing came of it: the reservation goes back, then the caller is told."""
+        self.settle("failed", _NOTHING, lambda: self.refuse(error))
+
+    def refuse(self, error: Error) -> None:
+        """Tell the caller why it has no answer, or no more of one."""
+        self._over = True
+        if error.status >= 500:
+            log_error(logger, "a call was not answered", error)
+        if self.request.is_started:
+            self.request.write(events.event(answers.encode({"error": error_body(error)})))
+            self.request.abort()
+        else:
+            respond_error(self.request, error, self.head(b""))
+        self.end(error.code.rpartition(".")[0] or "error")
+
+    def end(self, label: str) -> None:
+        """It is over; `label` says how, from a closed set."""
+        self._over = True
+        self._kit.under_way.discard(self)
+        self._kit.metrics.count_label("ai_calls_total", "outcome", label)
+
+    def _gone(self) -> None:
+        """The caller went away. A whole answer is let come, for its usage; a stream is cut and paid so far."""
+        self._caller_gone = True
+        if self._stream is not None:
+            self._stream.caller_gone()
+
+
+class _Stream:
+    """The stream of one call: passed on as it comes, but for its end, which waits for the record."""
+
+    def __init__(self, serving: Serving, response: Response) -> None:
+        self._of = serving
+        self._response = response
+        self._reader = events.EventReader()
+        self._restorer = StreamRestorer(serving.vault) if serving.vault is not None else None
+        self._produced = Produced(unfinished=serving.call.choices)
+        self._hash = sha256()
+        self._held: list[bytes] = []
+        self._is_over = self._is_done = False
+
+    def begin(self) -> None:
+        """Answer the head, and take what comes."""
+        request = self._of.request
+        request.start(200, self._of.head(_EVENTS))
+        request.on_drain = self._response.resume
+        if self._response.body is not None:
+            self._data(self._response.body)
+            if not self._is_over:
+                self._ended()
+            return
+        self._response.on_data = self._data
+        self._response.on_end = self._ended
+
+    def _data(self, piece: bytes) -> None:
+        if self._is_over:
+            return
+        try:
+            for data in self._reader.feed(piece):
+                self._event(data)
+        except Error as exc:
+            self._cut(exc)
+            return
+        request = self._of.request
+        if not request.is_answered and not request.is_writable:
+            self._response.pause()
+
+    def _event(self, data: bytes) -> None:
+        if self._is_done:
+            return
+        self._hash.update(data)
+        if data == events.DONE:
+            self._is_done = True
+            return
+        try:
+            found = answers.parse_answer(data)
+        except Error:
+            raise Unavailable("ai.stream.malformed", "an event of the stream is not JSON", at="service") from None
+        if "error" in found:
+            raise Unavailable("ai.server.failed", "the model's server broke its stream off", at="service")
+        claimed = answers.claimed_usage(found)
+        if claimed is not None:
+            self._produced.claimed = claimed
+        choices = found.get("choices")
+        if not choices and claimed is not None and not self._of.call.wants_usage:
+            return
+        ends = self._count(choices if isinstance(choices, list) else [])
+        self._pass_on(found, ends=ends)
+
+    def _count(self, choices: list[Any]) -> bool:
+        """Count what was produced; whether a choice ends with this event."""
+        ends = False
+        for choice in choices:
+            if not isinstance(choice, dict):
+                continue
+            characters = sum(map(len, answers.texts_of(choice.get("delta") or choice.get("text") or "")))
+            if characters:
+                self._produced.pieces += 1
+                self._produced.characters += characters
+            if choice.get("finish_reason") is not None:
+                self._produced.unfinished -= 1
+                ends = True
+        if self._produced.pieces > self._of.most_completion + _SLACK:
+            raise Unavailable("ai.server.endless", "the model's server gives more than was asked for", at="service")
+        return ends
+
+    def _pass_on(self, found: dict[str, Any], *, ends: bool) -> None:
+        of = self._of
+        choices = found.get("choices")
+        if self._restorer is not None and isinstance(choices, list):
+            found["choices"] = [
+                self._restorer.choice(choice) if isinstance(choice, dict) else choice for choice in choices
+            ]
+        found["model"] = of.model.name
+        place = of.place
+        if ends and place is not None:
+            found["qaztech"] = answers.mark(place.model, place.version, of.identifier)
+        line = events.event(answers.encode(found))
+        if self._held or (ends and self._produced.unfinished <= 0):
+            self._held.append(line)
+        else:
+            of.request.write(line)
+
+    def _ended(self) -> None:
+        if self._is_over:
+            return
+        if self._is_done or (self._produced.unfinished <= 0 and self._reader.is_between):
+            self._finish("complete", None)
+        else:
+            self._cut(Unavailable("ai.stream.broken", "the model's server broke its stream off", at="service"))
+
+    def broke(self, error: Error) -> None:
+        """The connection to the place ended, or took too long."""
+        if not self._is_over:
+            self._cut(error)
+
+    def caller_gone(self) -> None:
+        """Nobody reads any more."""
+        if not self._is_over:
+            self._cut(Unavailable("ai.caller.gone", "the caller went away", at="caller"), failed=False)
+
+    def _cut(self, error: Error, *, failed: bool = True) -> None:
+        out = self._of.out
+        if out is not None:
+            out.abort()
+        self._finish("aborted", error, failed=failed)
+
+    def _finish(self, outcome: Outcome, error: Error | None, *, failed: bool = False) -> None:
+        self._is_over = True
+        of = self._of
+        of.leave(failed=failed)
+        usage = self._produced.usage(of.prompt_bytes)
+        then = self._complete if error is None else lambda: of.refuse(error)
+        of.settle(outcome, usage, then, self._hash.hexdigest())
+
+    def _complete(self) -> None:
+        request = self._of.request
+        for line in self._held:
+            request.write(line)
+        request.write(events.event(events.DONE))
+        request.finish()
+        self._of.end("complete")
+
+
+def error_body(error: Error) -> dict[str, Any]:
+    """An error as clients of the OpenAI API read it."""
+    kind = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    return {
+        "message": error.detail,
+        "type": kind.get(error.status, "not_found_error" if error.status == 404 else "server_error"),
+        "param": None,
+        "code": error.code,
+    }
+
+
+def respond_error(request: Request, error: Error, lines: bytes = b"") -> None:
+    """Answer with an error."""
+    head = _JSON + lines
+    if error.retry_after is not None:
+        head += b"Retry-After:%d\r\n" % error.retry_after
+    if error.status == 401:
+        head += b"WWW-Authenticate:Bearer\r\n"
+    request.respond(error.status, head, answers.encode({"error": error_body(error)}))

@@ -1,0 +1,80 @@
+"""How the cards of the members stand in the register, asked every few seconds over the backbone.
+
+An answer that is too old stands for nothing: then no call is let through, whatever it said. A register that is away for
+some minutes stops nobody. Not here: what follows from a card (`policy`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from qaztech.ai.register.standing import CardStanding, Standing
+from qaztech.core.errors import Error, Unavailable
+from qaztech.core.time import Clock
+from qaztech.runtime.telemetry import log_error
+
+logger = logging.getLogger("qaztech.ai")
+ASK_SECONDS = 5.0
+STALE_MS = 15 * 60 * 1000
+_FIRST_PATIENCE = 0.5
+
+
+class Standings:
+    """What the register said last, of each member that this gateway serves."""
+
+    def __init__(
+        self, ask: Mapping[str, Callable[[], Awaitable[Standing]]], clock: Clock, *, every: float = ASK_SECONDS
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._every = every
+        # By member: when it was asked (ms, own clock), and the cards.
+        self._known: dict[str, tuple[int, dict[str, CardStanding]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._tasks = [asyncio.create_task(self._follow(member)) for member in self._ask]
+
+    def card(self, member: str, identifier: str) -> CardStanding | None:
+        """How a card stands; None where the member has none. Raises `Unavailable`: nobody knows any more."""
+        known = self._known.get(member)
+        if known is None or self._clock.now() - known[0] > STALE_MS:
+            raise Unavailable(
+                "ai.register.silent", "the register of AI systems does not answer, so nothing may be called",
+                at="consumer-node", retry_after=5,
+            )  # fmt: skip
+        card = known[1].get(identifier)
+        if card is not None and card.until is not None and card.until <= self._clock.now():
+            return None
+        return card
+
+    def ages(self) -> dict[str, int]:
+        """Milliseconds since each member's cards were asked for."""
+        now = self._clock.now()
+        return {member: now - asked for member, (asked, _) in self._known.items()}
+
+    async def refresh(self, member: str) -> None:
+        """Ask once. Raises what asking raises."""
+        asked = self._clock.now()
+        standing = await self._ask[member]()
+        own = [card for card in standing.cards if card.owner == member]
+        self._known[member] = (asked, {card.id: card for card in own})
+
+    async def _follow(self, member: str) -> None:
+        while True:
+            try:
+                await self.refresh(member)
+            except Error as exc:
+                log_error(logger, "the register of AI systems did not answer", exc)
+            await asyncio.sleep(self._every if member in self._known else _FIRST_PATIENCE)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,124 @@
+"""Tells the provider of each call what it is taken to have used: one more exchange, whose record both sides keep.
+
+So a statement is proved by either side from its own log. The exchange asks for the list of models, which every server
+has; what matters is the header its request record commits to. What could not be told is told later, also after a start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+
+from qaztech.ai.gateway.ledger import Ledger
+from qaztech.ai.gateway.places import USAGE_HEADER, Places, exchange_of
+from qaztech.ai.gateway.serving import Settled
+from qaztech.core.errors import Error
+from qaztech.node.http_call import Response
+from qaztech.runtime.telemetry import log_error
+
+logger = logging.getLogger("qaztech.ai")
+AT_ONCE = 16
+AGAIN_SECONDS = 10.0
+MOST_WAITING = 100_000
+
+
+class Teller:
+    """What is still to be told, and to whom. On the loop's thread."""
+
+    def __init__(self, ledger: Ledger, places: Places) -> None:
+        self._ledger = ledger
+        self._places = places
+        self._waiting: deque[Settled] = deque()
+        self._under_way = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._loop = asyncio.get_running_loop()
+        self._again: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting) + self._under_way
+
+    def tell(self, settled: Settled) -> None:
+        """Tell of one call, soon."""
+        if not settled.place.service or settled.exchange is None:
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            return  # it stands in the ledger as untold, and is told after the next start
+        self._waiting.append(settled)
+        self._empty.clear()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self._waiting and self._under_way < AT_ONCE and self._again is None:
+            self._send(self._waiting.popleft())
+        if not self._waiting and not self._under_way:
+            self._empty.set()
+
+    def _send(self, settled: Settled) -> None:
+        self._under_way += 1
+        place = settled.place
+
+        def answered(response: Response) -> None:
+            if response.body is None:
+                response.on_data, response.on_end = (lambda _: None), (lambda: None)
+            self._under_way -= 1
+            exchange = exchange_of(response)
+            if response.status < 400 and exchange is not None:
+                with contextlib.suppress(Error):
+                    self._ledger.tell(settled.call, exchange)
+                self._go_on()
+            else:
+                self._later(settled)
+
+        def failed(error: Error) -> None:
+            self._under_way -= 1
+            log_error(logger, "a provider was not told of a call's usage; it will be", error, call=settled.call)
+            self._later(settled)
+
+        try:
+            self._places.client(place).send(
+                "GET",
+                self._places.target(place, "models"),
+                self._places.head(
+                    place, member=settled.member, system=settled.system, said=usage_line(settled), name=USAGE_HEADER,
+                    has_body=False,
+                ),
+                on_response=answered,
+                on_error=failed,
+                timeout=30.0,
+            )  # fmt: skip
+        except Error as exc:
+            failed(exc)
+
+    def _later(self, settled: Settled) -> None:
+        self._waiting.append(settled)
+        if self._again is None:
+            self._again = self._loop.call_later(AGAIN_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._go_on()
+
+    async def drain(self, grace: float) -> None:
+        """Wait until all is told, for so many seconds at most; the rest stands in the ledger."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), grace)
+        if self._again is not None:
+            self._again.cancel()
+
+
+def usage_line(settled: Settled) -> bytes:
+    """What the record says of a call's usage. One spelling, so that both sides read the same."""
+    usage = settled.usage
+    return (
+        f"call={settled.call}; exchange={settled.exchange}; model={_plain(settled.place.model)};"
+        f" version={settled.place.version}; prompt={usage.prompt}; completion={usage.completion};"
+        f" estimated={'yes' if usage.estimated else 'no'}; cost={settled.cost}; outcome={settled.outcome};"
+        f" answer={settled.answer or '-'}"
+    ).encode("ascii", "replace")
+
+
+def _plain(text: str) -> str:
+    return "".join(each if each.isalnum() or each in "._:/-" else "_" for each in text)
