@@ -71,6 +71,7 @@ def test_the_witnesses_of_an_old_anchor_cosign_and_stop_a_log_that_was_set_back(
 ) -> None:
     """A registry from before names its log when it starts; one whose log forgot an act decides nothing any more."""
     registry.country.until(lambda: registry.page()["witnessed"] > 0)
+    assert b'qaztech_sign_ins_total{by="password",result="refused"} 0' in registry.ask("GET", "/metrics").body
     before = registry.page()
     size = before["size"]
     registry.stop()

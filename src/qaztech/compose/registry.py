@@ -116,6 +116,7 @@ class _RegistryProcess:
         )
         self._engine = open_database(database_url(settings.database, directory / "joining.db"), JOINING)
         self.people_engine = open_database(database_url(settings.database, directory / PEOPLE_FILE), PEOPLE)
+        self.people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=clock)
         self.admin_log = _admin_log(directory / ADMIN_LOG, settings.instance, clock)
         admin_key = VerifierKey.parse(self.admin_log.vkey)
         registry.name_admin_logs(_named(directory, settings.instance, admin_key, clock))
@@ -149,6 +150,7 @@ class _RegistryProcess:
             authority=authority,
             clock=clock,
             more=self._routes_for_people(directory, anchor, applications, enrolments),
+            counts=self.people.guesses.counts,
         )
 
     def _routes_for_people(
@@ -156,7 +158,7 @@ class _RegistryProcess:
     ) -> list[BaseRoute]:
         """The management API and the console, behind one gate."""
         settings, publisher = self.settings, self.publisher
-        people = People(self.people_engine, roles=REGISTRY_SCOPES, clock=self._clock)
+        people = self.people
         origin = (settings.console or f"http://localhost:{settings.port}").rstrip("/")
         provider = settings.openid.provider(people, origin=origin, beside=self._beside)
         gate = Gate(people, origin=origin, provider=provider, behind_proxy=settings.behind_proxy)

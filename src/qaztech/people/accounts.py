@@ -100,6 +100,13 @@ class Accounts:
         with reading(self._engine) as db:
             return _account(_row(db, name))
 
+    def id_of(self, typed: str) -> str | None:
+        """The id of the account that is meant by what was typed as a name; None where there is none."""
+        wanted = typed if _NAME.match(typed) else ""
+        with reading(self._engine) as db:
+            found: str | None = db.scalar(select(account.c.id).where(account.c.name == wanted))
+        return found
+
     def by_id(self, id_: str) -> Account | None:
         """The account with that id."""
         with reading(self._engine) as db:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from qaztech.core.errors import Unauthenticated
+from qaztech.core.errors import Limited, Unauthenticated
 from qaztech.core.time import Clock
 from qaztech.people.accounts import Account, Accounts, typed_name
 from qaztech.people.actors import OWNER, Actor
 from qaztech.people.ceremonies import Ceremonies
+from qaztech.people.guesses import Guesses
 from qaztech.people.parameters import Parameters
 from qaztech.people.passkeys import Passkeys
 from qaztech.people.passwords import Passwords
@@ -64,6 +65,7 @@ class People:
         self.accounts = Accounts(engine, clock, self.passwords, roles)
         self.sessions = Sessions(engine, clock, self.parameters)
         self.tokens = Tokens(engine, clock, self.parameters)
+        self.guesses = Guesses(clock)
         self.throttle = Throttle(engine, clock, self.parameters)
         self.ceremonies = Ceremonies(engine, clock, self.parameters)
 
@@ -90,11 +92,17 @@ class People:
     def verify(self, name: str, password: str, address: str) -> Account:
         """The account, if this is its password; for who is signed in already too. Raises as `sign_in` does."""
         name = typed_name(name)  # one name, however it is spelt, is counted as one
-        self.throttle.count(name, address)
+        try:
+            self.throttle.count(name, address)
+        except Limited:
+            self.guesses.failed("slowed-down", self.accounts.id_of(name))
+            raise
         account = self.accounts.verified(name, password)
         if account is None:
+            self.guesses.failed("refused", self.accounts.id_of(name))
             raise _refused()
         self.throttle.forgive(name, address)
+        self.guesses.let_in()
         return account
 
     def by_session(self, token: str) -> Person | None:

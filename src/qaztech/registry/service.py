@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -50,7 +50,10 @@ class RegistryLog(TiledLog, Protocol):
 
 
 class RegistryService:
-    """The routes. `witnessed` gives the newest checkpoint of the registry's log that a quorum cosigned, as a note."""
+    """The routes. `witnessed` gives the newest checkpoint of the registry's log that a quorum cosigned, as a note.
+
+    `more` are the routes for people, `counts` what is counted there.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class RegistryService:
         clock: Clock,
         joining: Joining | None = None,
         more: Sequence[BaseRoute] = (),
+        counts: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._publisher = publisher
         self._joining = joining
@@ -77,11 +81,12 @@ class RegistryService:
         self._witnessed = witnessed
         self._witness = witness
         self._more = more
+        self._counts = counts
         self._renewals = Renewals(self._registry, authority, clock)
 
     def app(self, limits: ShellLimits | None = None) -> ASGIApp:
         """The ASGI application."""
-        return application(self.routes(), limits)
+        return application(self.routes(), limits, counts=self._counts)
 
     def routes(self) -> list[BaseRoute]:
         """All routes of the process."""

@@ -85,16 +85,18 @@ def application(
     routes: Sequence[BaseRoute],
     limits: ShellLimits | None = None,
     gauges: Callable[[], Mapping[str, float]] | None = None,
+    counts: Callable[[], Mapping[str, float]] | None = None,
 ) -> ASGIApp:
     """An application of these routes, with limits in front of it and errors rendered behind it.
 
-    It also answers `/metrics`, to programs on this machine: requests by route, and `gauges`.
+    It also answers `/metrics`, to programs on this machine: requests by route, `gauges`, and other `counts`.
     """
     metrics = Metrics()
 
     async def show_metrics(request: Request) -> Response:
         require_here(request)
-        text = metrics.render({**process_gauges(), **(gauges() if gauges is not None else {})})
+        now = {**process_gauges(), **(gauges() if gauges is not None else {})}
+        text = metrics.render(now, counts() if counts is not None else {})
         return Response(text, media_type="text/plain; version=0.0.4")
 
     # First: a server may have a route that takes whatever is left.

@@ -63,9 +63,9 @@ class Metrics:
         """Raise a counter that has one label; label values come from a closed set, never from input."""
         self._counters[f'{name}{{{label}="{value}"}}'] += 1
 
-    def render(self, gauges: Mapping[str, float]) -> bytes:
-        """The exposition text. A name may carry its labels; their values come from a closed set."""
-        lines = [*_samples(self._counters, "counter"), *_samples(gauges, "gauge")]
+    def render(self, gauges: Mapping[str, float], counts: Mapping[str, float] | None = None) -> bytes:
+        """The exposition text; `counts` are counted elsewhere. A name may carry labels, with values of a closed set."""
+        lines = [*_samples({**self._counters, **(counts or {})}, "counter"), *_samples(gauges, "gauge")]
         return ("\n".join(lines) + "\n").encode()
 
 

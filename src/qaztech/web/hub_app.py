@@ -90,7 +90,12 @@ class HubSite:
         ]
         hosts = frozenset({"127.0.0.1", "localhost", "::1", urlsplit(parts.gate.origin).hostname or "localhost"})
         self.app: ASGIApp = Guard(
-            application(self.routes, ShellLimits(body=MAX_BODY, larger={**hub_import.UPLOADS, **UPLOADS})), hosts
+            application(
+                self.routes,
+                ShellLimits(body=MAX_BODY, larger={**hub_import.UPLOADS, **UPLOADS}),
+                counts=parts.people.guesses.counts,
+            ),
+            hosts,
         )
 
     def matrix(self) -> Sequence[tuple[str, str, str]]:

@@ -85,7 +85,9 @@ class MemberConsole:
             Route("/static/{path:path}", files.answer),
         ]
         hosts = frozenset({"127.0.0.1", "localhost", "::1", urlsplit(gate.origin).hostname or "localhost"})
-        self.app: ASGIApp = Guard(application(self.routes, ShellLimits(body=MAX_BODY)), hosts)
+        self.app: ASGIApp = Guard(
+            application(self.routes, ShellLimits(body=MAX_BODY), counts=people.guesses.counts), hosts
+        )
 
     def _page(self, route: PageRoute, people_pages: Pages) -> Callable[[Request], Awaitable[Response]]:
         """A page behind the gate; what goes wrong inside is told on a page of the console."""

@@ -233,3 +233,28 @@ def test_nothing_personal_is_logged(people: People, caplog: pytest.LogCaptureFix
         with pytest.raises(Unauthenticated):
             people.sign_in("dana", "a wrong password", "203.0.113.7")
     assert [word for word in ("dana", "wrong", "203.0.113.7", PASSWORD) if word in caplog.text] == []
+
+
+def test_guessing_leaves_a_line_now_and_then_and_is_counted(
+    people: People, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """How often, and of which account by its random id; whoever guesses does not fill the disk."""
+    clock.advance(60_000)
+    for _ in range(9):
+        with pytest.raises((Unauthenticated, Limited)):
+            people.sign_in("dana", "a wrong password", "203.0.113.7")
+    told = [record.fields for record in caplog.records]
+    start = people.accounts.named("dana").id[:8]
+    assert told == [
+        {"result": "refused", "attempts": 1, "account": start},
+        {"result": "slowed-down", "attempts": 1, "account": start},
+    ]
+    clock.advance(20 * 60_000)
+    with pytest.raises(Unauthenticated):
+        people.sign_in("a password typed as a name", "x", "203.0.113.8")
+    counts = {name.split('"')[3]: int(number) for name, number in people.guesses.counts().items()}
+    assert sum(counts.values()) == 10
+    assert caplog.records[-1].fields == {"result": "refused", "attempts": counts["refused"] - 1, "account": "unknown"}
+    people.sign_in("dana", PASSWORD, "203.0.113.9")
+    assert people.guesses.counts()['sign_ins_total{by="password",result="let-in"}'] == 1
+    assert [word for word in ("dana", "typed", "203.0") if word in caplog.text] == []

@@ -81,3 +81,8 @@ def test_detectors_make_no_database(place: Path) -> None:
         asyncio.run(asyncio.to_thread(detect, date(2026, 11, 23), lambda *_: None))
     assert refused.value.code == "database.replaced"
     assert not file.exists()
+
+
+def test_the_metrics_count_who_was_let_in(office: HubOffice) -> None:
+    """As every console's do."""
+    assert 'qaztech_sign_ins_total{by="password",result="refused"} 0' in Visitor(office.app).get("/metrics").text

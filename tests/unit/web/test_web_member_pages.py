@@ -331,3 +331,15 @@ def test_who_has_access_by_a_request_is_given_none_beside_it(office: MemberOffic
         office.console.give(given, ADMIN)
     assert caught.value.code == "access.requested"
     assert decide(admin, id_, "revoke", version="2", reason="Over.").status == 303
+
+
+def test_the_metrics_count_who_was_let_in_and_who_was_not(office: MemberOffice) -> None:
+    """So that guessing shows on a chart."""
+
+    def refused() -> int:
+        lines = Visitor(office.site.app).get("/metrics").text.splitlines()
+        return int(next(line.split()[1] for line in lines if "sign_ins_total" in line and "refused" in line))
+
+    before = refused()
+    assert Visitor(office.site.app).sign_in("aigerim", "a wrong password").status == 401
+    assert refused() == before + 1
