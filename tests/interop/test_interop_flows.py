@@ -120,6 +120,39 @@ def test_delivered_exchanges_are_flows(tmp_path: Path) -> None:
     assert flows.traffic() is flows.traffic()
 
 
+@pytest.mark.parametrize("first", ["brought", "delivered"])
+def test_of_an_hour_that_was_brought_and_delivered_the_delivered_one_counts(tmp_path: Path, first: str) -> None:
+    """Whichever comes first; the hours around it count as they were brought, and what does not count is said."""
+    pair = Pair()
+    pair.answered()
+    pair.answered(status=404)
+    store = OperationalStore(open_database(database_at(tmp_path / "hub.db"), METADATA), tmp_path / "rows")
+    flows = Flows(tmp_path / "flows", store)
+    file = parquet(
+        tmp_path / "f.parquet",
+        f"""SELECT date_trunc('hour', make_timestamp({START} * 1000)) - INTERVAL (n) HOUR AS hour, '{CLIENT}' AS client,
+        '{SERVICE}' AS service, 50 AS calls, 0 AS failed, 10 AS bytes FROM range(30) t(n)""",
+    )
+    if first == "delivered":
+        deliver(store, pair)
+        taken = flows.take(file, now=NOW)
+        assert (taken.rows, taken.superseded) == (30, 1)
+    else:
+        assert flows.take(file, now=NOW).superseded == 0
+        assert flows.traffic().flows[0].calls == 30 * 50
+        deliver(store, pair)
+    (flow,) = flows.traffic().flows
+    assert (flow.calls, flow.failed, flow.active_hours) == (29 * 50 + 2, 1, 30)
+    assert Flows(tmp_path / "flows", store).traffic().flows == (flow,)
+    (kept,) = flows.brought()
+    assert (kept.rows, kept.superseded) == (30, 1)
+    assert flows.remove(kept.digest) == kept
+    assert [flow.calls for flow in flows.traffic().flows] == [2]
+    only = parquet(tmp_path / "only.parquet", f"SELECT * FROM '{file}' WHERE hour = (SELECT max(hour) FROM '{file}')")
+    assert flows.take(only, now=NOW).superseded == 1
+    assert [flow.calls for flow in flows.traffic().flows] == [2]
+
+
 def deliver(store: OperationalStore, pair: Pair) -> None:
     """Let both logs' rows be held."""
     for log in pair.logs:

@@ -46,13 +46,15 @@ def _traffic(args: argparse.Namespace) -> int:
     with open_store(_settings(args)) as store:
         flows = Flows(store.directory.parent / "flows", store)
         if args.remove is not None:
-            flows.remove(args.remove)
-            return tell(args, {"removed": args.remove}, ["removed"])
+            gone = flows.remove(args.remove)
+            lines = ["removed", *_superseded(gone)]
+            return tell(args, {"removed": gone.digest, "superseded": gone.superseded}, lines)
         if args.list:
             files = flows.brought()
-            return tell(args, {"files": [_facts(file) for file in files]}, [_line(file) for file in files] or ["none"])
+            lines = [line for file in files for line in (_line(file), *_superseded(file))]
+            return tell(args, {"files": [_facts(file) for file in files]}, lines or ["none"])
         taken = flows.take(args.file, now=SystemClock().now(), label=args.label)
-    lines = [_line(taken)]
+    lines = [_line(taken), *_superseded(taken)]
     if taken.ignored:
         lines.append(f"columns that are not ours were left out: {', '.join(taken.ignored)}")
     return tell(args, _facts(taken), lines)
@@ -79,7 +81,15 @@ def _facts(file: HourFile) -> dict[str, Any]:
         "until": file.until.isoformat(),
         "ignored": list(file.ignored),
         "label": file.label,
+        "superseded": file.superseded,
     }
+
+
+def _superseded(file: HourFile) -> list[str]:
+    """What is said of hours that do not count, if there are any."""
+    if not file.superseded:
+        return []
+    return [f"of its rows {file.superseded} do not count: nodes have delivered the exchanges of these hours"]
 
 
 def _line(file: HourFile) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,13 +43,28 @@ def parquet(files: Sequence[Path]) -> str:
     return f"read_parquet([{', '.join(map(quoted, files))}], hive_partitioning = false)"
 
 
-def write_sums(hours: Path, sums: Path) -> None:
-    """Sum up a file whose hours of each flow are given once; the sums are there whole or not at all."""
+def shared_hours(hours: Path, others: Sequence[Path], since: date, until: date) -> int:
+    """How many hours of a flow a file has in common with others, from one day to another, both included."""
+    with shut([hours, *others]) as db:
+        (count,) = db.execute(
+            f"SELECT count(*) FROM (SELECT * FROM {parquet([hours])} WHERE hour::DATE BETWEEN ? AND ?) "  # noqa: S608
+            f"AS own SEMI JOIN {parquet(others)} AS other USING (hour, client, service)",
+            [since, until],
+        ).fetchone()
+    return int(count)
+
+
+def write_sums(hours: Path, sums: Path, *, without: Sequence[Path] = ()) -> None:
+    """Sum up a file whose hours of each flow are given once, less the hours that stand in other files too.
+
+    The sums are there whole or not at all.
+    """
     sums.parent.mkdir(parents=True, exist_ok=True)
     made = sums.with_name(f"{sums.name}.{os.getpid()}.new")  # two processes may sum up one file
     try:
-        with shut([hours, made]) as db:
-            db.execute(f"CREATE VIEW hours AS SELECT * FROM {parquet([hours])}")  # noqa: S608 - our own path
+        with shut([hours, made, *without]) as db:
+            less = f"AS own ANTI JOIN {parquet(without)} AS other USING (hour, client, service)" if without else ""
+            db.execute(f"CREATE VIEW hours AS SELECT * FROM {parquet([hours])} {less}")  # noqa: S608 - our own paths
             db.execute(f"COPY ({_SUMS}) TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd)")
         made.replace(sums)
     finally:
@@ -62,6 +78,12 @@ def read_sums(files: Sequence[Path]) -> Traffic:
     with shut(files) as db:
         db.execute(f"CREATE VIEW sums AS SELECT * FROM {parquet(files)}")  # noqa: S608 - our own paths
         return traffic_of(db, span=_SPAN, months=_MONTHS, flows=_JOINED)
+
+
+def hours_in(sums: Path) -> int:
+    """How many hours of a flow were summed up in a file of sums."""
+    with shut([sums]) as db:
+        return int(db.execute(f"SELECT coalesce(sum(hours), 0) FROM {parquet([sums])}").fetchone()[0])  # noqa: S608
 
 
 def traffic_of(db: Any, *, span: str, months: str, flows: str) -> Traffic:

@@ -2,13 +2,15 @@
 
 Two sources are one table: the exchanges that nodes delivered, counted by hour once a day of theirs stands still, and
 files of hours that somebody brings (`qaztech hub traffic`), which are checked as a whole and kept under their digest.
+Of an hour of a flow that both have, the delivered one counts, for it is signed; whichever came first.
 DuckDB does the counting (extra `traffic`). Not here: what the counts mean (`observation`, `detectors`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fcntl import LOCK_EX, flock
 from hashlib import file_digest, sha256
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from qaztech.core.errors import Conflict, Malformed, NotFound
-from qaztech.hub.flow_sums import parquet, read_sums, shut, traffic_of, write_sums
+from qaztech.hub.flow_sums import hours_in, parquet, read_sums, shared_hours, shut, traffic_of, write_sums
 from qaztech.hub.observation import NOTHING_SEEN, Traffic
 from qaztech.hub.store import OperationalStore
 from qaztech.hub.traffic import EXCHANGES
@@ -45,7 +47,8 @@ _SERVICE: Final = _CLIENT + "/[^/]+"
 class HourFile:
     """A file of hours that was brought: its digest (SHA-256 of what was given, hex), rows, first and last day.
 
-    `ignored` names columns of it that are not ours; `label` is what it was brought as.
+    `ignored` names columns of it that are not ours; `label` is what it was brought as. Of its rows the
+    `superseded` ones do not count: nodes have delivered the exchanges of these hours.
     """
 
     digest: str
@@ -54,6 +57,7 @@ class HourFile:
     until: date
     ignored: tuple[str, ...] = ()
     label: str = ""
+    superseded: int = 0
 
 
 class Flows:
@@ -65,12 +69,15 @@ class Flows:
         self._sums = directory / "sums"
         self._deliveries = deliveries
         self._newest: tuple[tuple[Path, ...], Traffic] | None = None
+        # Of each file that was brought its days, and with which delivered days it was compared to what end.
+        self._days: dict[Path, tuple[date, date]] = {}
+        self._compared: dict[Path, tuple[Sequence[Path], bool]] = {}
 
     def take(self, file: Path, *, now: int, label: str = "") -> HourFile:
         """Keep the hours of a Parquet file, labelled if that is wished; the same file again changes nothing.
 
         Raises `Malformed` for one that is no such file or has a row that cannot be, `Conflict` where it counts an hour
-        of a flow that another file has counted. Nothing is kept then. `now` in milliseconds since 1970.
+        of a flow that another such file has counted. Nothing is kept then. `now` in milliseconds since 1970.
         """
         if file.stat().st_size > MOST_BYTES:
             raise Malformed("traffic.large", f"the file has more than {MOST_BYTES // 1024**3} GiB", at="caller")
@@ -80,7 +87,7 @@ class Flows:
         self._brought.mkdir(parents=True, exist_ok=True)
         made = kept.with_suffix(".new")
         try:
-            with shut([file, made, kept, *self._files()]) as db:
+            with shut([file, made, kept, *self._given()]) as db:
                 ignored = _checked(db, file, now)
                 if not kept.exists():
                     self._refuse_overlap(db)
@@ -89,50 +96,76 @@ class Flows:
                         f"TO {quoted(made)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{label: {quoted(label)}}})"
                     )
                     made.replace(kept)
-                    write_sums(kept, self._sums / kept.name)
-                return _described(db, digest, kept, ignored)
         finally:
             made.unlink(missing_ok=True)
+        return replace(next(each for each in self.brought() if each.digest == digest), ignored=ignored)
 
-    def remove(self, digest: str) -> None:
-        """Forget a file that was brought. Raises `NotFound` for none such."""
-        if not (digest.isalnum() and (kept := self._brought / f"{digest}.parquet").exists()):
+    def remove(self, digest: str) -> HourFile:
+        """Forget a file that was brought; gives what it was. Raises `NotFound` for none such."""
+        found = next((each for each in self.brought() if each.digest == digest), None)
+        if found is None:
             raise NotFound("traffic.file", "no such file of hours was brought", at="caller")
-        kept.unlink()
+        (self._brought / f"{digest}.parquet").unlink(missing_ok=True)
+        return found
 
     def brought(self) -> list[HourFile]:
         """The files that were brought, by their digest."""
-        found = sorted(self._brought.glob("*.parquet"))
-        if not found:
+        given = self._given()
+        if not given:
             return []
-        with shut(found) as db:
-            return [_described(db, path.stem, path, ()) for path in found]
+        counted = self._count()
+        with self._summing():
+            sums = self._sum_up(counted, given)
+            counts = {path: hours_in(sums[path]) for path in given}
+        with shut(given) as db:
+            return [_described(db, path, counts[path]) for path in given]
 
     def traffic(self) -> Traffic:
         """All flows that are known. Counts what is new first, and remembers what it found until something is new."""
-        files = (*self._count(), *sorted(self._brought.glob("*.parquet")))
+        counted, given = self._count(), self._given()
+        files = (*counted, *given)
         if self._newest is None or self._newest[0] != files:
-            self._sums.mkdir(parents=True, exist_ok=True)
-            with (self._sums / "lock").open("ab") as lock:
-                flock(lock, LOCK_EX)
-                self._newest = (files, read_sums(self._sum_up(files)))
+            with self._summing():
+                self._newest = (files, read_sums(list(self._sum_up(counted, given).values())))
         return self._newest[1]
 
-    def _sum_up(self, files: Sequence[Path]) -> list[Path]:
+    @contextmanager
+    def _summing(self) -> Iterator[None]:
+        """While this lasts no other process makes or removes sums."""
+        self._sums.mkdir(parents=True, exist_ok=True)
+        with (self._sums / "lock").open("ab") as lock:
+            flock(lock, LOCK_EX)
+            yield
+
+    def _sum_up(self, counted: Sequence[Path], given: Sequence[Path]) -> dict[Path, Path]:
         """The sums of these files, made where they are not there; others are removed."""
-        found = {file: self._sums / file.name for file in files}
+        less = {file: self._superseding(file, counted) for file in given}
+        found = {file: self._sums / _sums_name(file, less.get(file, ())) for file in (*counted, *given)}
         for file, sums in found.items():
             if not sums.exists():
-                write_sums(file, sums)
+                write_sums(file, sums, without=less.get(file, ()))
         for old in set(self._sums.glob("*.parquet")) - set(found.values()):
             old.unlink(missing_ok=True)
-        return list(found.values())
+        return found
 
-    def _files(self) -> list[Path]:
-        return [*sorted(self._brought.glob("*.parquet")), *sorted(self._counted.glob("*.parquet"))]
+    def _superseding(self, file: Path, counted: Sequence[Path]) -> Sequence[Path]:
+        """The delivered days of which a file that was brought has hours too; none where no flow has the same hour."""
+        if file not in self._days:
+            with shut([file]) as db:
+                self._days[file] = _days_of(db, file)[1:]
+        since, until = self._days[file]
+        near = [path for path in counted if since <= _day_of(path) <= until]
+        compared = self._compared.get(file)
+        if compared is None or compared[0] != near:
+            shared = bool(near) and shared_hours(file, near, _day_of(near[0]), _day_of(near[-1])) > 0
+            compared = self._compared[file] = (near, shared)
+        return near if compared[1] else ()
+
+    def _given(self) -> list[Path]:
+        return sorted(self._brought.glob("*.parquet"))
 
     def _refuse_overlap(self, db: Any) -> None:
-        held = self._files()
+        held = self._given()
         if not held:
             return
         query = f"""SELECT count(*), min(client), min(service) FROM given
@@ -226,11 +259,32 @@ def _checked(db: Any, file: Path, now: int) -> tuple[str, ...]:
     return tuple(name for name in there if name not in COLUMNS)
 
 
-def _described(db: Any, digest: str, path: Path, ignored: tuple[str, ...]) -> HourFile:
+def _sums_name(file: Path, less: Sequence[Path]) -> str:
+    """Under which name the sums of a file are, less the hours of others: another name where those are others."""
+    if not less:
+        return file.name
+    return f"{file.stem}-{sha256(chr(10).join(path.name for path in less).encode()).hexdigest()[:20]}.parquet"
+
+
+def _day_of(counted: Path) -> date:
+    """The day that a file of delivered hours is of."""
+    return date.fromisoformat(counted.name[: len(_FIRST_DAY)])
+
+
+def _days_of(db: Any, path: Path) -> tuple[int, date, date]:
+    """How many rows a file has, and its first and last day."""
     query = f"SELECT count(*), min(hour)::DATE, max(hour)::DATE FROM {parquet([path])}"  # noqa: S608 - quoted
     rows, since, until = db.execute(query).fetchone()
+    return rows, since, until
+
+
+def _described(db: Any, path: Path, counts: int) -> HourFile:
+    """`counts`: how many of its hours do."""
+    rows, since, until = _days_of(db, path)
     told = db.execute(f"SELECT decode(value) FROM parquet_kv_metadata({quoted(path)}) WHERE key = 'label'").fetchone()  # noqa: S608
-    return HourFile(digest=digest, rows=rows, since=since, until=until, ignored=ignored, label=told[0] if told else "")
+    return HourFile(
+        digest=path.stem, rows=rows, since=since, until=until, label=told[0] if told else "", superseded=rows - counts
+    )
 
 
 _POSSIBLE: Final = f"""

@@ -24,6 +24,7 @@ def test_a_file_is_taken_shown_and_forgotten(tmp_path: Path, capsys: pytest.Capt
     assert main(["hub", "traffic", str(file), "--label", "of 'old' gateway", *where]) == 0
     taken = json.loads(capsys.readouterr().out)
     assert (taken["rows"], taken["since"], taken["ignored"]) == (5, "2026-01-01", ["note"])
+    assert taken["superseded"] == 0
     assert main(["hub", "traffic", "--list", *where]) == 0
     (kept,) = json.loads(capsys.readouterr().out)["files"]
     assert (kept["digest"], kept["label"]) == (taken["digest"], "of 'old' gateway")
