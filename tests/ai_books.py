@@ -18,12 +18,12 @@ MEMBER = MemberId.parse("KZ/GOV/991340000017")
 DIGEST = "a" * 64
 
 
-def issue(keys: Keys, budget: Budget, **changes: Any) -> tuple[str, Key]:
+def issue(keys: Keys, paid_by: Budget, **changes: Any) -> tuple[str, Key]:
     """A key like any other."""
     form = {
         "name": "Answers", "member": MEMBER, "system": "letters", "purpose": "drafts",
         "purpose_text": "Drafts of answers to letters", "card": "letters-1", "data_class": "internal",
-        "models": ["small", "large"], "budget": budget.id, "by": "aigerim",
+        "models": ["small", "large"], "budget": paid_by.id, "by": "aigerim",
     }  # fmt: skip
     return keys.issue(**(form | changes))
 

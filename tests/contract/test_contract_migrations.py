@@ -58,7 +58,7 @@ def test_every_set_has_its_scripts() -> None:
         assert known == [f"{number:04d}" for number in range(1, len(known) + 1)]
 
 
-@pytest.mark.parametrize("name", ["registry", "joining", "people", "access", "console", "hub"])
+@pytest.mark.parametrize("name", ["registry", "joining", "people", "access", "console", "hub", "ai_gateway"])
 def test_the_scripts_lead_to_the_tables_there_are(name: str, url: str) -> None:
     """Else tables were changed without a script: `python scripts/new_migration.py NAME "what it does"`."""
     tables = sets()[name]
