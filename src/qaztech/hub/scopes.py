@@ -13,13 +13,15 @@ TRAFFIC = "traffic:read"
 FINDINGS, DECIDE_FINDINGS = "findings:read", "findings:write"
 OBJECTS, CHANGE_OBJECTS = "objects:read", "objects:write"
 DELIVERIES = "deliveries:read"
+# The register of AI systems: who reviews cards at the centre may write.
+AI, REVIEW_AI = "ai:read", "ai:write"
 ACTS = "acts:read"
 PEOPLE, CHANGE_PEOPLE = "people:read", "people:write"
 
-_READ = frozenset({OVERVIEW, TRAFFIC, FINDINGS, OBJECTS, DELIVERIES})
+_READ = frozenset({OVERVIEW, TRAFFIC, FINDINGS, OBJECTS, DELIVERIES, AI})
 
 HUB_ROLES: RoleScopes = {
-    "analyst": _READ | {DECIDE_FINDINGS, CHANGE_OBJECTS},
+    "analyst": _READ | {DECIDE_FINDINGS, CHANGE_OBJECTS, REVIEW_AI},
     "auditor": _READ | {ACTS, PEOPLE},
     "administrator": _READ | {ACTS, PEOPLE, CHANGE_PEOPLE},
 }

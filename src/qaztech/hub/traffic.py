@@ -127,6 +127,15 @@ class Traffic:
             FROM seen GROUP BY ALL ORDER BY ALL"""  # noqa: S608  # a whole number
         return [Total(*values) for values in self._ask(viewer, since, until, tail)]
 
+    def callers(self, endings: Sequence[str], since: int, until: int) -> list[tuple[str, str, int, int]]:
+        """Who called which service at paths that end so and was answered: client, service, calls, the last one (ms)."""
+        tail = """
+            SELECT client, service, count(*), max(time) FROM seen
+            WHERE outcome = 'answered' AND status < 400 AND regexp_matches(endpoint, ?)
+            GROUP BY ALL ORDER BY ALL"""
+        found = self._ask(CENTRE, since, until, tail, f"({'|'.join(map(re.escape, endings))})$")
+        return [(client, service, calls, last) for client, service, calls, last in found]
+
     def of_message(self, message: str) -> list[Row]:
         """All rows of one message in every log, by log and place. Raises `Malformed` for what is no id of a message.
 

@@ -24,6 +24,7 @@ from qaztech.people.people import Person
 from qaztech.runtime.shell import ShellLimits, application
 from qaztech.web import (
     hub_acts,
+    hub_ai,
     hub_bodies,
     hub_cases,
     hub_deliveries,
@@ -39,6 +40,7 @@ from qaztech.web import (
 )
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
+from qaztech.web.hub_ai_public import PublicAi
 from qaztech.web.hub_api import BASE, UPLOADS, HubApi
 from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
@@ -51,6 +53,7 @@ GROUPS: Final[tuple[PageGroup, ...]] = (
     hub_cases.GROUP,
     hub_bodies.GROUP,
     hub_objects.GROUP,
+    hub_ai.GROUP,
     hub_flows.GROUP,
     hub_traffic.GROUP,
     hub_findings.GROUP,
@@ -81,6 +84,7 @@ class HubSite:
             Route("/", _to_home),
             Route("/console", _to_home),
             Route("/health", self._health),
+            *PublicAi(parts, self._pages).routes(),
             *doors,
             *(Route(r.path, self._guarded(r), methods=[r.method]) for r in self.page_routes),
             *(Route(r.path, self._by_program(r), methods=[r.method]) for r in self.api.routes),

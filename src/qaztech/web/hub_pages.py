@@ -6,7 +6,7 @@ A page's handler is given who asks; whatever goes wrong in it becomes a page tha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -106,19 +106,40 @@ class HubPages(ConsoleFrame):
     ) -> str:
         """A page as `render` makes it, for a screen or in the frame of a printed one (`hub/print.html`)."""
         language = page_language(request)
-
-        def to(path: str, **query: object) -> str:
-            kept = {name: value for name, value in query.items() if value is not None and value != ""}
-            return f"{path}?{urlencode({'lang': language, **kept})}"
-
-        rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
         return self._environment.get_template(f"hub/{template}").render(
             language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
             frame=frame, printed=frame == PRINTED, instance=self._instance, path=quote(request.url.path),
-            rest=f"&{rest}" if rest else "", person=person, menu=self._entries(request, person), to=to,
+            rest=_kept_query(request), person=person, menu=self._entries(request, person), to=_links(language),
             said=self.said(request), called=self._namer(language), may=person.may, fictitious=self._fictitious,
             **values,
         )  # fmt: skip
+
+    def render_open(self, request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page of `templates/hub` for anybody, signed in or not. It is given what `render` gives, but no person."""
+        language = page_language(request)
+        text = self._environment.get_template(f"hub/{template}").render(
+            language=language, languages=LANGUAGES, texts=hub_texts(language), site=SITE[language],
+            instance=self._instance, path=quote(request.url.path), rest=_kept_query(request), to=_links(language),
+            called=self._namer(language), fictitious=self._fictitious, **values,
+        )  # fmt: skip
+        headers = {"Cache-Control": "no-cache", "Content-Language": language, "Vary": "Accept-Language"}
+        return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+    def open(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """A page for anybody; errors of its handler become pages."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Error as exc:
+                words = self.words(request, exc)
+                return self.render_open(request, "ai-public-problem.html", status=exc.status, problem=words)
+
+        return answer
+
+    def namer(self, request: Request) -> Callable[[str], str]:
+        """What identifiers are called in the reader's language."""
+        return self._namer(page_language(request))
 
     def _entries(self, request: Request, person: Person) -> list[Mapping[str, Any]]:
         here = request.url.path
@@ -151,6 +172,22 @@ class HubPages(ConsoleFrame):
             return "" if names is None else named(names, language)
 
         return called
+
+
+def _links(language: str) -> Callable[..., str]:
+    """Links that keep the language."""
+
+    def to(path: str, **query: object) -> str:
+        kept = {name: value for name, value in query.items() if value is not None and value != ""}
+        return f"{path}?{urlencode({'lang': language, **kept})}"
+
+    return to
+
+
+def _kept_query(request: Request) -> str:
+    """What links to other languages keep of the query, led by `&`."""
+    rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] not in {"lang", "said"}])
+    return f"&{rest}" if rest else ""
 
 
 def _within(here: str, path: str) -> bool:

@@ -176,3 +176,17 @@ def test_one_who_floods_does_not_drown_the_others(tmp_path: Path) -> None:
     held = {log.origin: log.recorded for log in pair.logs}
     found = store(tmp_path, *pair.logs).cross_check(held, START, pair.now + 1, most=3)
     assert [f.code for f in found] == ["exchange.not-made"] * 3 + ["exchange.ends-differ"]
+
+
+def test_who_called_paths_that_end_so_is_counted(tmp_path: Path, pair: Pair) -> None:
+    """Answered calls only, by caller and service, with the time of the last; a path that ends otherwise is none."""
+    traffic = store(tmp_path, *pair.logs)
+    every = traffic.exchanges(CENTRE, START, START + HOUR)
+    endpoint = every[0].endpoint
+    ((client, service, calls, last),) = traffic.callers([endpoint[-4:], ".none"], START, START + HOUR)
+    assert (client, service) == (str(CLIENT), str(SERVICE))
+    answered = [
+        e for e in traffic.exchanges(CENTRE, START, START + HOUR) if e.outcome == "answered" and e.status == 200
+    ]
+    assert (calls, last) == (len(answered), max(e.time for e in answered))
+    assert traffic.callers([".none"], START, START + HOUR) == []

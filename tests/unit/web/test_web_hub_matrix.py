@@ -9,9 +9,11 @@ import pytest
 
 pytest.importorskip("duckdb")
 
+from ai_cards import CARD
 from hub_office import HOLDERS, HubOffice
 from operational_logs import START
 from people_console import PASSWORD, Reply, Visitor
+from qaztech.ai.register.store import Origin
 from qaztech.core.bin import reserved_bin
 from qaztech.hub.crosscheck import Finding
 from qaztech.hub.register.store import Edit
@@ -26,7 +28,7 @@ OPEN = {
     ("GET", "/"), ("GET", "/console"), ("GET", "/health"), ("GET", "/static/{path:path}"), ("GET", "/sign-in"),
     ("GET", "/api/v1/openapi.json"), ("POST", "/sign-in"), ("POST", "/api/session"),
     ("POST", "/api/session/passkey/begin"),
-    ("POST", "/api/session/passkey/finish"),
+    ("POST", "/api/session/passkey/finish"), ("GET", "/ai"), ("GET", "/ai/{id}"), ("GET", "/ai.json"),
 }  # fmt: skip
 OWN = {
     ("POST", "/sign-out"), ("GET", "/api/session"), ("DELETE", "/api/session"), ("GET", "/account"),
@@ -75,6 +77,9 @@ PAGES = {
     ("POST", "/console/import/{token}/decisions"): "objects:write",
     ("GET", "/console/import/{token}/left-out.xlsx"): "objects:write",
     ("POST", "/console/import/{token}/forget"): "objects:write",
+    ("GET", "/console/ai"): "ai:read",
+    ("GET", "/console/ai/{id}"): "ai:read",
+    ("POST", "/console/ai/{id}"): "ai:write",
     ("GET", "/console/landscape"): "objects:read",
     ("GET", "/console/landscape.json"): "objects:read",
     ("GET", "/console/landscape/system"): "objects:read",
@@ -122,9 +127,9 @@ ASKED = {
 # Served beside the pages, guarded by hand.
 FILES = {("GET", "/admin-log/{path:path}"): "acts:read"}
 GUARDED = PAGES | FILES | API
-_READ = {"overview:read", "traffic:read", "findings:read", "objects:read", "deliveries:read"}
+_READ = {"overview:read", "traffic:read", "findings:read", "objects:read", "deliveries:read", "ai:read"}
 ALLOWED = {
-    "analyst": _READ | {"findings:write", "objects:write"},
+    "analyst": _READ | {"findings:write", "objects:write", "ai:write"},
     "auditor": _READ | {"acts:read", "people:read"},
     "administrator": _READ | {"acts:read", "people:read", "people:write"},
 }
@@ -143,6 +148,7 @@ def office() -> Iterator[HubOffice]:
         owned = {"id": "ds-1", "owner_bin": OWNER, "area": "health", "kato": "710000000", "status": "trial"}
         office.objects.apply([Edit(table="objects", values=owned)], by="dana", source="test", at=START)
         office.detecting.run("dana")
+        office.cards.put(CARD, Origin(by=f"{CARD.owner}/health", role="owner"), version=0)
         office.waiting_file = Waiting(office.parts.waiting).keep(
             "register.csv", b"id;name_ru;status\nds-2;A;trial\nds-3;B;flies\n", by=HOLDERS["analyst"],
             at=office.clock.now(),
@@ -169,7 +175,7 @@ def filled(office: HubOffice, path: str) -> str:
         return f"{path}?{ASKED[path]}"
     values = {"{message}": office.message, "{id:int}": "1", "{name}": "dana", "{path:path}": "tile/entries/000.p/1",
               "{token}": office.waiting_file, "{form}": "zip"}  # fmt: skip
-    values |= {"{id}": "1", "{table}": "objects"}
+    values |= {"{id}": CARD.id if path.startswith("/console/ai/") else "1", "{table}": "objects"}
     for place, value in values.items():
         path = path.replace(place, value)
     assert "{" not in path, "a place without a value: fill it in here"
