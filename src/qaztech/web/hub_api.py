@@ -57,7 +57,7 @@ from qaztech.web.hub_api_forms import (
     edit_of,
     tables,
 )
-from qaztech.web.hub_api_import import MOST_UPLOAD, ImportAnswer, ImportQuery, Imports
+from qaztech.web.hub_api_import import MOST_UPLOAD, ImportAnswer, ImportQuery, Imports, RowDecision, read_brought
 from qaztech.web.hub_parts import HubParts, HubRoute
 from qaztech.web.member_description import description_of
 
@@ -70,6 +70,7 @@ ABOUT: Final = (
 )
 JSON: Final = "application/json"
 _FILE: Final = "application/octet-stream"
+_FORM: Final = "multipart/form-data"
 # Paths whose bodies may have more bytes than others.
 UPLOADS: Final = {f"{BASE}/imports": MOST_UPLOAD}
 Q = TypeVar("Q", bound=msgspec.Struct)
@@ -97,7 +98,7 @@ class Asked:
 class Action:
     """One call of the API. `run` blocks and gives what is told as JSON, or bytes of another `media` type.
 
-    With `upload` its body is a file as it is.
+    With `upload` its body is a file as it is, or a form with the file and decisions on rows, of which `body` is one.
     """
 
     method: str
@@ -154,7 +155,7 @@ class HubApi:
             of("POST /batches", write, "Change many rows together or not at all; what it says is taken as declared",
                self._apply, ChangedAnswer, body=BatchForm, versioned=True),
             of("POST /imports", write, "Bring a file: Excel, OpenDocument, CSV, ZIP of CSV files or ArchiMate",
-               self._import, ImportAnswer, query=ImportQuery, upload=True),
+               self._import, ImportAnswer, query=ImportQuery, body=RowDecision, upload=True),
             of("GET /batches/{id}", read, "One change with its fields", self._batch, BatchAnswer),
             of("POST /batches/{id}/undo", write, "Take a change back", self._undo, Batch, body=Nothing, status=201),
             of("GET /model.xml", read, "The registry as an ArchiMate model", self._model, str,
@@ -191,7 +192,7 @@ class HubApi:
         for action in self.actions:
             if action.upload:
                 asked = document["paths"][action.path][action.method.lower()]
-                asked["requestBody"] = {"required": True, "content": {_FILE: {"schema": {"type": "string"}}}}
+                asked["requestBody"] = {"required": True, "content": _upload()}
             if action.media != JSON:
                 told = document["paths"][action.path][action.method.lower()]["responses"][str(action.status)]
                 told["content"] = {action.media: {"schema": {"type": "string"}}}
@@ -345,7 +346,7 @@ def read_query(request: Request, kind: type[Q]) -> Q:
 
 async def _body(request: Request, action: Action) -> Any:
     if action.upload:
-        return await request.body()
+        return await read_brought(request)
     return None if action.body is None else await read_json(request, action.body)
 
 
@@ -382,6 +383,21 @@ def _seen(request: Request) -> int:
     if found is None:
         raise Malformed("objects.if-match", 'say at which version you looked: If-Match: "VERSION"', at="caller")
     return int(found[1])
+
+
+def _upload() -> dict[str, Any]:
+    """What the body of an upload is, for the description."""
+    parts = {
+        "file": {"type": "string", "contentMediaType": _FILE},
+        "decisions": {"type": "array", "items": {"$ref": f"#/components/schemas/{RowDecision.__name__}"}},
+    }
+    return {
+        _FILE: {"schema": {"type": "string"}},
+        _FORM: {
+            "schema": {"type": "object", "required": ["file"], "properties": parts},
+            "encoding": {"decisions": {"contentType": JSON}},
+        },
+    }
 
 
 def _parameters(query: type[msgspec.Struct]) -> list[dict[str, Any]]:

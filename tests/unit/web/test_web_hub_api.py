@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -271,6 +272,46 @@ class TestBringing:
         assert office.objects.register().version == 1
         taken = self.bring(analyst, text, "name=register.csv&take_good_rows=true").json()
         assert (taken["refused"], taken["batch"]["added"]) == (False, 1)
+
+    def form(self, analyst: Program, query: str, **parts: str) -> Reply:
+        """A form, as programs send one; the part `file` is one."""
+        body = b""
+        for name, text in parts.items():
+            file = '; filename="x"' if name == "file" else ""
+            body += f'--x\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n{text}\r\n'.encode()
+        headers = {"authorization": f"Bearer {analyst._token}", "content-type": "multipart/form-data; boundary=x"}
+        return analyst._visitor.send("POST", f"/api/v1/imports?{query}", body + b"--x--\r\n", headers)
+
+    def test_conflicts_are_decided_with_the_file(self, office: HubOffice, analyst: Program) -> None:
+        """A dry run names the rows; each is then left out, another system or the same, as on the page."""
+        row = f"Система учёта леса;{BODY}"
+        text = f"Наименование ИС;БИН владельца;Статус\nПочта;{BODY};создание\nПочта;{BODY};эксплуатация\n"
+        text += f"Почта;{BODY};архив\n{row};эксплуатация\n"
+        dry = self.form(analyst, f"name={quote('Лист')}.csv&dry_run=true", file=text).json()
+        places = [(each["sheet"], each["row"]) for each in dry["problems"] if each["code"] == "object.twice"]
+        assert places == [("Лист", 3), ("Лист", 4)]
+        decided = [
+            {"sheet": sheet, "row": row, "decision": word}
+            for (sheet, row), word in zip(places, ("new", "skip"), strict=True)
+        ]
+        done = self.form(analyst, f"name={quote('Лист')}.csv", file=text, decisions=json.dumps(decided)).json()
+        assert (done["refused"], done["wrong"]) == (False, 0)
+        objects = office.objects.register().objects
+        assert sorted(each.status for each in objects.values() if each.name_ru == "Почта") == ["creation", "operation"]
+        assert objects["ds-1"].status == "operation"
+
+    def test_what_is_no_form_of_a_file_and_decisions(self, office: HubOffice, analyst: Program) -> None:
+        """Nothing is read of it, and nothing guessed."""
+        one = '{"sheet": "a", "row": 2, "decision": "same"}'
+        for parts, code in [
+            ({"decisions": "[]"}, "form.malformed"),
+            ({"file": "x", "other": "y"}, "form.malformed"),
+            ({"file": "x", "decisions": "{}"}, "import.decision"),
+            ({"file": "x", "decisions": one.replace("same", "best").join("[]")}, "import.decision"),
+            ({"file": "x", "decisions": f"[{one}, {one}]"}, "import.decision"),
+        ]:
+            refused(self.form(analyst, "name=a.csv", **parts), 400, code)
+        assert office.objects.register().version == 1
 
     @pytest.mark.parametrize("name", ["x.exe", "x.xlsx", "x.zip", "x.xml", ".", "x"])
     def test_what_is_no_register(self, analyst: Program, name: str) -> None:
