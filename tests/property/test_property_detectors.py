@@ -73,7 +73,7 @@ REGISTERS = st.lists(st.sampled_from(sorted(TABLES)).flatmap(rows), max_size=25)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(held=REGISTERS, flows=st.lists(FLOWS, max_size=4), days=st.sampled_from([0, 120]))
 def test_any_register_can_be_judged(held: list[Row], flows: list[Flow], days: int) -> None:
-    """No rule fails, every fact names a source, confidence is a share, and a second run says the same."""
+    """No rule fails, facts name sources, confidence is a share, money has its lines, a second run says the same."""
     traffic = Traffic(flows, date(2026, 7, 26), date(2026, 11, 22)) if days else Traffic((), None, None)
     register = Register(held)
     case = Case(register=register, traffic=traffic, law=current_law(), today=TODAY)
@@ -82,7 +82,11 @@ def test_any_register_can_be_judged(held: list[Row], flows: list[Flow], days: in
     for finding in findings:
         assert finding.objects
         assert 0 < finding.confidence <= 1
-        assert finding.money is None or finding.money >= 0
+        assert finding.money is None or finding.money > 0
+        if finding.money:  # a sum says what it is, and its lines are there
+            assert finding.money_of is not None
+            assert not finding.asks
+            assert sum(int(line.value) for line in finding.lines) >= finding.money
         assert all(fact.source for fact in finding.evidence)
     for object_ in register.objects.values():
         assert 0 <= quality(object_, register, current_law(), TODAY).score <= 100

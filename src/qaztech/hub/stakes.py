@@ -1,7 +1,9 @@
 """Findings beside the registry: whose they are, where, how much money is at stake for each body, area and region.
 
-Money of one object is counted once, as the highest that a finding of it tells: findings of one object speak of the same
-upkeep. Pure. Not here: how findings come about (`detectors`), what people decide (`findings`).
+Money is counted once, in all sums: findings are taken apart into the lines that their money is made of, each line
+belongs to one object, and an object to one body, area and region, so the parts add up to the whole (`money`). A finding
+that only asks a body for data puts no money at stake and stands apart. Pure. Not here: how findings come about
+(`detectors`), what people decide (`findings`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final
 
 from qaztech.hub.detectors.reading import spent
 from qaztech.hub.findings import CaseState, FindingCase
+from qaztech.hub.money import Sums, lines_of, sums_of
 from qaztech.hub.register.kato import region_of
 from qaztech.hub.register.rows import Cost, DigitalObject
 from qaztech.hub.register.snapshot import Register
@@ -47,8 +50,9 @@ class Placed:
 class Stake:
     """What stands for one body, area or region (`code`; empty: not declared).
 
-    `cost` is tenge planned or paid for this year, `money` tenge a year at stake in findings that stand, `weighed` the
-    same times confidence; `cases` by state, rejected ones and those that are done included.
+    `cost` is tenge planned or paid for this year, `money` tenge of a year's upkeep at stake in findings that stand,
+    `weighed` the same times confidence; `once` is tenge spent, promised or asked once, at stake in them too and not in
+    `money`. `cases` are of all states, rejected ones and those that are done included.
     """
 
     scope: Scope
@@ -58,16 +62,23 @@ class Stake:
     cost: int
     money: int
     weighed: int
+    once: int
 
     @property
     def standing(self) -> int:
-        """How many findings stand."""
-        return sum(case.state in STANDING for case in self.cases)
+        """How many findings stand, those that only ask for data left out."""
+        return sum(case.state in STANDING and not case.finding.asks for case in self.cases)
 
     @property
     def by_detector(self) -> Mapping[str, int]:
-        """How many findings stand of each detector."""
-        return Counter(case.finding.detector for case in self.cases if case.state in STANDING)
+        """How many findings stand of each detector, those that only ask for data left out."""
+        found = (case.finding for case in self.cases if case.state in STANDING)
+        return Counter(finding.detector for finding in found if not finding.asks)
+
+    @property
+    def asked(self) -> Mapping[str, int]:
+        """For how many objects something is asked for, by what: `documents`, `roles`, `sign_ins`, `traffic`."""
+        return Counter(case.finding.asks for case in self.cases if case.state in STANDING and case.finding.asks)
 
 
 class Stakes:
@@ -99,8 +110,12 @@ class Stakes:
         states: Iterable[CaseState] = (),
         places: Mapping[Scope, str] | None = None,
         least: int = 0,
+        asking: bool = True,
     ) -> list[Placed]:
-        """Cases of a detector, in these states, in these places, with at least so much money; all by default."""
+        """Cases of a detector, in these states, in these places, with at least so much money; all by default.
+
+        Without those that only ask for data where `asking` is false.
+        """
         wanted = frozenset(states)
         return [
             placed
@@ -109,13 +124,14 @@ class Stakes:
             and (not wanted or placed.case.state in wanted)
             and all(code in placed.places[scope] for scope, code in (places or {}).items() if code)
             and (placed.case.finding.money or 0) >= least
+            and (asking or not placed.case.finding.asks)
         ]
 
     def all(self, scope: Scope) -> list[Stake]:
-        """What stands for each body, area or region that has objects or findings; the most at stake first."""
+        """What stands for each body, area or region that has objects or findings; the most money at stake first."""
         objects, cases = self._grouped[scope]
         found = [self._stake(scope, code, objects[code], cases[code]) for code in {*objects, *cases}]
-        return sorted(found, key=lambda stake: (-stake.weighed, -stake.standing, -len(stake.objects), stake.code))
+        return sorted(found, key=lambda s: (-s.money, -s.once, -s.standing, -len(s.objects), s.code))
 
     def one(self, scope: Scope, code: str) -> Stake:
         """What stands for one of them, even where it is nothing."""
@@ -127,8 +143,22 @@ class Stakes:
         return self._stake(scope, code, objects.get(code, []), found)
 
     def whole(self) -> int:
-        """Tenge a year at stake in all findings that stand."""
-        return _money(placed.case for placed in self.placed)[0]
+        """Tenge of a year's upkeep at stake in all findings that stand."""
+        return self.sums(placed.case for placed in self.placed).money
+
+    def once(self) -> int:
+        """Tenge spent, promised or asked once that is at stake in all findings that stand, beside the upkeep."""
+        return self.sums(placed.case for placed in self.placed).once
+
+    def sums(self, cases: Iterable[FindingCase], where: tuple[Scope, str] | None = None) -> Sums:
+        """What is at stake in those cases that stand, of the objects of a body, area or region, or of all."""
+        return sums_of(
+            line
+            for case in cases
+            if case.state in STANDING
+            for line in lines_of(case.finding, self.register)
+            if where is None or self._place_of(line.object, where[0]) == where[1]
+        )
 
     def years(self, objects: Iterable[DigitalObject]) -> dict[int, dict[str, int]]:
         """What objects cost by year and kind, in tenge; paid counts where it is declared, else planned."""
@@ -157,33 +187,32 @@ class Stakes:
 
     def _place(self, case: FindingCase) -> Placed:
         known = [self.register.objects[each] for each in case.finding.objects if each in self.register.objects]
-        places = {scope: {self.where(object_, scope) for object_ in known} for scope in Scope}
-        named = {str(fact.value) for fact in case.finding.evidence if fact.what == "body"}
-        if named:  # a supplier's finding says whose contracts it is about
-            places[Scope.BODY] = named
+        bought = {line.object for line in lines_of(case.finding, self.register)}  # a supplier's finding is of contracts
+        places = {
+            scope: {self.where(object_, scope) for object_ in known}
+            | {self._place_of(id_, scope) for id_ in bought if id_ in self.register.objects}
+            for scope in Scope
+        }
+        places[Scope.BODY] |= {str(fact.value) for fact in case.finding.evidence if fact.what == "body"}
         return Placed(
             case=case, objects=tuple(known), places={scope: frozenset(codes) for scope, codes in places.items()}
         )
 
+    def _place_of(self, object_id: str, scope: Scope) -> str:
+        """Where an object is; empty for one that the registry no longer has."""
+        object_ = self.register.objects.get(object_id)
+        return "" if object_ is None else self.where(object_, scope)
+
     def _stake(self, scope: Scope, code: str, objects: Sequence[DigitalObject], cases: Sequence[FindingCase]) -> Stake:
-        money, weighed = _money(cases)
+        sells = scope is Scope.BODY and any(f"{SUPPLIER}{code}" in case.finding.objects for case in cases)
+        sums = self.sums(cases, None if sells and not objects else (scope, code))
         return Stake(
             scope=scope,
             code=code,
             objects=tuple(sorted(objects, key=lambda object_: object_.id)),
             cases=tuple(cases),
             cost=sum(self.years(objects).get(self.today.year, {}).values()),
-            money=money,
-            weighed=weighed,
+            money=sums.money,
+            weighed=sums.weighed,
+            once=sums.once,
         )
-
-
-def _money(cases: Iterable[FindingCase]) -> tuple[int, int]:
-    """Tenge at stake, and times confidence: each set of objects once, at the highest that a finding tells."""
-    highest: dict[str, tuple[float, int]] = {}
-    for case in cases:
-        if case.state in STANDING and case.finding.money:
-            first = min(case.finding.objects)
-            told = (case.finding.money * case.finding.confidence, case.finding.money)
-            highest[first] = max(highest.get(first, (0.0, 0)), told)
-    return sum(money for _, money in highest.values()), round(sum(weighed for weighed, _ in highest.values()))

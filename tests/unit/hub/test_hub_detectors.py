@@ -226,6 +226,25 @@ def test_operation_without_act_or_test_is_a_legal_vacuum() -> None:
     assert found("legal_vacuum", system(), undated, *papers(without=[DocumentType.COMMISSIONING_ACT])) == []
 
 
+def test_without_any_paper_documents_are_asked_for() -> None:
+    """Who declared no paper at all is asked, without money and without certainty; one paper makes it a matter."""
+    finding = one(found("legal_vacuum", system(), support()))
+    assert (finding.asks, finding.money, finding.confidence) == ("documents", None, 0.4)
+    some = papers(without=[DocumentType.SECURITY_TEST])
+    finding = one(found("legal_vacuum", system(), *some, support()))
+    assert (finding.asks, finding.money, finding.confidence) == ("", 10_000_000, 1.0)
+
+
+def test_a_body_that_sent_no_roles_is_asked_for_them() -> None:
+    """No roles of any of its systems is no proof that nobody is there; roles of another system of its are."""
+    ends = row("contracts", id="k", object="ds-1", ends=TODAY + timedelta(days=30))
+    finding = one(found("expiry_without_team", system(), ends, support()))
+    assert (finding.asks, finding.money, finding.confidence) == ("roles", None, 0.4)
+    told = RoleHolder(object="ds-3", role=KeyRole.ARCHITECT, holder="h1")
+    finding = one(found("expiry_without_team", system(), system(id="ds-3", subsystems=()), told, ends, support()))
+    assert (finding.asks, finding.money, finding.confidence) == ("", 10_000_000, 0.8)
+
+
 def test_use_by_many_before_commissioning_is_a_legal_vacuum() -> None:
     """A system in creation that thousands call is operated; in its first year of trial it is tried."""
     assert len(found("legal_vacuum", system(status=Status.CREATION), flows=[flow()])) == 1

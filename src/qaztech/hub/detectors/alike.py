@@ -13,7 +13,7 @@ from typing import Final
 
 from qaztech.hub.comparing.relations import declared_successor, relation
 from qaztech.hub.comparing.texts import texts_of
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import ENDED, fact, in_life, upkeep
 from qaztech.hub.register.rows import (
     Channel,
@@ -27,8 +27,8 @@ from qaztech.hub.register.rows import (
 from qaztech.hub.similarity import Pair
 
 # The score from which a pair is a finding. Systems of one body are mostly parts of one whole, so they need more.
-DUPLICATE: Final = 0.19
-OF_ONE_OWNER: Final = 0.42
+DUPLICATE: Final = 0.3
+OF_ONE_OWNER: Final = 0.75
 # An end and a later start are evidence by themselves; of one owner or for one function they say still more.
 RESURRECTED: Final = 0.12
 OF_ONE_CAUSE: Final = 0.05
@@ -60,6 +60,7 @@ def duplicate(case: Case) -> Iterator[Finding]:
             confidence=_confidence(pair.score, needed),
             # What ending the cheaper of the two would save.
             money=costs[0][0] or None,
+            money_of=MoneyOf.UPKEEP,
         )
 
 
@@ -84,10 +85,19 @@ def resurrected(case: Case) -> Iterator[Finding]:
                 *_likeness(pair, old, new),
                 fact("ended", old.status_since or "", old, "status_since"),
                 fact("begun", started or "", new, "created" if new.created else "status_since"),
+                *_estimate(new),
             ),
             confidence=_confidence(pair.score, needed),
-            money=new.initial_estimate,
+            money=new.initial_estimate or None,
+            money_of=MoneyOf.ESTIMATE,
         )
+
+
+def _estimate(object_: DigitalObject) -> tuple[Fact, ...]:
+    """What it was to cost at first, where that is declared."""
+    if not object_.initial_estimate:
+        return ()
+    return (fact("initial_estimate", object_.initial_estimate, object_, "initial_estimate"),)
 
 
 def register_copy(case: Case) -> Iterator[Finding]:

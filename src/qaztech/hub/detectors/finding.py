@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -37,11 +38,37 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     moving: bool = False
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person is to look at. `money` whole tenge a year at stake, None where none can be told.
+class MoneyOf(StrEnum):
+    """What a finding's money is. Only upkeep is money of a year; all other sums are spent, promised or asked once."""
 
+    UPKEEP = "upkeep"
+    INVESTED = "invested"
+    OVER_LIMIT = "over_limit"
+    BUDGET_OVER = "budget_over"
+    ESTIMATE = "estimate"
+    CONTRACTS = "contracts"
+    PRICE = "price"
+
+
+# The facts that are the lines of such a sum.
+LINES: Final = {
+    MoneyOf.UPKEEP: "upkeep",
+    MoneyOf.INVESTED: "invested",
+    MoneyOf.OVER_LIMIT: "modification",
+    MoneyOf.BUDGET_OVER: "budget_over",
+    MoneyOf.ESTIMATE: "initial_estimate",
+    MoneyOf.CONTRACTS: "contract",
+    MoneyOf.PRICE: "contract",
+}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person is to look at.
+
+    `money` is whole tenge at stake, None where none can be told; `money_of` says what it is, facts are its lines.
     `objects` are ids of digital objects; a supplier is written `bin:<BIN>`. `observability` tells whether use could
-    be seen at all where the finding rests on use; `asks` the signal that would settle it.
+    be seen at all where the finding rests on use. `asks` names what would settle it (`sign_ins`, `traffic`,
+    `documents`, `roles`): such a finding asks a body for data and puts no money at stake.
     """
 
     detector: str
@@ -49,6 +76,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Fact, ...]
     confidence: float
     money: int | None = None
+    money_of: MoneyOf | None = None
     observability: Observability | None = None
     asks: str = ""
 
@@ -58,6 +86,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         objects = "|".join(sorted(self.objects))
         told = objects if len(objects) <= _LONGEST_OBJECTS else sha256(objects.encode()).hexdigest()
         return f"{self.detector}|{told}"
+
+    @property
+    def a_year(self) -> bool:
+        """Whether its money is that of a year. Cases of before `money_of` tell it by their lines."""
+        if self.money_of is None:
+            return any(fact.what == LINES[MoneyOf.UPKEEP] for fact in self.evidence)
+        return self.money_of is MoneyOf.UPKEEP
+
+    @property
+    def lines(self) -> tuple[Fact, ...]:
+        """The facts that its money is made of."""
+        of = self.money_of or (MoneyOf.UPKEEP if self.a_year else None)
+        return () if of is None else tuple(fact for fact in self.evidence if fact.what == LINES[of])
 
     @property
     def facts(self) -> str:
@@ -94,3 +135,5 @@ class Detector:
 
 
 MOST_CERTAIN: Final = 1.0
+# How sure a finding is that rests on nothing but what a body has not declared at all.
+NOT_TOLD: Final = 0.4

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import NOT_TOLD, Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import (
     BEFORE_SERVICE,
     ENDED,
@@ -31,7 +31,16 @@ from qaztech.hub.detectors.reading import (
 from qaztech.hub.detectors.use import seen_use
 from qaztech.hub.observation import Observability
 from qaztech.hub.register.lifecycle import modification_share, trial_begun
-from qaztech.hub.register.rows import Acquisition, Cost, CostKind, DigitalObject, DocumentType, Hosting, Status
+from qaztech.hub.register.rows import (
+    Acquisition,
+    Cost,
+    CostKind,
+    DigitalObject,
+    Document,
+    DocumentType,
+    Hosting,
+    Status,
+)
 
 MISSING = {DocumentType.COMMISSIONING_ACT: "no_commissioning_act", DocumentType.SECURITY_TEST: "no_security_test"}
 
@@ -54,6 +63,7 @@ def trial_too_long(case: Case) -> Iterator[Finding]:
                 evidence=evidence,
                 confidence=1.0,
                 money=total or None,
+                money_of=MoneyOf.INVESTED,
             )
 
 
@@ -73,6 +83,7 @@ def modification_over_limit(case: Case) -> Iterator[Finding]:
             evidence=(estimate, *facts, law_fact(case.law, "modification_percent", case.today)),
             confidence=1.0,
             money=total - allowed * object_.initial_estimate // 100,
+            money_of=MoneyOf.OVER_LIMIT,
         )
 
 
@@ -80,17 +91,32 @@ def legal_vacuum(case: Case) -> Iterator[Finding]:
     """Operated without the commissioning act or the security test, or used by many in a stage that comes before."""
     for object_ in objects(case):
         missing = _missing_documents(case, object_) if in_service(object_) else ()
-        if missing or (use := _mass_use(case, object_)):
+        status = fact("status", object_.status.value if object_.status else "", object_, "status")
+        if missing and not case.register.of(Document, object_.id):
+            yield _asks_for_documents(object_, status)
+        elif missing or (use := _mass_use(case, object_)):
             total, facts = upkeep(case, object_)
-            status = fact("status", object_.status.value if object_.status else "", object_, "status")
             yield Finding(
                 detector="legal_vacuum",
                 objects=(object_.id,),
                 evidence=(status, *(missing or use), *facts),
                 confidence=1.0 if missing else 0.9,
                 money=total or None,
+                money_of=MoneyOf.UPKEEP,
                 observability=None if missing else Observability.PARTIAL,
             )
+
+
+def _asks_for_documents(object_: DigitalObject, status: Fact) -> Finding:
+    """No paper of any kind is declared: whoever sent no papers may well have them, so they are asked for."""
+    none = Fact(what="no_document", value="", source=f"objects/{object_.key}/documents", as_of=object_.actualised)
+    return Finding(
+        detector="legal_vacuum",
+        objects=(object_.id,),
+        evidence=(status, none),
+        confidence=NOT_TOLD,
+        asks="documents",
+    )
 
 
 def _missing_documents(case: Case, object_: DigitalObject) -> tuple[Fact, ...]:
@@ -138,6 +164,7 @@ def zero_result(case: Case) -> Iterator[Finding]:
                 evidence=(none, *age, *facts),
                 confidence=0.9,
                 money=total,
+                money_of=MoneyOf.INVESTED,
             )
 
 
@@ -164,6 +191,7 @@ def after_moratorium(case: Case) -> Iterator[Finding]:
             evidence=(*evidence, *facts, law_fact(case.law, "moratorium_since", case.today)),
             confidence=1.0,
             money=total or None,
+            money_of=MoneyOf.INVESTED,
         )
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import fact, in_life, law_fact, limit, objects
 from qaztech.hub.register.rows import DigitalObject, Document, DocumentType, Migration, Milestone
 
@@ -36,6 +36,7 @@ def slippage(case: Case) -> Iterator[Finding]:
                 evidence=(*told, law_fact(case.law, "slip_days", case.today)),
                 confidence=1.0,
                 money=over or None,
+                money_of=MoneyOf.BUDGET_OVER,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import fact, in_life, law_fact, limit, months_back, objects, upkeep, years_before
 from qaztech.hub.register.rows import AiCard, Compute, DigitalObject
 
@@ -43,6 +43,7 @@ def ai_unclassified(case: Case) -> Iterator[Finding]:
                 evidence=(fact("ai", "yes", object_, "ai"), *lacks, *facts),
                 confidence=1.0,
                 money=total or None,
+                money_of=MoneyOf.UPKEEP,
             )
 
 

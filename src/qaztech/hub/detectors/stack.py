@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import fact, in_life, law_fact, limit, objects, upkeep
 from qaztech.hub.register.rows import DigitalObject
 
@@ -140,6 +140,7 @@ def _finding(case: Case, object_: DigitalObject, ended: list[tuple[str, Ended]])
         evidence=(*told, *facts, law_fact(case.law, "obsolete_days", case.today)),
         confidence=0.95 if len(ended) > 1 or object_.monolith else 0.9,
         money=total or None,
+        money_of=MoneyOf.UPKEEP,
     )
 
 

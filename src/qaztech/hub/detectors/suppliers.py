@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import fact, law_fact, limit
 from qaztech.hub.register.rows import Affiliation, Component, Contract
 
@@ -59,6 +59,7 @@ def _concentrated(case: Case, groups: dict[str, str]) -> Iterator[Finding]:
             evidence=(*told, law_fact(case.law, "concentration_hhi", case.today)),
             confidence=0.9,
             money=sum(c.tenge or 0 for _, contracts, _, _ in bodies for c in contracts),
+            money_of=MoneyOf.CONTRACTS,
         )
 
 
@@ -118,6 +119,7 @@ def _twice(case: Case, sold: Sequence[Component], contracts: Sequence[Contract])
         evidence=(*told, *_affiliated(case, suppliers)),
         confidence=0.85,
         money=sum(prices[1:]) or None,
+        money_of=MoneyOf.PRICE,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import NOT_TOLD, Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import documents, fact, in_life, law_fact, limit, objects, upkeep
 from qaztech.hub.register.rows import Contract, DigitalObject, DocumentType, RoleHolder
 
@@ -22,6 +22,7 @@ class _End(NamedTuple):
 def expiry_without_team(case: Case) -> Iterator[Finding]:
     """The last contract, warranty or licence ends soon or has just ended, and nobody holds a role."""
     near = limit(case, "expiry_warning_days")
+    telling = {owner for role in case.register.all(RoleHolder).values() if (owner := _owner(case, role))}
     for object_ in objects(case):
         ends = _ends(case, object_)
         if not ends or not in_life(object_) or any(_held(role, case.today) for role in _roles(case, object_)):
@@ -32,13 +33,30 @@ def expiry_without_team(case: Case) -> Iterator[Finding]:
         total, facts = upkeep(case, object_)
         left = [fact("role_left", role.role.value, role, "until", role.until) for role in _roles(case, object_)]
         none = Fact(what="no_role", value="", source=f"objects/{object_.key}/roles", as_of=object_.actualised)
+        limits = law_fact(case.law, "expiry_warning_days", case.today)
+        if not left and object_.owner_bin not in telling:  # a body that has sent no roles of any system
+            yield Finding(
+                detector="expiry_without_team",
+                objects=(object_.id,),
+                evidence=(last.told, none, limits),
+                confidence=NOT_TOLD,
+                asks="roles",
+            )
+            continue
         yield Finding(
             detector="expiry_without_team",
             objects=(object_.id,),
-            evidence=(last.told, *(left or [none]), *facts, law_fact(case.law, "expiry_warning_days", case.today)),
+            evidence=(last.told, *(left or [none]), *facts, limits),
             confidence=0.9 if left else 0.8,
             money=total or None,
+            money_of=MoneyOf.UPKEEP,
         )
+
+
+def _owner(case: Case, role: RoleHolder) -> str | None:
+    """Whose system a role is of."""
+    object_ = case.register.objects.get(role.object)
+    return None if object_ is None else object_.owner_bin
 
 
 def _ends(case: Case, object_: DigitalObject) -> list[_End]:
@@ -89,6 +107,7 @@ def orphan(case: Case) -> Iterator[Finding]:
             evidence=(status, *told, *facts),
             confidence=0.9 if not held else 0.8,
             money=total or None,
+            money_of=MoneyOf.UPKEEP,
         )
 
 

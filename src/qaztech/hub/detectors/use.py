@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding
+from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
 from qaztech.hub.detectors.reading import (
     ENDED,
     UPKEEP,
@@ -147,6 +147,7 @@ def self_made_traffic(case: Case) -> Iterator[Finding]:
             evidence=(fact("owner", object_.owner_bin or "", object_, "owner_bin"), *told, *facts),
             confidence=0.85,
             money=total or None,
+            money_of=MoneyOf.UPKEEP,
             observability=observability_of(object_),
         )
 
@@ -166,6 +167,7 @@ def paid_but_unused(case: Case) -> Iterator[Finding]:
                 evidence=(*why.facts, *facts, law_fact(case.law, "unused_calls_per_month", case.today)),
                 confidence=why.confidence,
                 money=total,
+                money_of=MoneyOf.UPKEEP,
                 observability=why.observability,
             )
 
@@ -188,7 +190,12 @@ def _paid_after_end(object_: DigitalObject, total: int, facts: tuple[Fact, ...],
         return
     told = fact("status", object_.status.value, object_, "status"), fact("status_since", since, object_, "status_since")
     yield Finding(
-        detector="paid_but_unused", objects=(object_.id,), evidence=(*told, *facts), confidence=0.95, money=total
+        detector="paid_but_unused",
+        objects=(object_.id,),
+        evidence=(*told, *facts),
+        confidence=0.95,
+        money=total,
+        money_of=MoneyOf.UPKEEP,
     )
 
 
@@ -291,6 +298,7 @@ def commissioned_without_use(case: Case) -> Iterator[Finding]:
             evidence=(begun, *use.facts, *facts),
             confidence=0.9 if after or age <= use.days else 0.7,
             money=total or None,
+            money_of=MoneyOf.UPKEEP,
             observability=_seen(object_, use),
         )
 
