@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from qaztech.cli import (
+    ai,
     apply,
     backup,
     console,
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     apply.add_parser(verbs)
     witness.add_parser(verbs)
     hub.add_parser(verbs)
+    ai.add_parser(verbs)
     running.add_portal(verbs)
     console.add_parser(verbs)
     backup.add_parsers(verbs)
