@@ -98,7 +98,9 @@ def _collect_seldom() -> None:
 
 def _freeze() -> None:
     # DuckDB complains on standard error of what it finds uncollected at the end.
-    if "_duckdb" not in sys.modules:
+    if "_duckdb" in sys.modules:
+        gc.unfreeze()
+    else:
         gc.freeze()
 
 
