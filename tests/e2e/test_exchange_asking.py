@@ -102,7 +102,9 @@ class TestReconciling:
         answer = raw_caller.send(edge, "GET", f"/exchanges/{message}", [("X-Road-Client", system)])
         assert (answer.json["outcome"], answer.json["status"]) == ("answered", 200)
 
-    @pytest.mark.parametrize("message", ["none", "", "../status", str(uuid4()), "0" * 36, "%00"])
+    @pytest.mark.parametrize(
+        "message", ["none", "", "../status", pytest.param(str(uuid4()), id="unknown"), "0" * 36, "%00"]
+    )
     def test_what_is_not_there(self, edge, system, message):
         """No such exchange."""
         answer = raw_caller.send(edge, "GET", f"/exchanges/{message}", [("X-Road-Client", system)])
