@@ -28,7 +28,6 @@ from qaztech.hub.register.law import current_law
 from qaztech.hub.register.lifecycle import refuse_change
 from qaztech.hub.register.quality import quality
 from qaztech.hub.register.rows import TABLES, DigitalObject, Row, Status
-from qaztech.hub.register.search import ObjectSearch
 from qaztech.hub.register.store import Batch, Edit
 from qaztech.people.people import Person
 from qaztech.runtime.shell import read_json
@@ -126,7 +125,6 @@ class HubApi:
 
     def __init__(self, parts: HubParts) -> None:
         self._parts = parts
-        self._search = ObjectSearch()
         self._imports = Imports(parts)
         self.actions = self._actions()
         self.routes = [HubRoute(a.method, f"{BASE}{a.path}", a.scope, self._handler(a)) for a in self.actions]
@@ -205,7 +203,7 @@ class HubApi:
         register = self._parts.objects.register()
         found = [
             object_
-            for id_ in self._search.find(register, query.q)
+            for id_ in self._parts.search.find(register, query.q)
             if _fits(object_ := register.objects[id_], query)
         ]  # fmt: skip
         law, today = current_law(), today_in_kazakhstan(self._parts.clock)

@@ -92,7 +92,7 @@ class ObjectPages:
         """`?q=&body=&area=&region=&status=&observability=` narrow it, `?page=` turns it."""
         book = await asyncio.to_thread(book_of, self._parts)
         words, law = words_for(request, book), current_law()
-        found, text = _chosen(request, book), asked(request, "page")
+        found, text = await asyncio.to_thread(self._chosen, request, book), asked(request, "page")
         page = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
         shown = found[page * _LINES :][:_LINES]
         return self._pages.render(
@@ -108,8 +108,20 @@ class ObjectPages:
         book = await asyncio.to_thread(book_of, self._parts)
         return as_json({
             "registry_version": book.register.version,
-            "objects": [values_of(each) for each in _chosen(request, book)],
+            "objects": [values_of(each) for each in await asyncio.to_thread(self._chosen, request, book)],
         })  # fmt: skip
+
+    def _chosen(self, request: Request, book: Book) -> list[DigitalObject]:
+        """What was asked for: by words in any form and three languages the best first, else in order of ids."""
+        wanted = _choice(request)
+        return [
+            object_
+            for id_ in self._parts.search.find(book.register, wanted["q"])
+            if (object_ := book.register.objects[id_])
+            and wanted["status"] in {"", object_.status}
+            and wanted["observability"] in {"", observability_of(object_)}
+            and all(not wanted[scope] or book.stakes.where(object_, scope) == wanted[scope] for scope in Scope)
+        ]
 
     async def _show(self, request: Request, person: Person) -> Response:
         """`?id=`: one object."""
@@ -285,25 +297,6 @@ def _version(form: Mapping[str, str]) -> int | None:
 
 def _choice(request: Request) -> dict[str, str]:
     return {name: asked(request, name) for name in ("q", "status", "observability", *Scope)}
-
-
-def _chosen(request: Request, book: Book) -> list[DigitalObject]:
-    wanted = _choice(request)
-    parts = wanted["q"].casefold().split()
-    return [
-        object_
-        for object_ in sorted(book.register.objects.values(), key=lambda each: each.id)
-        if wanted["status"] in {"", object_.status}
-        and wanted["observability"] in {"", observability_of(object_)}
-        and all(not wanted[scope] or book.stakes.where(object_, scope) == wanted[scope] for scope in Scope)
-        and (not parts or all(part in _text(object_) for part in parts))
-    ]
-
-
-def _text(object_: DigitalObject) -> str:
-    names = (object_.id, object_.name_kk, object_.name_ru, object_.name_en, object_.owner_bin or "")
-    purposes = (object_.purpose_kk, object_.purpose_ru, object_.purpose_en)
-    return " ".join((*names, *purposes)).casefold()
 
 
 GROUP = PageGroup("objects", ((OBJECTS, scopes.OBJECTS),), lambda parts, pages: ObjectPages(parts, pages).routes())

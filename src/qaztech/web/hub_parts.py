@@ -16,6 +16,7 @@ from qaztech.hub.detecting import Detecting
 from qaztech.hub.findings import FindingQueue
 from qaztech.hub.flows import Flows
 from qaztech.hub.receiving import Deliveries
+from qaztech.hub.register.search import ObjectSearch
 from qaztech.hub.register.store import ObjectStore
 from qaztech.people.acts import AdminLog
 from qaztech.people.gate import Gate
@@ -51,6 +52,7 @@ class HubParts:
     # Every page says that what it shows is made up.
     fictitious: bool = False
     imports: ImportWork = field(default_factory=ImportWork)
+    search: ObjectSearch = field(default_factory=ObjectSearch)
 
 
 @dataclass(frozen=True, slots=True)

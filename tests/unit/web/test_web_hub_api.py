@@ -17,7 +17,7 @@ from test_web_hub_matrix import API
 
 from hub_office import HOLDERS, HubOffice
 from operational_logs import START
-from people_console import Reply, Visitor
+from people_console import PASSWORD, Reply, Visitor
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Halt
 from qaztech.hub.detectors.finding import Fact, Finding
@@ -111,10 +111,24 @@ class TestLooking:
     )
     def test_by_words_in_any_form(self, analyst: Program, query: str) -> None:
         """In three languages, by owner, by function, by what identifies it."""
-        from urllib.parse import quote
-
         found = analyst.get(f"/objects?q={quote(query)}")
         assert [each["id"] for each in found["objects"]][:1] == ["ds-1"]
+
+    def test_the_page_finds_the_same(self, office: HubOffice) -> None:
+        """Words in any form, filters with them, and identifiers while they are typed."""
+        visitor = Visitor(office.app)
+        visitor.sign_in(HOLDERS["auditor"], PASSWORD)
+
+        def ids(query: str) -> list[str]:
+            return [each["id"] for each in visitor.get(f"/console/objects.json?{query}").json()["objects"]]
+
+        for text in ("орманның есебін", "учет лесов", "forests", "комитет лесной", BODY, BODY[:7]):
+            assert ids(f"q={quote(text)}")[:1] == ["ds-1"], text
+        assert ids("q=ds-") == ids("") == ["ds-1", "ds-2"]
+        assert ids(f"q={quote('водный объект')}&status=operation") == ["ds-2"]
+        assert ids(f"q={quote('водный объект')}&status=planning") == ids("q=nothing-like-it") == []
+        page = visitor.get(f"/console/objects?lang=ru&q={quote('учет лесов')}").text
+        assert "Система учёта леса" in page
 
     def test_by_what_is_declared(self, analyst: Program) -> None:
         """Filters narrow it, pages turn it; each line has the quality of its record."""

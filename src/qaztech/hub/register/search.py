@@ -7,10 +7,14 @@ version of the registry. Not here: systems that are alike (`comparing`).
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 from qaztech.hub.register.rows import DigitalObject
 from qaztech.hub.register.snapshot import Register
 from qaztech.registry.search import Document, SearchIndex, Three
+
+# Characters of a beginning of an identifier by which it is looked for.
+_SHORTEST: Final = 2
 
 
 class ObjectSearch:
@@ -29,7 +33,10 @@ class ObjectSearch:
         if exact:
             return sorted(exact)
         index = self._index(register)
-        return list(index.search(text, limit=max(1, len(index))).ids)
+        found = list(index.search(text, limit=max(1, len(index))).ids)
+        # Who types an identifier has not got to its end yet.
+        begun = sorted(object_.id for object_ in register.objects.values() if _begins(object_, text))
+        return list(dict.fromkeys((*found, *begun)))
 
     def _index(self, register: Register) -> SearchIndex:
         with self._lock:
@@ -42,6 +49,13 @@ class ObjectSearch:
 def _is_named(object_: DigitalObject, text: str) -> bool:
     """Whether a text is one of the object's identifiers, its owner's BIN or one of its subsystems."""
     return text in {object_.id, object_.owner_bin, *object_.subsystems}
+
+
+def _begins(object_: DigitalObject, text: str) -> bool:
+    """Whether an identifier of the object, its owner's BIN or one of its subsystems begins so."""
+    wanted = text.casefold()
+    names = (object_.id, object_.owner_bin or "", *object_.subsystems)
+    return len(wanted) >= _SHORTEST and any(name.casefold().startswith(wanted) for name in names)
 
 
 def _document(register: Register, object_: DigitalObject) -> Document:
