@@ -18,6 +18,7 @@ pytest.importorskip("python_calamine")
 from hub_office import HOLDERS, HubOffice
 from people_console import _LOOP, PASSWORD, Reply, Visitor
 from qaztech.core.bin import reserved_bin
+from qaztech.hub.register import waiting
 from qaztech.hub.register.rows import Cost
 from qaztech.hub.register.waiting import KEPT_MS, Waiting
 from qaztech.hub.scopes import HUB_ROLES
@@ -140,6 +141,29 @@ def test_a_file_is_seen_by_who_brought_it_and_for_a_day(office: HubOffice, analy
     assert analyst.get("/console/import/../../etc").status in {404, 303}
     Waiting(office.parts.waiting).clean(office.clock.now() + KEPT_MS + 1)
     assert analyst.get(place).status == 404
+
+
+def test_each_person_has_room_for_files_of_their_own(
+    office: HubOffice, analyst: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who fills theirs keeps nobody else from bringing one; what is imported makes room, what waits does not."""
+    monkeypatch.setattr(waiting, "MOST_WAITING", 3)
+    row = FILE.splitlines(keepends=True)[0] + FILE.splitlines(keepends=True)[1]
+    first = place_of(upload(analyst, "a.csv", row))
+    analyst.submit(first, {"csrf": analyst.get(first).csrf})
+    places = [place_of(upload(analyst, f"{name}.csv", row)) for name in "bcd"]
+    assert analyst.get(first).status == 404
+    refused = upload(analyst, "e.csv", row)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "3600")
+    assert "Forget one" in refused.text
+    office.people.accounts.add("marat", "Marat", ["analyst"], PASSWORD, by=COMMAND_LINE)
+    other = Visitor(office.app)
+    other.sign_in("marat", PASSWORD)
+    assert upload(other, "a.csv", row).status == 303
+    analyst.submit(f"{places[0]}/forget", {"csrf": analyst.get(places[1]).csrf})
+    assert upload(analyst, "e.csv", row).status == 303
+    monkeypatch.setattr(waiting, "MOST_BYTES", 2000)
+    assert "too much room" in upload(other, "b.csv", row).text
 
 
 def test_the_registry_is_exported_as_it_is_imported(office: HubOffice, analyst: Visitor) -> None:

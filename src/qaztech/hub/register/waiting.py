@@ -19,8 +19,9 @@ from qaztech.hub.register.mapping import Mapping
 from qaztech.hub.register.sheets import MOST_FILE, not_a_table, too_large
 
 KEPT_MS: Final = 24 * 3600 * 1000
-# Files that wait at once.
+# Files of one person that wait at once, and bytes of all files.
 MOST_WAITING: Final = 20
+MOST_BYTES: Final = 8 * 1024**3
 SUFFIXES: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".csv", ".tsv", ".txt", ".zip", ".xml")
 _ABOUT: Final = "about.json"
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
@@ -53,7 +54,8 @@ class Waiting:
     def keep(self, file: str, data: bytes, *, by: str, at: int) -> str:
         """Keep a file that a person has brought; gives the name it waits under.
 
-        Raises `Malformed` for one that is too large or of no known kind, `Limited` where too many wait.
+        What was imported already makes room for it. Raises `Malformed` for one that is too large or of no known kind,
+        `Limited` where too many of this person wait, or too much of all.
         """
         if len(data) > MOST_FILE:
             raise too_large(f"a file of more than {MOST_FILE // 1024**2} MiB")
@@ -63,8 +65,7 @@ class Waiting:
             raise not_a_table("a register comes as .xlsx, .xls, .ods, .csv, or .zip of CSV files")
         self.clean(at)
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if sum(1 for _ in self._directory.iterdir()) >= MOST_WAITING:
-            raise Limited("import.waiting", "too many files wait to be imported", at="caller", retry_after=3600)
+        self._make_room(by, len(data))
         token = secrets.token_hex(16)
         folder = self._directory / token
         folder.mkdir(mode=0o700)
@@ -112,6 +113,17 @@ class Waiting:
             except NotFound:
                 continue
         return sorted(found, key=lambda each: -each[1].at)
+
+    def _make_room(self, by: str, size: int) -> None:
+        mine = self.mine(by)
+        done = [token for token, about in mine if about.done is not None]
+        over = len(mine) + 1 - MOST_WAITING
+        if over > len(done):
+            raise Limited("import.waiting", "too many files of yours wait", at="caller", retry_after=3600)
+        for token in reversed(done[len(done) - over :] if over > 0 else []):
+            self.drop(token)
+        if sum(path.stat().st_size for path in self._directory.glob("*/*")) + size > MOST_BYTES:
+            raise Limited("import.space", "too much waits to be imported", at="service", retry_after=3600)
 
     def clean(self, now: int) -> None:
         """Forget what has waited for a day."""
