@@ -35,7 +35,7 @@ from qaztech.registry.key_files import TLS_CERTIFICATE, TLS_REQUEST, create_cosi
 from qaztech.registry.node_identity import NODE_FILE, NodeIdentity
 from qaztech.registry.scopes import REGISTRY_SCOPES
 from qaztech.runtime.database import database_url, open_database
-from qaztech.testing import centre, codes
+from qaztech.testing import ai_service, centre, codes
 from qaztech.testing.codes_passport import show
 from qaztech.testing.consoles import WITH_CONSOLE, make_console, make_secret, member_settings
 from qaztech.testing.datasette import CodesService
@@ -49,7 +49,7 @@ LOCAL = "127.0.0.1"
 COUNTRY_FILE = "country.json"
 # Stands in a home while its country is being made, in these folders.
 HALF_MADE = ".founding"
-FOLDERS = ("registry", "nodes", "members", "witnesses", "systems", centre.FOLDER, national.FOLDER)
+FOLDERS = ("registry", "nodes", "members", "witnesses", "systems", centre.FOLDER, ai_service.FOLDER, national.FOLDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,9 @@ ORGANISATIONS = (MINISTRY, REGISTERS, UNIVERSITY)
 CENTRE_MEMBER = UNIVERSITY
 OPERATIONAL = centre.service_of(CENTRE_MEMBER.member)
 AI_REGISTER = centre.register_of(CENTRE_MEMBER.member)
+# Who hosts the model that the ministry calls.
+MODEL_HOST = UNIVERSITY
+LANGUAGE_MODEL = ai_service.service_of(MODEL_HOST.system)
 # Who speaks as an identity provider to the support center.
 IDENTITY_PROVIDER = MINISTRY
 # The people of the registry: name, name to be shown, role.
@@ -114,7 +117,7 @@ CODES_NAMES = Names(kk="ISO кодтары", ru="Коды ISO", en="ISO codes")
 
 
 # Ports of a country.
-COUNT = 4 + 3 * len(ORGANISATIONS) + len(WITH_CONSOLE) + 2
+COUNT = 4 + 3 * len(ORGANISATIONS) + len(WITH_CONSOLE) + 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,9 @@ class Ports:
     # Where the centre's node brings it exchanges, and where people look at it; 0 in a country that has no centre.
     centre: int = 0
     support: int = 0
+    # The server of a model, and the gateway by which the ministry calls it; 0 in a country that has none.
+    models: int = 0
+    gateway: int = 0
 
     @classmethod
     def at(cls, base: int) -> Ports:
@@ -148,7 +154,13 @@ class Ports:
 
     def all(self) -> list[int]:
         """Every port of the country."""
-        ports = [self.portal, self.registry, self.archive, self.codes, *filter(None, (self.centre, self.support))]
+        ports = [
+            self.portal,
+            self.registry,
+            self.archive,
+            self.codes,
+            *filter(None, (self.centre, self.support, self.models, self.gateway)),
+        ]
         listening = (self.edges, self.links, self.management, self.consoles)
         return [*ports, *(port for group in listening for port in group.values())]
 
@@ -176,8 +188,10 @@ class Ports:
             links={n: port(4 + count + i) for i, n in enumerate(names)},
             management={n: port(4 + 2 * count + i) for i, n in enumerate(names)},
             consoles={n: port(4 + 3 * count + i) for i, n in enumerate(WITH_CONSOLE)},
-            centre=port(COUNT - 2),
-            support=port(COUNT - 1),
+            centre=port(COUNT - 4),
+            support=port(COUNT - 3),
+            models=port(COUNT - 2),
+            gateway=port(COUNT - 1),
         )
 
 
@@ -195,6 +209,8 @@ class CountryOptions:
     centre: bool = True
     deliver_seconds: float = 10.0
     check_seconds: float = 20.0
+    # Whether a member hosts a model and another calls it by a gateway; only with a centre, which has the register.
+    ai: bool = True
     # Whether the centre has the national sample, and whether a dozen of its systems make calls while the country runs.
     sample: bool = False
     life: bool = False
@@ -233,6 +249,7 @@ async def found(home: Path, options: CountryOptions, tell: Callable[[str], None]
     founding.people()
     founding.consoles()
     founding.centre()
+    founding.ai()
     founding.codes()
     founding.country_file()
     (home / HALF_MADE).unlink()
@@ -346,6 +363,9 @@ class _Founding:
             codes = CodesService(directory=self._home / "systems", port=ports.codes)
             openapi = os.path.relpath(codes.openapi, directory)
             lines += ["", "[[services]]", f'id = "{CODES}"', f'url = "{codes.url}"', f'openapi = "{openapi}"']
+        if self._has_ai and organisation is MODEL_HOST:
+            openapi = os.path.relpath(ai_service.OPENAPI, directory)
+            lines += ai_service.node_lines(LANGUAGE_MODEL, ports.models, openapi)
         if self._options.sample:
             code_lists = CodesService(directory=self._home / "systems", port=ports.codes).url
             lines += national.node_settings(organisation.member, organisation.name, code_lists)
@@ -395,6 +415,19 @@ class _Founding:
             edges = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.edges.items()}
             national.give_life(self._home, {o.name: o.member for o in ORGANISATIONS}, edges)
 
+    @property
+    def _has_ai(self) -> bool:
+        return self._options.ai and self._options.centre
+
+    def ai(self) -> None:
+        """A gateway for the ministry, with its AI system in the register."""
+        if self._has_ai:
+            ai_service.register_card(self._home / centre.FOLDER / "hub.db", MINISTRY.system, self._clock)
+            ai_service.make_gateway(
+                self._home, caller=MINISTRY.system, edge=self._ports.edges[MINISTRY.name], port=self._ports.gateway,
+                register=AI_REGISTER, models=LANGUAGE_MODEL, clock=self._clock,
+            )  # fmt: skip
+
     def rights(self) -> None:
         """The service, and who may call it: the ministry everything, the university the list of countries."""
         desk = self._desks[REGISTERS.name]
@@ -404,6 +437,10 @@ class _Founding:
         desk.grant(CODES, UNIVERSITY.system, university.lineage, [Endpoint.parse("GET /countries.json")], None)
         if self._options.centre:
             self._centre_rights()
+        if self._has_ai:
+            host = self._desks[MODEL_HOST.name]
+            host.add_service(LANGUAGE_MODEL, ai_service.NAMES, type_="OPENAPI", disabled=None)
+            host.grant(LANGUAGE_MODEL, MINISTRY.system, ministry.lineage, list(ai_service.ENDPOINTS), None)
         if self._options.sample:
             national.add_rights(self._desks)
         for each in self._desks.values():
@@ -524,7 +561,18 @@ class _Founding:
             "service": str(OPERATIONAL),
             "ai_register": str(AI_REGISTER),
         }
-        return {"centre": facts, **({"sample": True} if self._options.sample else {})}
+        ai = {
+            "gateway": f"http://127.0.0.1:{self._ports.gateway}",
+            "key": str(self._home / ai_service.FOLDER / ai_service.KEY),
+            "model": ai_service.OFFERED,
+            "service": str(LANGUAGE_MODEL),
+            "try": ai_service.call_line(self._home, self._ports.gateway),
+        }
+        return {
+            "centre": facts,
+            **({"ai": ai} if self._has_ai else {}),
+            **({"sample": True} if self._options.sample else {}),
+        }
 
 
 def lines_to_paste(home: Path, command: str, ports: Ports) -> dict[str, str]:

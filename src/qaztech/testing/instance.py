@@ -50,6 +50,7 @@ class Answer:
 class Instance:
     """One running country. `home` is its folder; an existing one goes on where it stopped.
 
+    With `centre` and `ai` the university hosts a model (a stand-in) and the ministry has a gateway.
     With `centre` it has a support center, to which every node delivers each `deliver_seconds`; those deliveries are
     exchanges and stand in the nodes' logs beside the test's own. With `sample` the centre has the national sample, and
     with `life` the dozen systems of it that exchange for real do so.
@@ -69,13 +70,14 @@ class Instance:
         deliver_seconds: float = 0.5,
         sample: bool = False,
         life: bool = False,
+        ai: bool = False,
     ) -> None:
         self.home = home
         self._only = tuple(only)
         self._options = CountryOptions(
             ports=Ports.free(), witnessing_seconds=witnessing_seconds, refresh_seconds=refresh_seconds, hybrid=hybrid,
             database=database, host=host, centre=centre, deliver_seconds=deliver_seconds, check_seconds=deliver_seconds,
-            sample=sample, life=life,
+            sample=sample, life=life, ai=ai,
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from hashlib import sha256
 from typing import Any, Final
 
@@ -235,3 +237,19 @@ async def serve_models(host: str, port: int, stop: asyncio.Event) -> None:
     await server.listen(host, port)
     await stop.wait()
     await server.close()
+
+
+def _main() -> None:
+    """`python -m qaztech.testing.models PORT`."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve_models("127.0.0.1", int(sys.argv[1]), stop)
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    _main()

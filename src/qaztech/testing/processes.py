@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from qaztech.core.errors import Conflict, Error, NotFound, Unavailable
 from qaztech.registry.files import write_file
 from qaztech.runtime.settings import child_environment
-from qaztech.testing import centre, keeper, spawning
+from qaztech.testing import ai_service, centre, keeper, spawning
 from qaztech.testing.consoles import PASSWORDS, SETTINGS
 from qaztech.testing.country import (
     COUNTRY_FILE,
@@ -70,6 +70,7 @@ def plan(home: Path) -> list[Process]:
         Process("system-codes", codes.command(), f"{codes.url}/countries/KZ.json?_shape=object"),
         *(_node(o.name, ports["management"][o.name], run) for o in ORGANISATIONS),
         *_centre(country, run),
+        *_ai(country, home),
         *(
             Process(f"console-{name}", run("console", f"members/{name}/{SETTINGS}"), _local(port))
             for name, port in ports.get("consoles", {}).items()
@@ -92,6 +93,19 @@ def _centre(country: dict[str, Any], run: Callable[[str, str], list[str]]) -> li
         return []
     hub = run("hub", f"{centre.FOLDER}/{centre.SETTINGS}")
     return [Process(centre.PROCESS, hub, f"{country['centre']['url']}/health")]
+
+
+def _ai(country: dict[str, Any], home: Path) -> list[Process]:
+    """The model's stand-in and the gateway; none without the register, which the support center has."""
+    if "ai" not in country or not centre.is_installed():
+        return []
+    command = [sys.executable, "-m", "qaztech.cli.main", "ai", "gateway", "run", "--settings"]
+    settings = home / ai_service.FOLDER / ai_service.SETTINGS
+    port = country["ports"]["models"]
+    return [
+        Process(ai_service.MODELS, ai_service.models_command(port), f"http://127.0.0.1:{port}/v1/models"),
+        Process(ai_service.GATEWAY, [*command, str(settings)], f"{country['ai']['gateway']}/health"),
+    ]
 
 
 def _local(port: int) -> str:
