@@ -34,6 +34,13 @@ from qaztech.web.registry_pages import asked, redirect
 CASES, CASE = "/console/cases", "/console/cases/case"
 # Without a choice: what a person has not decided for good.
 _STANDING = (CaseState.OPEN, CaseState.CONFIRMED, CaseState.MEASURE)
+# What a body is asked for, and the detector whose findings ask for it.
+ASKED_BY = {
+    "documents": "legal_vacuum",
+    "roles": "expiry_without_team",
+    "sign_ins": "not_observable",
+    "traffic": "not_observable",
+}
 _LINES = 50
 _LONGEST_KEY = 512
 
@@ -59,6 +66,7 @@ class CasePages:
         return [
             HubRoute("GET", CASES, scopes.FINDINGS, self._list),
             HubRoute("GET", f"{CASES}.json", scopes.FINDINGS, self._list_json),
+            HubRoute("GET", f"{CASES}/missing", scopes.FINDINGS, self._missing),
             HubRoute("POST", f"{CASES}/run", scopes.DECIDE_FINDINGS, self._run),
             HubRoute("GET", CASE, scopes.FINDINGS, self._show),
             HubRoute("POST", CASE, scopes.DECIDE_FINDINGS, self._decide),
@@ -67,7 +75,10 @@ class CasePages:
         ]
 
     async def _list(self, request: Request, person: Person) -> Response:
-        """`?detector=&state=&body=&area=&region=&least=` narrow it, `?page=` turns it; most money first."""
+        """`?detector=&state=&body=&area=&region=&least=` narrow it, `?page=` turns it; most money first.
+
+        What only asks a body for data is on a page of its own, except where its detector is chosen.
+        """
         book = await asyncio.to_thread(book_of, self._parts, gone=asked(request, "state") == "gone")
         found, page = _chosen(request, book), _page(request)
         return self._pages.render(
@@ -75,7 +86,8 @@ class CasePages:
             count=len(found), page=page, more=len(found) > (page + 1) * _LINES, chosen=_choice(request),
             detectors=_detectors(book), states=list(CaseState), scopes_=list(Scope),
             codes={scope: [stake.code for stake in book.stakes.all(scope) if stake.code] for scope in Scope},
-            money=book.stakes.whole(), latest=self._parts.detecting.latest, running=self._parts.detecting.running,
+            sums=book.stakes.sums(each.case for each in found), missing=_missing_count(book),
+            latest=self._parts.detecting.latest, running=self._parts.detecting.running,
             seen=max((each.case.last_seen for each in book.stakes.placed), default=None),
             objects=len(book.register.objects),
         )  # fmt: skip
@@ -87,6 +99,15 @@ class CasePages:
             "today": book.today.isoformat(),
             "findings": [case_json(placed.case) for placed in _chosen(request, book)],
         })  # fmt: skip
+
+    async def _missing(self, request: Request, person: Person) -> Response:
+        """What bodies have not declared and findings ask for: one line for each body."""
+        book = await asyncio.to_thread(book_of, self._parts)
+        lines = [stake for stake in book.stakes.all(Scope.BODY) if stake.asked]
+        lines.sort(key=lambda stake: (-sum(stake.asked.values()), stake.code))
+        return self._pages.render(
+            request, person, "missing.html", words=words_for(request, book), lines=lines, asks=ASKED_BY, book=book
+        )
 
     async def _run(self, request: Request, person: Person) -> Response:
         """Let the detectors run soon."""
@@ -183,6 +204,7 @@ def case_json(case: FindingCase) -> dict[str, Any]:
         "evidence": finding.get("evidence", []),
         "confidence": case.finding.confidence,
         "money": case.finding.money,
+        "money_of": case.finding.money_of,
         "observability": case.finding.observability,
         "asks": case.finding.asks,
         "state": case.state.value,
@@ -220,9 +242,14 @@ def _chosen(request: Request, book: Book) -> list[Placed]:
     states: Sequence[CaseState] = _STANDING if state == "" else () if state in {"all", "gone"} else (CaseState(state),)
     found = book.stakes.chosen(
         detector=wanted["detector"], states=states, places={scope: wanted[scope] for scope in Scope},
-        least=int(least[:18] or 0),
+        least=int(least[:18] or 0), asking=bool(wanted["detector"]),
     )  # fmt: skip
     return [placed for placed in found if state != "gone" or placed.case.gone is not None]
+
+
+def _missing_count(book: Book) -> int:
+    """For how many findings a body is asked for data."""
+    return sum(bool(each.case.finding.asks) and each.case.state in _STANDING for each in book.stakes.placed)
 
 
 def _detectors(book: Book) -> dict[str, int]:

@@ -43,7 +43,7 @@ class OverviewPages:
         held, book = deliveries.store.all_held(), book_of(self._parts)
         return {
             "objects": len(book.register.objects),
-            "standing": sum(placed.case.state in STANDING for placed in book.stakes.placed),
+            "standing": len(book.stakes.chosen(states=STANDING, asking=False)),
             "money": book.stakes.whole(),
             "now": now,
             "week": whole(deliveries.traffic.totals(CENTRE, now - WEEK, now + 1)),

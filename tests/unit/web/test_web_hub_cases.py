@@ -49,6 +49,7 @@ def office() -> Iterator[HubOffice]:
             ("objects", {"id": "ds-2", "name_en": "Codes", "status": "operation", "use_channel": "backbone",
                          "subsystems": [service.rpartition("/")[0]]}),
             ("costs", {"object": "ds-1", "year": 2026, "kind": "support", "tenge": 5_000_000, "state": "paid"}),
+            ("costs", {"object": "ds-1", "year": 2019, "kind": "creation", "tenge": 7_000_000, "state": "paid"}),
             ("integrations", {"id": "di-1", "consumer_object": "ds-1", "provider_object": "ds-2",
                               "channel": "direct", "status": "active", "declared_monthly_calls": 400}),
         ]  # fmt: skip
@@ -241,3 +242,23 @@ def test_a_finding_of_a_supplier_has_a_page(office: HubOffice, analyst: Visitor)
     page = analyst.get(CASE + key(office, "supplier_concentration"))
     assert page.status == 200
     assert all(analyst.get(way).status == 200 for way in links(page.text) if ".pdf" not in way)
+
+
+def test_requests_for_data_stand_apart_from_findings(analyst: Visitor) -> None:
+    """A system without any paper is no finding of the queue; its body's line says what is missing and leads there."""
+    assert "Legal vacuum" not in analyst.get("/console/cases?lang=en").text.partition("<tbody>")[2]
+    page = analyst.get("/console/cases/missing?lang=en").text
+    assert "What is missing" in page
+    (link,) = [link for link in links(page) if "detector=legal_vacuum" in link]
+    shown = analyst.get(link).text.partition("<tbody>")[2]
+    assert "Legal vacuum" in shown
+    assert "40" in shown
+
+
+def test_a_sum_says_what_it_is(office: HubOffice, analyst: Visitor) -> None:
+    """Upkeep is of a year; what was put into a trial is not, neither on its page nor in the queue."""
+    trial = analyst.get(CASE + key(office, "trial_too_long")).text
+    tiles = trial.partition('class="tiles"')[2].partition("<section")[0]
+    assert "invested, in all" in tiles
+    assert "a year" not in tiles
+    assert "invested, in all" in analyst.get("/console/cases?lang=en&detector=trial_too_long").text

@@ -85,6 +85,7 @@ PAGES = {
     ("GET", "/console/landscape/system"): "objects:read",
     ("GET", "/console/landscape/system.json"): "objects:read",
     ("GET", "/console/regions"): "objects:read",
+    ("GET", "/console/cases/missing"): "findings:read",
     ("GET", "/console/deliveries"): "deliveries:read",
     ("GET", "/console/deliveries/log"): "deliveries:read",
     ("GET", "/console/acts"): "acts:read",
