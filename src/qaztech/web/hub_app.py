@@ -76,7 +76,7 @@ class HubSite:
         menu = [MenuEntry(group.name, path, scope) for group in groups for path, scope in group.menu]
         self._pages = HubPages(
             doors=self._doors, gate=parts.gate, instance=parts.instance, menu=menu, configuration=parts.configuration,
-            fictitious=parts.fictitious,
+            body=self._body, fictitious=parts.fictitious,
         )  # fmt: skip
         self.page_routes: list[HubRoute] = [route for group in groups for route in group.routes(parts, self._pages)]
         self.api = HubApi(parts)
@@ -101,6 +101,11 @@ class HubSite:
             ),
             hosts,
         )
+
+    def _body(self, bin_: str, language: str) -> str:
+        """What the registry of digital objects calls an organisation; empty where it has none."""
+        found = self._parts.objects.register().organisations.get(bin_)
+        return "" if found is None else str(getattr(found, f"name_{language}", None) or found.name_ru or "")
 
     def matrix(self) -> Sequence[tuple[str, str, str]]:
         """Method, path and scope of every route of pages and API."""

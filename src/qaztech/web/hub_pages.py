@@ -68,7 +68,10 @@ def hub_texts(language: str) -> Catalogue:
 
 
 class HubPages(ConsoleFrame):
-    """Renders the center's pages. `doors` are the pages of signing in, which guard these."""
+    """Renders the center's pages. `doors` are the pages of signing in, which guard these.
+
+    `body` names an organisation by its BIN in a language where the verified configuration does not know it.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class HubPages(ConsoleFrame):
         instance: str,
         menu: Sequence[MenuEntry],
         configuration: Callable[[], Configuration],
+        body: Callable[[str, str], str] = lambda _bin, _language: "",
         fictitious: bool = False,
     ) -> None:
         super().__init__(doors=doors, gate=gate)
@@ -85,6 +89,7 @@ class HubPages(ConsoleFrame):
         self._instance = instance
         self._menu = menu
         self._configuration = configuration
+        self._body = body
         self._environment = _environment()
 
     def texts(self, language: str) -> Catalogue:
@@ -150,25 +155,24 @@ class HubPages(ConsoleFrame):
         ]
 
     def _namer(self, language: str) -> Callable[[str], str]:
-        """What an identifier is called, as the verified configuration knows it; empty where it does not."""
+        """What an identifier is called, as the verified configuration knows it, else the bodies; else empty."""
         try:
-            configuration = self._configuration()
+            configuration: Configuration | None = self._configuration()
         except Error:
-            return lambda _: ""
+            configuration = None
 
         @lru_cache(maxsize=2000)
         def called(identifier: str) -> str:
             parts = identifier.split("/")
             try:
-                member = configuration.member(MemberId.parse("/".join(parts[:3])))
-                if member is None:
-                    return ""
+                id_ = MemberId.parse("/".join(parts[:3]))
+                member = None if configuration is None else configuration.member(id_)
                 if len(parts) == 3:
-                    return named(member.names, language)
+                    return self._body(id_.code, language) if member is None else named(member.names, language)
                 system = SubsystemId.parse("/".join(parts[:4]))
             except Error:
                 return ""
-            names = member.subsystems.get(system.code)
+            names = None if member is None else member.subsystems.get(system.code)
             return "" if names is None else named(names, language)
 
         return called

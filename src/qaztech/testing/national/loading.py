@@ -1,4 +1,4 @@
-"""Loading the sample into a centre at its founding: its rows as one batch, its hours of calls as one labelled file."""
+"""Loading the sample into a centre at its founding: rows as one batch, hours of calls, cards of AI systems."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from qaztech.hub.detecting import today_in_kazakhstan
 from qaztech.hub.flows import Flows
 from qaztech.hub.register.store import METADATA, Edit, ObjectStore
 from qaztech.runtime.database import add_tables
+from qaztech.testing.national.ai_cards import load_cards
 from qaztech.testing.national.hours import LABEL, write_hours
 from qaztech.testing.national.sample import SOURCE, national_sample
 
@@ -26,6 +27,7 @@ def load_sample(engine: Engine, flows: Path, clock: Clock, *, hours: bool = True
     add_tables(engine, METADATA)
     edits = [Edit(table=table, values=values) for table, values in sample.rows]
     ObjectStore(engine).apply(edits, by=SOURCE, source=SOURCE, at=clock.now())
+    load_cards(engine, sample, today)
     if hours:
         with TemporaryDirectory() as folder:
             made = Path(folder) / "hours.parquet"
