@@ -1,4 +1,4 @@
-"""`qaztech backup` and `qaztech restore`: one file with all that a node or a registry needs to come back."""
+"""`qaztech backup` and `qaztech restore`: one file with all that a process needs to come back."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 def add_parsers(verbs: Verbs) -> None:
     """Add both verbs."""
-    parser = verbs.add_parser("backup", help="back a node or a registry up while it runs; check a backup")
+    parser = verbs.add_parser("backup", help="back a node, a registry, a console or the centre up while it runs")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for what, file, run in (("node", "node.toml", _node), ("registry", "registry.toml", _registry)):
+    for action, what, file, run in (
+        ("node", "a node", "node.toml", _node),
+        ("registry", "a registry", "registry.toml", _registry),
+        ("console", "a member's console with the member's desk", "console.toml", _console),
+        ("hub", "the support center", "hub.toml", _hub),
+    ):
         make = add_action(
-            actions, what, f"write a backup of a {what} into one file", run,
+            actions, action, f"write a backup of {what} into one file", run,
             more="The process goes on meanwhile. The file holds private keys and can be read by its owner alone.",
         )  # fmt: skip
         make.add_argument("--settings", type=Path, required=True, metavar="FILE", help=f"its {file}")
@@ -34,13 +39,13 @@ def add_parsers(verbs: Verbs) -> None:
     check.add_argument("file", type=Path, metavar="FILE", help="the backup")
     add_json(check)
     restore = add_action(
-        verbs, "restore", "restore a node or a registry into an empty folder", _restore,
+        verbs, "restore", "restore a node, a registry, a console or the centre into an empty folder", _restore,
         more="It says what is to be done next. See docs/howto/back-up.md.",
     )  # fmt: skip
     restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
     restore.add_argument("--into", type=Path, required=True, metavar="DIR", help="a folder that is empty or not there")
     restore.add_argument(
-        "--database", default="", metavar="URL", help="a new PostgreSQL database, for a registry's rows"
+        "--database", default="", metavar="URL", help="a new PostgreSQL database, for rows that were in one"
     )
     restore.add_argument("--keys", type=Path, metavar="DIR", help="folder with what was left out of the backup")
     restore.add_argument(
@@ -60,6 +65,18 @@ def _registry(args: argparse.Namespace) -> int:
     from qaztech.compose.backup import back_up_registry  # noqa: PLC0415
 
     return _made(args, back_up_registry(args.settings, args.out, SystemClock(), without_keys=args.without_keys))
+
+
+def _console(args: argparse.Namespace) -> int:
+    from qaztech.compose.office_backup import back_up_console  # noqa: PLC0415
+
+    return _made(args, back_up_console(args.settings, args.out, SystemClock(), without_keys=args.without_keys))
+
+
+def _hub(args: argparse.Namespace) -> int:
+    from qaztech.compose.office_backup import back_up_centre  # noqa: PLC0415
+
+    return _made(args, back_up_centre(args.settings, args.out, SystemClock(), without_keys=args.without_keys))
 
 
 def _made(args: argparse.Namespace, made: Made) -> int:
@@ -107,6 +124,11 @@ def _restore(args: argparse.Namespace) -> int:
     if resumed:
         facts |= _resumed(resumed[0])
         lines += _of_registry(resumed[0], restored.settings)
+    elif restored.kind != "node":
+        lines += [
+            "Its admin log begins anew; the one before it stands in admin-log.ended. The old one must never run again:",
+            f"  qaztech {restored.kind} run --settings {restored.settings}",
+        ]
     else:
         lines += [
             "Its log does not go on. Close it and open the next one, with the member's desk at hand:",

@@ -29,7 +29,7 @@ from qaztech.runtime.archive import Manifest, Piece, write_archive
 from qaztech.runtime.settings import read_settings
 from qaztech.runtime.table_dump import dump_tables
 
-NODE, REGISTRY_KIND = "node", "registry"
+NODE, REGISTRY_KIND, CONSOLE_KIND, CENTRE_KIND = "node", "registry", "console", "hub"
 SETTINGS, ANCHOR, TABLES = "settings.toml", "anchor.json", "tables.jsonl"
 TRIES = 5
 
@@ -48,8 +48,8 @@ def back_up_node(settings_file: Path, out: Path, clock: Clock, *, without_keys: 
     directory = (base / settings.directory).resolve()
     with tempfile.TemporaryDirectory(dir=out.resolve().parent, prefix=".backup-") as scratch:
         folder = Folder(directory, Path(scratch), lambda _: True, without_keys)
-        pieces = [*_named(folder, settings_file, base / settings.anchor), *folder.pieces()]
-        facts = _facts(NODE, settings.id, clock, folder)
+        pieces = [*named_pieces(folder, settings_file, base / settings.anchor), *folder.pieces()]
+        facts = facts_of(NODE, settings.id, clock, folder)
         outside = _outside(directory, base, _files_of(settings))
         facts["left_out"] += outside
         manifest = write_archive(out, facts, pieces)
@@ -68,12 +68,12 @@ def back_up_registry(settings_file: Path, out: Path, clock: Clock, *, without_ke
             # The registry's own log can go on, for its origin is in the anchor; an admin log never does.
             folder = Folder(directory, Path(scratch), lambda log: log == f"{ADMIN_LOG}/log", without_keys)
             # The URL of a database holds its password.
-            named = _named(folder, settings_file, base / settings.anchor, *(["database"] if without_keys else []))
-            before = _size(directory / ADMIN_LOG / "log")
+            named = named_pieces(folder, settings_file, base / settings.anchor, *(["database"] if without_keys else []))
+            before = size_of(directory / ADMIN_LOG / "log")
             pieces = [*named, *_registry_pieces(folder, settings.database, Path(scratch) / TABLES)]
-            if _size(directory / ADMIN_LOG / "log") != before:
+            if size_of(directory / ADMIN_LOG / "log") != before:
                 continue
-            facts = _facts(REGISTRY_KIND, settings.instance, clock, folder)
+            facts = facts_of(REGISTRY_KIND, settings.instance, clock, folder)
             facts["postgresql"] = bool(settings.database)
             manifest = write_archive(out, facts, pieces)
             return Made(manifest=manifest, left_out=tuple(facts["left_out"]))
@@ -95,7 +95,8 @@ def _registry_pieces(folder: Folder, database: str, dump: Path) -> Iterator[Piec
     yield from folder.pieces()
 
 
-def _named(folder: Folder, settings: Path, anchor: Path, *emptied: str) -> list[Piece]:
+def named_pieces(folder: Folder, settings: Path, anchor: Path, *emptied: str) -> list[Piece]:
+    """Settings and anchor, under names of their own; of the settings without the values of these keys."""
     folder.leave(settings)
     text = settings.read_text()
     for key in emptied:
@@ -106,18 +107,21 @@ def _named(folder: Folder, settings: Path, anchor: Path, *emptied: str) -> list[
     ]
 
 
-def _facts(kind: str, id_: str, clock: Clock, folder: Folder) -> dict[str, Any]:
+def facts_of(kind: str, id_: str, clock: Clock, *folders: Folder) -> dict[str, Any]:
+    """What a backup says of itself."""
+    logs = {name: copy for folder in folders for name, copy in folder.logs.items()}
     return {
         "kind": kind,
         "id": id_,
         "made": clock.now(),
-        "without_keys": folder.without_keys,
-        "logs": {name: {"origin": copy.origin, "size": copy.size} for name, copy in folder.logs.items()},
-        "left_out": list(folder.left_out),
+        "without_keys": any(folder.without_keys for folder in folders),
+        "logs": {name: {"origin": copy.origin, "size": copy.size} for name, copy in logs.items()},
+        "left_out": [name for folder in folders for name in folder.left_out],
     }
 
 
-def _size(log: Path) -> int:
+def size_of(log: Path) -> int:
+    """How many entries a log has; 0 where there is none."""
     if not log.exists():
         return 0
     with LogView.open_read_only(log, storage=OsStorage()) as view:
@@ -138,7 +142,7 @@ def _outside(directory: Path, base: Path, names: list[str]) -> list[str]:
     return [name for name in names if directory not in (base / name).resolve().parents]
 
 
-def set_key(text: str, key: str, value: str) -> str:
+def set_key(text: str, key: str, value: str | list[str]) -> str:
     """One key before the first table, put where it stands or at the very beginning."""
     head, table, rest = text.partition("\n[")
     line, pattern = f"{key} = {json.dumps(value)}", rf"(?m)^{key}\s*=.*$"

@@ -1,4 +1,4 @@
-"""What stands in the folder of a node or a registry, as the pieces of a backup, while its process goes on.
+"""What stands in the folder of a process, as the pieces of a backup, while its process goes on.
 
 Logs are copied up to one moment and SQLite files through SQLite's own backup; every other file of ours is replaced
 whole when it changes, so it is copied as it is. The Ed25519 key of a log that must not go on is left out always, other
@@ -36,12 +36,14 @@ class Folder:
     # Whether the Ed25519 key beside a log is left out, by the log's folder relative to `directory`.
     ends: Callable[[str], bool]
     without_keys: bool
+    # What the names of its files begin with in the archive, with the slash; empty for the only folder of a backup.
+    prefix: str = ""
     logs: dict[str, LogCopy] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     _done: set[str] = field(default_factory=set)
 
     def leave(self, path: Path) -> None:
-        """Give no piece for this file: it is in the backup under another name."""
+        """Give no piece for this file or folder: it is in the backup under another name, or need not be."""
         if self.directory in path.resolve().parents:
             self._done.add(str(path.resolve().relative_to(self.directory)))
 
@@ -56,11 +58,11 @@ class Folder:
         if name in self._done or _PASSING.match(path.name):
             return
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
-            self.left_out.append(name)
+            self.left_out.append(self.prefix + name)
         elif path.is_dir():
             if (path / IDENTITY).is_file() and (path / "wal").is_dir():
                 self._done.add(name)
-                copy = self.logs[name] = copy_of(path, f"files/{name}")
+                copy = self.logs[self.prefix + name] = copy_of(path, f"files/{self.prefix}{name}")
                 yield from copy.pieces
             elif name not in PASSING_FOLDERS:
                 for each in sorted(path.iterdir()):
@@ -76,17 +78,18 @@ class Folder:
         try:
             secret = is_secret(path, name)
             if secret and self.without_keys:
-                self.left_out.append(name)
+                self.left_out.append(self.prefix + name)
             elif path.suffix == ".db":
-                yield Piece(name=f"files/{name}", path=self._database(path, name), private=True)
+                yield Piece(name=f"files/{self.prefix}{name}", path=self._database(path, name), private=True)
             else:
-                yield Piece(name=f"files/{name}", path=path, private=secret or not path.stat().st_mode & 0o044)
+                private = secret or not path.stat().st_mode & 0o044
+                yield Piece(name=f"files/{self.prefix}{name}", path=path, private=private)
         except FileNotFoundError:  # gone since it was listed
             return
 
     def _database(self, path: Path, name: str) -> Path:
         """A copy of a SQLite file as it is at one moment."""
-        copy = self.scratch / name.replace("/", "%")
+        copy = self.scratch / (self.prefix + name).replace("/", "%")
         try:
             with closing(sqlite3.connect(path, timeout=10.0)) as source, closing(sqlite3.connect(copy)) as target:
                 source.backup(target)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qaztech.compose.registry import RegistrySettings
-from qaztech.compose.restore import Restored
+from qaztech.compose.restore import Restored, end_admin_log
 from qaztech.core.errors import Unavailable
 from qaztech.core.time import Clock
 from qaztech.evidence.last_seen import LastSeen, last_seen
@@ -27,8 +27,6 @@ from qaztech.registry.store import RegistryStore
 from qaztech.runtime.database import database_url
 from qaztech.runtime.outbound import get
 from qaztech.runtime.settings import read_settings
-
-ENDED_ADMIN_LOG = "admin.ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +47,6 @@ def source_of(published: str) -> Fetcher | None:
     return FolderFetcher(Path(published))
 
 
-def _end_admin_log(folder: Path) -> None:
-    """Set it beside those that ended when the registry was restored before: `admin.ended`, `admin.ended.2` and on."""
-    if not (folder / ADMIN_LOG).exists():
-        return
-    names = (ENDED_ADMIN_LOG, *(f"{ENDED_ADMIN_LOG}.{number}" for number in range(2, 1000)))
-    (folder / ADMIN_LOG).rename(next(folder / name for name in names if not (folder / name).exists()))
-
-
 def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
     """Bring the restored folder up to what was published, before anything is signed in it.
 
@@ -66,7 +56,7 @@ def resume(restored: Restored, source: Fetcher | None, clock: Clock) -> Resumed:
     settings = read_settings(restored.settings, RegistrySettings)
     anchor = parse_anchor((folder / settings.anchor).read_bytes())
     keys = load_log_keys(folder, settings.instance)
-    _end_admin_log(folder)
+    end_admin_log(folder / ADMIN_LOG)
     store = RegistryStore.open(database_url(settings.database, folder / REGISTRY_FILE))
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".resuming-") as scratch:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qaztech.compose.registry_restore import _end_admin_log, _with_advice
+from qaztech.compose.registry_restore import _with_advice
+from qaztech.compose.restore import end_admin_log
 from qaztech.core.errors import Unavailable
 from qaztech.evidence.policy import Policy
 from qaztech.registry.founding import OWN_WITNESS, policy_lines, with_quorum
@@ -31,7 +32,7 @@ def test_every_restored_admin_log_ends_beside_those_that_ended_before(tmp_path: 
     for number in range(3):
         (tmp_path / "admin").mkdir()
         (tmp_path / "admin" / "which").write_text(str(number))
-        _end_admin_log(tmp_path)
-    _end_admin_log(tmp_path)
+        end_admin_log(tmp_path / "admin")
+    end_admin_log(tmp_path / "admin")
     kept = {path.name: (path / "which").read_text() for path in tmp_path.iterdir()}
     assert kept == {"admin.ended": "0", "admin.ended.2": "1", "admin.ended.3": "2"}
