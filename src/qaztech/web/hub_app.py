@@ -42,10 +42,10 @@ from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
 from qaztech.web.hub_ai_public import PublicAi
 from qaztech.web.hub_api import BASE, UPLOADS, HubApi
-from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry
+from qaztech.web.hub_pages import HOME, SITE, HubPages, MenuEntry, hub_texts
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 from qaztech.web.sign_in import sign_in_routes
-from qaztech.web.texts import STATIC
+from qaztech.web.texts import LANGUAGES, STATIC
 
 # Every group of pages, in the order of the menu.
 GROUPS: Final[tuple[PageGroup, ...]] = (
@@ -72,7 +72,11 @@ class HubSite:
 
     def __init__(self, parts: HubParts, groups: Sequence[PageGroup] = GROUPS) -> None:
         self._parts = parts
-        doors, self._doors = sign_in_routes(parts.people, parts.gate, site=SITE, home=HOME, admin_log=parts.admin_log)
+        made_up = {language: str(hub_texts(language)["fictitious"]) for language in LANGUAGES}
+        doors, self._doors = sign_in_routes(
+            parts.people, parts.gate, site=SITE, home=HOME, admin_log=parts.admin_log,
+            notice=made_up if parts.fictitious else None,
+        )  # fmt: skip
         menu = [MenuEntry(group.name, path, scope) for group in groups for path, scope in group.menu]
         self._pages = HubPages(
             doors=self._doors, gate=parts.gate, instance=parts.instance, menu=menu, configuration=parts.configuration,

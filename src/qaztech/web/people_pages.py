@@ -54,10 +54,16 @@ def safe_next(wanted: str, otherwise: str) -> str:
 
 
 class Pages:
-    """Renders the pages of one console. `site` is its name in each language, `home` the path of its first page."""
+    """Renders the pages of one console. `site` is its name in each language, `home` the path of its first page.
 
-    def __init__(self, *, site: Mapping[str, str], home: str, parameters: Parameters) -> None:
+    `notice` stands on every page: what everybody must know, in each language.
+    """
+
+    def __init__(
+        self, *, site: Mapping[str, str], home: str, parameters: Parameters, notice: Mapping[str, str] | None = None
+    ) -> None:
         self._site = site
+        self._notice = notice or {}
         self.home = home
         self._parameters = parameters
         self._environment = _environment()
@@ -70,7 +76,8 @@ class Pages:
         kept = {name: request.query_params[name] for name in ("next",) if name in request.query_params}
         text = self._environment.get_template(f"people/{template}").render(
             language=language, languages=LANGUAGES, texts=people_texts(language), site=self._site[language],
-            home=self.home, path=request.url.path, rest=f"&{urlencode(kept)}" if kept else "", person=person, **values,
+            home=self.home, path=request.url.path, rest=f"&{urlencode(kept)}" if kept else "", person=person,
+            notice=self._notice.get(language, ""), **values,
         )  # fmt: skip
         headers = {"Cache-Control": "no-store", "Content-Language": language}
         return Response(text, status_code=status, media_type="text/html", headers=headers)

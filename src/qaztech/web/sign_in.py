@@ -45,13 +45,15 @@ def sign_in_routes(
     home: str = "/",
     admin_log: AdminLog | None = None,
     provider: Provider | None = None,
+    notice: Mapping[str, str] | None = None,
 ) -> tuple[list[BaseRoute], Pages]:
     """The routes of signing in and of one's own account, and the `Pages` with which a console guards its others.
 
     `site` is the console's name in kk, ru and en; `home` where people go after signing in. What people change about
-    their accounts goes to `admin_log` at once where one is given, else when its process brings it there.
+    their accounts goes to `admin_log` at once where one is given, else when its process brings it there. On every page
+    stands `notice`, in the page's language.
     """
-    pages = Pages(site=site, home=home, parameters=people.parameters)
+    pages = Pages(site=site, home=home, parameters=people.parameters, notice=notice)
     passkeys = people.passkeys(origin=gate.origin, name=site["kk"])
     door = _Door(people, gate, pages, passkeys, provider=provider or gate.provider, admin_log=admin_log)
     return [*door.routes, *account_routes(people, gate, pages, passkeys, admin_log)], pages
