@@ -81,6 +81,7 @@ class Stand:
     """Everything of one test."""
 
     gateway: Gateway
+    url: str
     client: HttpClient
     server: ModelStandIn
     engine: Engine
@@ -194,7 +195,8 @@ async def gateway_stand(
     client = HttpClient(url=f"http://127.0.0.1:{port}")
     try:
         yield Stand(
-            gateway=gateway, client=client, server=server, engine=engine, ledger=ledger, keys=keys, budget=budget,
+            gateway=gateway, url=f"http://127.0.0.1:{port}", client=client, server=server, engine=engine, ledger=ledger,
+            keys=keys, budget=budget,
             key=key, shown=shown, settled=settled, cards=cards,
         )  # fmt: skip
     finally:
