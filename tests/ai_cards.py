@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from hashlib import sha256
 
+import msgspec
+
 from qaztech.ai.register.card import (
     PROHIBITED,
     Audit,
@@ -65,3 +67,16 @@ CARD = Card(
         for language, value in (("kk", 0.93), ("ru", 0.95), ("en", 0.91))
     ),
 )  # fmt: skip
+
+
+def at_day(card: Card, day: date) -> Card:
+    """The card with everything done on another day."""
+    replaced = msgspec.structs.replace
+    return replaced(
+        card,
+        prohibited=tuple(replaced(each, day=day) for each in card.prohibited),
+        documents=tuple(replaced(each, day=day) for each in card.documents),
+        evaluation=tuple(replaced(each, day=day) for each in card.evaluation),
+        risk_review=day,
+        audit=None if card.audit is None else replaced(card.audit, day=day),
+    )

@@ -6,10 +6,17 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from ai_cards import CARD, at_day
 from axe import grave_findings
+from qaztech.ai.register.client import RegisterClient
+from qaztech.ai.terms import day_of
+from qaztech.core.errors import Forbidden, NotFound
+from qaztech.core.ids import ServiceId, SubsystemId
+from qaztech.core.time import SystemClock
 from qaztech.testing.centre import centre_passwords
 from qaztech.testing.consoles import passwords
 from qaztech.testing.instance import Instance
@@ -140,7 +147,7 @@ def test_every_page_in_three_languages_and_on_a_phone(country: Instance, enter: 
     page = enter(url, "admin", centre_passwords(country.home)["admin"], viewport=viewport)
     until_shown(page, country, f"{url}/console/deliveries?lang=kk", "/log/")
     for language in ("kk", "ru", "en"):
-        for path in ("", "traffic", "exchanges", "findings", "deliveries", "acts", "people"):
+        for path in ("", "traffic", "exchanges", "findings", "deliveries", "ai", "acts", "people"):
             page.goto(f"{url}/console/{path}?lang={language}")
             keep(page, f"{path or 'overview'}-{language}")
     page.goto(f"{url}/console/deliveries?lang=kk")
@@ -165,6 +172,57 @@ def test_a_member_sees_its_own_and_nobody_elses(country: Instance, enter: Callab
     keep(caller, "member-calls")
     asked = country.manage("ministry", "/exchanges?limit=50")
     assert {each["service"] for each in asked} >= {country.country["centre"]["service"]}
+
+
+def test_a_body_registers_an_ai_system_and_citizens_read_of_it(country: Instance, enter: Callable[..., Page]) -> None:
+    """Declared by exchange, approved on a page, put into service, suspended: gateways are told each time."""
+    ministry, day = country.node("ministry"), day_of(SystemClock().now())
+    system = SubsystemId.parse(ministry["system"])
+    register = RegisterClient(
+        edge=ministry["edge"], service=ServiceId.parse(country.country["centre"]["ai_register"]), client=system
+    )
+    card = at_day(msgspec.structs.replace(CARD, owner=str(system.member), system=system.code), day)
+    assert register.draft(card).version == 1
+    assert register.act(card.id, "declare", "", 1).state == "declared"
+    url = country.center
+    page = enter(url, "analyst", centre_passwords(country.home)["analyst"])
+    page.goto(f"{url}/console/ai?lang=kk")
+    keep(page, "ai-list")
+    page.get_by_role("link", name="Triage of calls (kk)").click()
+    keep(page, "ai-card")
+    page.get_by_text("Мақұлдау", exact=True).first.click()
+    page.get_by_role("button", name="Мақұлдау", exact=True).click()
+    expect(page.get_by_text("Әрекет жазылды.")).to_be_visible()
+    assert not register.standing().cards[0].callable
+    assert register.act(card.id, "serve", "", 3).why is None
+    told = register.standing().card(card.id)
+    assert told is not None
+    assert (told.callable, told.system, told.highest_class) == (True, system.code, "personal")
+    with pytest.raises(NotFound):
+        RegisterClient(
+            edge=country.node("university")["edge"], service=ServiceId.parse(country.country["centre"]["ai_register"]),
+            client=SubsystemId.parse(country.node("university")["system"]),
+        ).card(card.id)  # fmt: skip
+    citizen = page.context.browser.new_context(viewport={"width": 360, "height": 740}).new_page()
+    for language in ("kk", "ru", "en"):
+        for path in ("/ai", f"/ai/{card.id}"):
+            citizen.goto(f"{url}{path}?lang={language}")
+            assert f"Triage of calls ({language})" in citizen.content()
+            keep(citizen, f"ai-public-{path.count('/')}-{language}")
+    citizen.goto(f"{url}/ai/none?lang=kk")
+    keep(citizen, "ai-public-none")
+    citizen.context.close()
+    page.goto(f"{url}/console/ai/{card.id}?lang=kk")
+    page.get_by_text("Тоқтата тұру", exact=True).first.click()
+    page.locator("#r-suspend").fill("Шақырулар жоғалды")
+    page.get_by_role("button", name="Тоқтата тұру", exact=True).click()
+    expect(page.get_by_text("Әрекет жазылды.")).to_be_visible()
+    keep(page, "ai-suspended")
+    told = register.standing().card(card.id)
+    assert told is not None
+    assert (told.callable, told.why) == (False, "suspended")
+    with pytest.raises(Forbidden):
+        register.act(card.id, "resume", "", 5)
 
 
 def test_nobody_reaches_the_exchanges_side_through_the_pages(country: Instance) -> None:
