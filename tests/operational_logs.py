@@ -169,9 +169,11 @@ class Pair:
             head=f"{hash_text(leaf_hash(head.data))} {place}", time=self.now, size=size, body=_HASH, outcome=outcome,
         )  # fmt: skip
 
-    def answered(self, *, status: int = 200, size: int = 10, took: int = 5, lost: bool = False) -> Record:
+    def answered(
+        self, *, status: int = 200, size: int = 10, took: int = 5, lost: bool = False, method: str = "GET"
+    ) -> Record:
         """A whole exchange; with `lost` the answer never reaches the consumer, who records that."""
-        request, place = self.request()
+        request, place = self.request(method=method)
         self.tick(took)
         response = self.bound("response", request, place, status=status, size=size, headers=_HASH, body=_HASH)
         self.provider.append(response.data, self.now)

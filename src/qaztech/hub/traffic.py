@@ -127,13 +127,21 @@ class Traffic:
             FROM seen GROUP BY ALL ORDER BY ALL"""  # noqa: S608  # a whole number
         return [Total(*values) for values in self._ask(viewer, since, until, tail)]
 
-    def callers(self, endings: Sequence[str], since: int, until: int) -> list[tuple[str, str, int, int]]:
-        """Who called which service at paths that end so and was answered: client, service, calls, the last one (ms)."""
+    def callers(
+        self, endings: Sequence[str], services: Sequence[str], since: int, until: int
+    ) -> list[tuple[str, str, int, int]]:
+        """Who posted to which of some services and was answered: client, service, calls, the last one (ms).
+
+        The services are those given, and those of which some right that was used names a path that ends so.
+        """
         tail = """
             SELECT client, service, count(*), max(time) FROM seen
-            WHERE outcome = 'answered' AND status < 400 AND regexp_matches(endpoint, ?)
-            GROUP BY ALL ORDER BY ALL"""
-        found = self._ask(CENTRE, since, until, tail, f"({'|'.join(map(re.escape, endings))})$")
+            WHERE outcome = 'answered' AND status < 400 AND method = 'POST' AND (
+                list_contains(?::VARCHAR[], service)
+                OR service IN (SELECT service FROM seen WHERE regexp_matches(endpoint, ?))
+            ) GROUP BY ALL ORDER BY ALL"""
+        pattern = f"({'|'.join(map(re.escape, endings))})$"
+        found = self._ask(CENTRE, since, until, tail, list(services), pattern)
         return [(client, service, calls, last) for client, service, calls, last in found]
 
     def of_message(self, message: str) -> list[Row]:

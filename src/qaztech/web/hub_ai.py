@@ -117,7 +117,10 @@ class AiPages:
         """What is found, and whether calls could be looked at."""
         called, seen = [], True
         try:
-            rows = self._parts.deliveries.traffic.callers(ENDINGS, now - SEEN_DAYS * 86_400_000, now)
+            services = sorted({
+                model.service for each in kept if each.reviewed for model in each.card.models if model.service
+            })  # fmt: skip
+            rows = self._parts.deliveries.traffic.callers(ENDINGS, services, now - SEEN_DAYS * 86_400_000, now)
             called = [Called(client=client, service=service, calls=n, last=last) for client, service, n, last in rows]
         except Error:  # without the engine that counts, or its rows: the cards are still looked at
             seen = False

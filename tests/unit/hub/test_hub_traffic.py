@@ -178,15 +178,16 @@ def test_one_who_floods_does_not_drown_the_others(tmp_path: Path) -> None:
     assert [f.code for f in found] == ["exchange.not-made"] * 3 + ["exchange.ends-differ"]
 
 
-def test_who_called_paths_that_end_so_is_counted(tmp_path: Path, pair: Pair) -> None:
-    """Answered calls only, by caller and service, with the time of the last; a path that ends otherwise is none."""
+def test_who_called_some_services_is_counted(tmp_path: Path, pair: Pair) -> None:
+    """Answered posts alone, by caller and service, with the time of the last: of services named, and by their paths."""
+    pair.answered(method="POST")
+    pair.answered(method="POST", status=404)
+    pair.answered(method="POST")
     traffic = store(tmp_path, *pair.logs)
     every = traffic.exchanges(CENTRE, START, START + HOUR)
-    endpoint = every[0].endpoint
-    ((client, service, calls, last),) = traffic.callers([endpoint[-4:], ".none"], START, START + HOUR)
-    assert (client, service) == (str(CLIENT), str(SERVICE))
-    answered = [
-        e for e in traffic.exchanges(CENTRE, START, START + HOUR) if e.outcome == "answered" and e.status == 200
-    ]
-    assert (calls, last) == (len(answered), max(e.time for e in answered))
-    assert traffic.callers([".none"], START, START + HOUR) == []
+    posts = [e for e in every if (e.outcome, e.status, e.method) == ("answered", 200, "POST")]
+    assert len(posts) == 2
+    expected = [(str(CLIENT), str(SERVICE), 2, max(e.time for e in posts))]
+    for endings, services in (([every[0].endpoint[-4:], ".none"], []), ([".none"], [str(SERVICE)])):
+        assert traffic.callers(endings, services, START, START + HOUR) == expected
+    assert traffic.callers([".none"], ["none"], START, START + HOUR) == []

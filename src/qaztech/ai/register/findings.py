@@ -20,7 +20,7 @@ from qaztech.ai.terms import begin_of, day_of
 Kind = Literal["called-while-stopped", "called-without-card", "overdue", "blocked", "documents", "waits"]
 # In the order in which people look at them.
 KINDS: Final[tuple[Kind, ...]] = Kind.__args__  # type: ignore[attr-defined]
-# What may be told of the paths at which any OpenAI-compatible server is called.
+# How paths end at which an OpenAI-compatible server is called: a service whose rights name one is a model's.
 ENDINGS: Final = ("/chat/completions", "/v1/completions", "/v1/embeddings")
 # How long a declared card may wait for its reviewer before it is told.
 WAITS_DAYS: Final = 15
