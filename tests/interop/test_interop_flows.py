@@ -43,6 +43,8 @@ def test_hours_become_flows(tmp_path: Path) -> None:
     assert flow.monthly == (("2026-01", 62), ("2026-02", 18))
     assert traffic.to(["KZ/GOV/2/b"]) == traffic.of(["KZ/GOV/1/a"]) == [flow]
     assert traffic.days == 40
+    assert [traffic.days_for([each]) for each in ("KZ/GOV/2/b", "KZ/GOV/2/other", "KZ/GOV/3/c")] == [40, 40, 0]
+    assert traffic.days_for([]) == 0
 
 
 def test_the_same_file_again_changes_nothing(tmp_path: Path) -> None:
@@ -118,6 +120,8 @@ def test_delivered_exchanges_are_flows(tmp_path: Path) -> None:
     (flow,) = flows.traffic().flows
     assert (flow.client, flow.service, flow.calls, flow.failed) == (CLIENT, SERVICE, 3, 2)
     assert flows.traffic() is flows.traffic()
+    assert flows.traffic().days_for([CLIENT]) == 1
+    assert flows.traffic().days_for(["KZ/GOV/3/c"]) == 0
 
 
 @pytest.mark.parametrize("first", ["brought", "delivered"])

@@ -8,7 +8,7 @@ gaps are those within each file. Not here: which files count, and what the sums 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -71,13 +71,22 @@ def write_sums(hours: Path, sums: Path, *, without: Sequence[Path] = ()) -> None
         made.unlink(missing_ok=True)
 
 
-def read_sums(files: Sequence[Path]) -> Traffic:
-    """The flows of all files together."""
+def members_in(files: Sequence[Path]) -> dict[str, date]:
+    """The members at either end of the flows that were summed up in these files, with the first day of each."""
+    if not files:
+        return {}
+    with shut(files) as db:
+        db.execute(f"CREATE VIEW sums AS SELECT * FROM {parquet(files)}")  # noqa: S608 - our own paths
+        return {str(member): day for member, day in db.execute(_MEMBERS).fetchall()}
+
+
+def read_sums(files: Sequence[Path], watched: Mapping[str, date] | None = None) -> Traffic:
+    """The flows of all files together; `watched` since when which members are."""
     if not files:
         return NOTHING_SEEN
     with shut(files) as db:
         db.execute(f"CREATE VIEW sums AS SELECT * FROM {parquet(files)}")  # noqa: S608 - our own paths
-        return traffic_of(db, span=_SPAN, months=_MONTHS, flows=_JOINED)
+        return traffic_of(db, span=_SPAN, months=_MONTHS, flows=_JOINED, watched=watched)
 
 
 def hours_in(sums: Path) -> int:
@@ -86,7 +95,7 @@ def hours_in(sums: Path) -> int:
         return int(db.execute(f"SELECT coalesce(sum(hours), 0) FROM {parquet([sums])}").fetchone()[0])  # noqa: S608
 
 
-def traffic_of(db: Any, *, span: str, months: str, flows: str) -> Traffic:
+def traffic_of(db: Any, *, span: str, months: str, flows: str, watched: Mapping[str, date] | None = None) -> Traffic:
     """Flows from three queries: first and last day; calls by client, service and month; a row for each flow."""
     monthly: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for client, service, month, calls in db.execute(months).fetchall():
@@ -111,9 +120,13 @@ def traffic_of(db: Any, *, span: str, months: str, flows: str) -> Traffic:
             flows
         ).fetchall()
     ]
-    return Traffic(found, since, until)
+    return Traffic(found, since, until, watched)
 
 
+_MEMBERS: Final = """
+    WITH ends AS (SELECT client AS system, first FROM sums UNION ALL SELECT service AS system, first FROM sums)
+    SELECT regexp_extract(system, '^[^/]+/[^/]+/[^/]+') AS member, min(first)::DATE FROM ends GROUP BY ALL
+"""
 _SPAN: Final = "SELECT min(first)::DATE, max(last)::DATE FROM sums"
 _SUMS: Final = """
     WITH steps AS (

@@ -8,7 +8,7 @@ DuckDB does the counting (extra `traffic`). Not here: what the counts mean (`obs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from qaztech.core.errors import Conflict, Malformed, NotFound
-from qaztech.hub.flow_sums import hours_in, parquet, read_sums, shared_hours, shut, traffic_of, write_sums
+from qaztech.hub.flow_sums import hours_in, members_in, parquet, read_sums, shared_hours, shut, traffic_of, write_sums
 from qaztech.hub.observation import NOTHING_SEEN, Traffic
 from qaztech.hub.store import OperationalStore
+from qaztech.hub.summary import member_of
 from qaztech.hub.traffic import EXCHANGES
 from qaztech.node.operational_parquet import engine, quoted
 
@@ -68,7 +69,7 @@ class Flows:
         self._counted = directory / "counted"
         self._sums = directory / "sums"
         self._deliveries = deliveries
-        self._newest: tuple[tuple[Path, ...], Traffic] | None = None
+        self._newest: tuple[tuple[Path | str, ...], Traffic] | None = None
         # Of each file that was brought its days, and with which delivered days it was compared to what end.
         self._days: dict[Path, tuple[date, date]] = {}
         self._compared: dict[Path, tuple[Sequence[Path], bool]] = {}
@@ -123,11 +124,33 @@ class Flows:
     def traffic(self) -> Traffic:
         """All flows that are known. Counts what is new first, and remembers what it found until something is new."""
         counted, given = self._count(), self._given()
-        files = (*counted, *given)
-        if self._newest is None or self._newest[0] != files:
+        senders = self._deliveries.senders() if self._deliveries is not None else {}
+        known: tuple[Path | str, ...] = (*counted, *given, *senders)
+        if self._newest is None or self._newest[0] != known:
             with self._summing():
-                self._newest = (files, read_sums(list(self._sum_up(counted, given).values())))
+                sums = self._sum_up(counted, given)
+                watched = self._watched(sums, counted, given, senders)
+                self._newest = (known, read_sums(list(sums.values()), watched))
         return self._newest[1]
+
+    def _watched(
+        self, sums: Mapping[Path, Path], counted: Sequence[Path], given: Sequence[Path], senders: Mapping[str, int]
+    ) -> dict[str, date]:
+        """Since when what members exchange is known: since they deliver, or are first in what others delivered.
+
+        A file that somebody brought has of all its members all of its time.
+        """
+        found = [members_in([sums[path] for path in counted])]
+        for path in given:
+            members = members_in([sums[path]])
+            found.append(dict.fromkeys(members, min(members.values(), default=date.max)))
+        epoch = date(1970, 1, 1).toordinal()
+        found.append({member_of(each): date.fromordinal(epoch + at // _DAY_MS) for each, at in senders.items()})
+        watched: dict[str, date] = {}
+        for each in found:
+            for member, day in each.items():
+                watched[member] = min(day, watched.get(member, day))
+        return watched
 
     @contextmanager
     def _summing(self) -> Iterator[None]:

@@ -188,6 +188,14 @@ class OperationalStore:
         with reading(self._engine) as connection:
             return {origin: LogDeliveries(count=count, last=last) for origin, count, last in connection.execute(query)}
 
+    def senders(self) -> dict[str, int]:
+        """For each system that sent deliveries, when the first of them came (milliseconds)."""
+        query = select(_DELIVERIES.c.sender, func.min(_DELIVERIES.c.received).label("first")).group_by(
+            _DELIVERIES.c.sender
+        )
+        with reading(self._engine) as connection:
+            return {row.sender: row.first for row in connection.execute(query)}
+
     def stored_bytes(self) -> int:
         """The bytes of all files that count and are on this disk."""
         with reading(self._engine) as connection:

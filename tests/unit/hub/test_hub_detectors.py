@@ -9,7 +9,7 @@ import pytest
 from qaztech.core.errors import NotFound
 from qaztech.hub.detectors.all import DETECTORS, run
 from qaztech.hub.detectors.finding import Case, Finding
-from qaztech.hub.observation import NOTHING_SEEN, Observability
+from qaztech.hub.observation import NOTHING_SEEN, Observability, Traffic
 from qaztech.hub.register.law import current_law
 from qaztech.hub.register.rows import (
     Acquisition,
@@ -43,6 +43,7 @@ from register_cases import (
     system,
 )
 
+MEMBER = "/".join(SUBSYSTEM.split("/")[:3])
 MONTHS = [f"{2025 + (10 + n) // 12}-{(10 + n) % 12 + 1:02d}" for n in range(12)]
 
 
@@ -112,6 +113,33 @@ def test_people_without_a_signal_are_not_observable() -> None:
     finding = one(found("not_observable", people, *papers(), support()))
     assert (finding.money, finding.asks, finding.observability) == (None, "sign_ins", Observability.NONE)
     assert finding.confidence <= 0.3
+
+
+def test_what_nobody_delivers_is_no_zero() -> None:
+    """A member of which nothing is delivered is not called unused, nor one whose node has delivered for a month."""
+    held = [*BODIES, system(), *papers(), support()]
+    since, until = TODAY - timedelta(days=184), TODAY - timedelta(days=1)
+    for watched, days in (({}, 0), ({MEMBER: TODAY - timedelta(days=30)}, 30), ({MEMBER: since}, 184)):
+        seen = Case(
+            register=Register(held),
+            traffic=Traffic((), since, until, watched),
+            law=current_law(),
+            today=TODAY,
+        )
+        assert len(run(seen, ["paid_but_unused"])) == (days == 184)
+        asked = run(seen, ["not_observable"])
+        assert [finding.asks for finding in asked] == ["traffic"] * (days == 0)
+        whats = {fact.what for finding in asked for fact in finding.evidence}
+        assert ("nobody_delivers" in whats, "calls" in whats, "observed_days" in whats) == (not days, False, False)
+
+
+def test_a_channel_that_nobody_declared_is_told_as_such() -> None:
+    """That its use does not cross the backbone is said only where its owner says so."""
+    whats = {
+        fact.what for fact in one(found("not_observable", system(use_channel=None), *papers(), support())).evidence
+    }
+    assert "no_use_channel" in whats
+    assert "use_channel" not in whats
 
 
 def test_signed_sign_ins_of_zero_are_a_second_sign() -> None:

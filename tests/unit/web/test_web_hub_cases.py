@@ -262,3 +262,11 @@ def test_a_sum_says_what_it_is(office: HubOffice, analyst: Visitor) -> None:
     assert "invested, in all" in tiles
     assert "a year" not in tiles
     assert "invested, in all" in analyst.get("/console/cases?lang=en&detector=trial_too_long").text
+
+
+def test_calls_that_nobody_could_have_seen_are_not_told_as_zero(analyst: Visitor) -> None:
+    """A system without an identity on the backbone has no number of calls; one whose calls were seen has."""
+    blind = analyst.get("/console/objects/object?lang=en&id=ds-1").text
+    assert "not known: no subsystem of it on the backbone is declared" in blind
+    assert "Observed time" not in blind
+    assert "Observed time" in analyst.get("/console/objects/object?lang=en&id=ds-2").text

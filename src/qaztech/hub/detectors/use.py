@@ -44,8 +44,8 @@ _FEWEST_HOURS: Final = 60
 class Use:
     """What was seen of a system's use, self-made calls left out.
 
-    `calls` to it and by it in the observed time; `signed` sign-ins of the months that an identity provider signed
-    for, the oldest first; `facts` all of it.
+    `calls` to it and by it in the observed `days`, which are 0 where its calls would not have been seen; `signed`
+    sign-ins of the months that an identity provider signed for, the oldest first; `facts` all of it.
     """
 
     calls: int
@@ -70,7 +70,7 @@ def seen_use(case: Case, object_: DigitalObject) -> Use:
     signed = sorted((s for s in case.register.of(Signal, object_.id) if s.signed_by), key=lambda s: s.month)
     return Use(
         calls=sum(flow.calls for flow in real),
-        days=case.traffic.days,
+        days=case.traffic.days_for(object_.subsystems),
         signed=signed,
         facts=(*_calls_told(case, object_, real), *_sign_ins_told(signed)),
     )
@@ -81,11 +81,14 @@ def _calls_told(case: Case, object_: DigitalObject, flows: Sequence[Flow]) -> tu
         return ()
     until = case.traffic.until
     each = tuple(_moving("calls", flow.calls, f"flows/{flow.client}/{flow.service}", until) for flow in flows)
-    nothing = _moving("calls", 0, f"flows/{object_.subsystems[0]}", until)
-    return (*(each or (nothing,)), _moving("observed_days", case.traffic.days, "flows", until))
+    source = f"flows/{object_.subsystems[0]}"
+    days = case.traffic.days_for(object_.subsystems)
+    if not days:  # a zero that nobody has counted is none
+        return (*each, _moving("nobody_delivers", "", source, until))
+    return (*(each or (_moving("calls", 0, source, until),)), _moving("observed_days", days, "flows", until))
 
 
-def _moving(what: str, value: int, source: str, as_of: date | None) -> Fact:
+def _moving(what: str, value: str | int, source: str, as_of: date | None) -> Fact:
     return Fact(what=what, value=value, source=source, as_of=as_of, moving=True)
 
 
@@ -223,7 +226,7 @@ def _unused(case: Case, object_: DigitalObject) -> _Unused | None:
         if not quiet or _seasonal(case, object_, use):
             return None
         return _Unused(confidence=0.95, facts=use.facts, observability=_seen(object_, use))
-    if observability_of(object_) is not Observability.FULL or case.traffic.days < limit(case, "unused_days"):
+    if observability_of(object_) is not Observability.FULL or use.days < limit(case, "unused_days"):
         return None
     return _Unused(confidence=0.8, facts=use.facts, observability=Observability.FULL)
 
@@ -309,12 +312,14 @@ def not_observable(case: Case) -> Iterator[Finding]:
     for object_ in objects(case):
         total, facts = _upkeep_paid(case, object_)
         seen = observability_of(object_)
-        if not total or not in_service(object_) or (seen is Observability.FULL and case.traffic.days):
-            continue
         use = seen_use(case, object_)
+        if not total or not in_service(object_) or (seen is Observability.FULL and use.days):
+            continue
         if use.calls or any(signal.month >= until.isoformat()[:7] for signal in use.signed):
             continue
-        channel = fact("use_channel", object_.use_channel or "", object_, "use_channel")
+        channel = fact("no_use_channel", "", object_, "use_channel")
+        if object_.use_channel is not None:
+            channel = fact("use_channel", object_.use_channel, object_, "use_channel")
         yield Finding(
             detector="not_observable",
             objects=(object_.id,),
