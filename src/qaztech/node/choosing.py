@@ -18,6 +18,8 @@ from qaztech.registry.configuration import Configuration, LogEntry, NodeEntry
 # Seconds between attempts to dial a peer that does not answer. While another node takes the calls the pause doubles, up
 # to the second number: a node that is down costs nothing, and one that is back is found in at most so long.
 REDIAL_AFTER = 1.0
+# Where nobody listens that is known at once, and costs little: a node that starts is found as soon as it does.
+REFUSED_AGAIN = 0.2
 REDIAL_AT_MOST = 15.0
 # For how many seconds after the last call links to all nodes of a member are kept up.
 KEPT_UP = 300.0
@@ -31,7 +33,8 @@ class Peer:
         self.link: Link | None = None
         self.dialling: asyncio.Task[None] | None = None
         self.waiting: list[Callable[[Link | Error], None]] = []
-        self.failed_at = -1e9
+        # Until then a call hears of the failure at once, and it is not dialled.
+        self.held_until = -1e9
         self.failure: Error | None = None
         self.failures = 0
         # Before that it is not dialled again, or called again, as long as another node takes the calls.
@@ -42,9 +45,9 @@ class Peer:
         """A link stands."""
         self.link, self.failure, self.failures = link, None, 0
 
-    def failed(self, failure: Error, now: float, pause: float) -> None:
-        """It could not be dialled; each time it is left alone for longer."""
-        self.failure, self.failed_at = failure, now
+    def failed(self, failure: Error, now: float, pause: float, *, hold: float | None = None) -> None:
+        """It could not be dialled: calls are held off for `hold` (or `pause`), and it rests longer each time."""
+        self.failure, self.held_until = failure, now + (pause if hold is None else min(hold, pause))
         self.rests_until = now + min(pause * 2**self.failures, REDIAL_AT_MOST)
         self.failures = min(self.failures + 1, 10)
 

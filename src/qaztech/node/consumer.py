@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from qaztech.core.errors import Error, Limited, Unavailable, Untrusted
 from qaztech.core.ids import MemberId, NodeId
-from qaztech.node.choosing import REDIAL_AFTER, Peer, Team
+from qaztech.node.choosing import REDIAL_AFTER, REFUSED_AGAIN, Peer, Team
 from qaztech.node.exchange import IDEMPOTENT, Outgoing
 from qaztech.node.frames import Answer, Cancel, Data, Dropped, Frame, Question, Refused, Response, Tail, Window
 from qaztech.node.link import IncidentReporter, Link
@@ -192,7 +192,7 @@ class Consumer:
 
     def _when_ready(self, peer: Peer, callback: Callable[[Link | Error], None]) -> None:
         now = self._place.loop.time()
-        if peer.dialling is None and peer.failure is not None and now - peer.failed_at < REDIAL_AFTER:
+        if peer.dialling is None and peer.failure is not None and now < peer.held_until:
             callback(peer.failure)
             return
         peer.waiting.append(callback)
@@ -216,20 +216,18 @@ class Consumer:
             self._dialled(peer, exc)
         except (OSError, TimeoutError, ValueError) as exc:
             link.close(Unavailable("peer.unreachable", "dialling was given up"))
-            self._dialled(
-                peer,
-                Unavailable(
-                    "peer.unreachable", "The provider's node cannot be reached", at="consumer-node", context=repr(exc)
-                ),
+            failure = Unavailable(
+                "peer.unreachable", "The provider's node cannot be reached", at="consumer-node", context=repr(exc)
             )
+            self._dialled(peer, failure, hold=REFUSED_AGAIN if isinstance(exc, ConnectionRefusedError) else None)
         else:
             self._links.add(link)
             self._dialled(peer, link)
 
-    def _dialled(self, peer: Peer, outcome: Link | Error) -> None:
+    def _dialled(self, peer: Peer, outcome: Link | Error, *, hold: float | None = None) -> None:
         peer.dialling = None
         if isinstance(outcome, Error):
-            peer.failed(outcome, self._place.loop.time(), REDIAL_AFTER)
+            peer.failed(outcome, self._place.loop.time(), REDIAL_AFTER, hold=hold)
         else:
             peer.succeeded(outcome)
         waiting, peer.waiting = peer.waiting, []

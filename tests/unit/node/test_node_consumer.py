@@ -59,6 +59,18 @@ async def test_a_peer_that_is_not_there_is_an_error_at_once_and_found_again(pair
     assert (await pair.made(pair.call())).status == 200
 
 
+async def test_a_peer_that_starts_is_found_as_soon_as_it_listens(pair, monkeypatch):
+    """Where nobody listens that is known at once; other failures are left alone for longer."""
+    monkeypatch.setattr(consumer, "REDIAL_AFTER", 60.0)
+    monkeypatch.setattr(consumer, "REFUSED_AGAIN", 0.05)
+    port = pair.provider.server.sockets[0].getsockname()[1]
+    pair.provider.server.close()
+    assert (await pair.made(pair.call())).error.code == "peer.unreachable"
+    await pair.provider.listen(port)
+    await asyncio.sleep(0.06)
+    assert (await pair.made(pair.call())).status == 200
+
+
 async def test_nothing_is_recorded_for_a_peer_that_is_not_there(pair):
     """A request that found no link was never made."""
     pair.provider.server.close()
