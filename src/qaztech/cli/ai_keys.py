@@ -119,7 +119,7 @@ def _issue(args: argparse.Namespace) -> int:
     from qaztech.registry.files import write_private  # noqa: PLC0415
 
     if args.out is not None and args.out.exists():
-        raise Conflict("command.exists", f"{args.out} is there already; nothing was done")
+        raise Conflict("command.unconfirmed", f"{args.out} is there already; nothing was done")
     with open_books(args) as engine:
         shown, key = Keys(engine, SystemClock()).issue(
             name=args.name or f"{args.system} {args.purpose}", member=MemberId.parse(args.member), system=args.system,

@@ -96,7 +96,7 @@ def test_a_key_is_revoked_when_that_is_meant(books: Desk, tmp_path: Path) -> Non
     assert file.read_text().startswith(f"qk-{key['id']}-")
     assert file.stat().st_mode & 0o777 == 0o600
     where = ("--database", str(books.file))
-    assert "command.exists" in books.refusal("key", "issue", *ISSUE, "--budget", "x", "--out", str(file), *where)
+    assert "command.unconfirmed" in books.refusal("key", "issue", *ISSUE, "--budget", "x", "--out", str(file), *where)
     assert "command.unconfirmed" in books.refusal("key", "revoke", key["id"], *where)
     assert "in use" in books.run("key", "list")
     assert books.run("key", "revoke", key["id"], "--yes") == f"key {key['id']} is revoked\n"

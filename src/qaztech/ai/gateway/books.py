@@ -25,12 +25,12 @@ from qaztech.ai.gateway.budgeting import (
     Purse,
     Window,
     charge,
-    exhausted,
     may_fit_later,
     present_minute,
     reserve,
+    retry_after,
 )
-from qaztech.core.errors import Error, NotFound, Unauthenticated, Unavailable
+from qaztech.core.errors import Error, Limited, NotFound, Unauthenticated, Unavailable
 
 Outcome = Literal["complete", "aborted", "failed", "cached"]
 OPEN = "open"
@@ -86,10 +86,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lacking:
-    """A call that the budget does not cover now: what to tell it, and whether waiting could help."""
+    """A call that the budget does not cover now: whether waiting could help, and when to come again (seconds)."""
 
-    refusal: Error
     may_fit_later: bool
+    retry_after: int
+
+    @property
+    def refusal(self) -> Limited:
+        """What it is told when it waits no more."""
+        return Limited(
+            "ai.budget.exhausted", "what is left of the budget does not cover this call", at="caller",
+            retry_after=self.retry_after,
+        )  # fmt: skip
 
 
 Verdict = Lacking | Error | None
@@ -248,12 +256,9 @@ class Books:
             row, purse, window = standing
             verdict = reserve(purse, window, each.amount, each.tokens, at)
             if verdict is WAIT:
-                verdicts.append(
-                    Lacking(
-                        refusal=exhausted(purse, each.amount, row.kind, at),
-                        may_fit_later=may_fit_later(purse, each.amount),
-                    )
-                )
+                later = may_fit_later(purse, each.amount)
+                after = retry_after(purse, each.amount, row.kind, at)
+                verdicts.append(Lacking(may_fit_later=later, retry_after=after))
                 continue
             verdicts.append(verdict)
             if verdict is not None:

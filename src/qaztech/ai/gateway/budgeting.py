@@ -106,17 +106,11 @@ def may_fit_later(purse: Purse, amount: int) -> bool:
     return purse.settled + amount <= purse.allowance
 
 
-def exhausted(purse: Purse, amount: int, kind: str, at: Moment) -> Limited:
-    """What a call is told that did not fit, even after waiting."""
+def retry_after(purse: Purse, amount: int, kind: str, at: Moment) -> int:
+    """When a call that did not fit may come again, in seconds."""
     if may_fit_later(purse, amount):
-        after = _SOON
-    elif kind == TOTAL:
-        after = _LATER
-    else:
-        after = -(-(at.month_end - at.now) // 1000)
-    return Limited(
-        "ai.budget.exhausted", "what is left of the budget does not cover this call", at="caller", retry_after=after
-    )
+        return _SOON
+    return _LATER if kind == TOTAL else -(-(at.month_end - at.now) // 1000)
 
 
 def charge(reserved: int, claimed: int) -> int:

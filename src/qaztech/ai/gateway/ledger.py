@@ -36,7 +36,7 @@ _SETTLE_PATIENCE: Final = 10.0
 _PAUSE: Final = 0.25
 _CLOSE_PATIENCE: Final = 10.0
 # How SQLite is asked for its lock: its own way of waiting sleeps up to 100 ms, while another's transaction takes 3.
-_BUSY_MS: Final = 3
+_BUSY_MS: Final = 8
 _LOCK_PATIENCE: Final = 10.0
 _logger = logging.getLogger(__name__)
 
@@ -231,6 +231,8 @@ class _Worker:
         self._answers: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._asked = 0
         self._dead: Error | None = None
+        # Whether the last transaction may have been written although it failed.
+        self._is_doubtful = False
         self._end: float | None = None
         self._thread = threading.Thread(target=self._run, name="ai-ledger", daemon=True)
         self._thread.start()
@@ -242,7 +244,13 @@ class _Worker:
     def _run(self) -> None:
         try:
             while (batch := self._gathered()) is not None:
-                self._do(batch)
+                try:
+                    self._do(batch)
+                except Exception as error:
+                    # A fault of ours: who waits is to hear of it, and who comes after.
+                    _logger.exception("the ledger has failed")
+                    self._dead = Internal("ai.ledger.failed", "the ledger has failed", context=repr(error))
+                    self._give_up(batch, self._dead)
                 self._tell()
         finally:
             self._disconnect()
@@ -301,9 +309,10 @@ class _Worker:
             self._note(batch, verdicts, costs)
 
     def _transact(self, batch: _Batch) -> tuple[list[Verdict], list[int | Error]]:
+        self._is_doubtful = False
         db = self._connected()
-        begun = self._begun(db)
-        with begun:
+        with self._begun(db):
+            self._is_doubtful = True
             return self._books.apply(
                 db, [ask for ask, _, _ in batch.asks], [each for each, _, _ in batch.settlements], batch.told,
                 self._clock.now(),
@@ -359,9 +368,10 @@ class _Worker:
         now = monotonic()
         for ask, callback, _ in batch.asks:
             self._refuse(callback, error)
-            # Its reservation may have been written all the same: who asked will not settle it.
-            released = Settlement(call=ask.call, outcome="failed", cost=0, told=True)
-            self._kept.settlements.append((released, None, now))
+            if self._is_doubtful:
+                # Its reservation may have been written all the same: who asked will not settle it.
+                released = Settlement(call=ask.call, outcome="failed", cost=0, told=True)
+                self._kept.settlements.append((released, None, now))
         for item in batch.settlements:
             settlement, settled, until = item
             if settled is not None and now > until:
