@@ -1,10 +1,11 @@
-"""`qaztech ai`: the gateway of a body, its keys, budgets and statements."""
+"""`qaztech ai`: the gateway of a body, its keys, budgets and statements; the register of AI systems."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qaztech.cli import ai_gateway
+from qaztech.cli.ai_cards import add_cards
 from qaztech.cli.ai_keys import add_keys
 from qaztech.cli.ai_usage import add_usage
 
@@ -19,3 +20,4 @@ def add_parser(verbs: Verbs) -> None:
     ai_gateway.add_actions(actions)
     add_keys(actions)
     add_usage(actions)
+    add_cards(actions)
