@@ -20,6 +20,7 @@ from qaztech.ai.gateway.places import Node, Places
 from qaztech.ai.gateway.standings import Standings
 from qaztech.ai.gateway.tables import AI_GATEWAY
 from qaztech.ai.gateway.telling import Teller
+from qaztech.ai.gateway.usage import CallRow, untold
 from qaztech.ai.personal.finding import finder
 from qaztech.ai.register.standing import Standing, parse_standing
 from qaztech.core.errors import Malformed
@@ -87,6 +88,7 @@ async def run_gateway(path: Path, stop: asyncio.Event, *, clock: Clock | None = 
     standings = Standings(_questions(settings, places), clock)
     standings.start()
     teller = Teller(ledger, places)
+    teller.resume(await asyncio.to_thread(_untold, engine, settings, clock), settings.models)
     gateway = Gateway(
         models=tuple(settings.models), keys=Keys(engine, clock), ledger=ledger, places=places, finder=finder(),
         card=standings.card, clock=clock, settled=teller.tell, limits=GatewayLimits(prompt=settings.max_prompt_bytes),
@@ -103,6 +105,11 @@ async def run_gateway(path: Path, stop: asyncio.Event, *, clock: Clock | None = 
         await ledger.close()
         await places.close()
         engine.dispose()
+
+
+def _untold(engine: Engine, settings: GatewaySettings, clock: Clock) -> list[tuple[CallRow, str]]:
+    keys = {key.id: str(key.member) for key in Keys(engine, clock).all()}
+    return [(row, keys[row.key]) for row in untold(engine, settings.name)]
 
 
 def _tokens(path: Path, settings: GatewaySettings) -> dict[str, str]:

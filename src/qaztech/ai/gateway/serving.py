@@ -169,8 +169,8 @@ class Serving:
         self._kit.ledger.reserve(
             Ask(
                 call=self.identifier, key=self._key.id, model=self.model.name, deployment=first.name,
-                version=first.version, declared=self._declared, data_class=self._allowed.data_class,
-                decision=self._decision, prompt_digest=self._prompt_digest,
+                service=first.service, version=first.version, declared=self._declared,
+                data_class=self._allowed.data_class, decision=self._decision, prompt_digest=self._prompt_digest,
                 amount=amount, tokens=0 if cached is not None else tokens,
             ),
             lambda error: self._taken_in(error, cached),
@@ -397,7 +397,8 @@ class Serving:
         settlement = Settlement(
             call=self.identifier, outcome=outcome, cost=cost, prompt_tokens=usage.prompt,
             completion_tokens=usage.completion, answer_digest=digest or None, exchange=self._exchange,
-            deployment=place.name if place else None, version=place.version if place else None, told=not untold,
+            deployment=place.name if place else None, service=place.service if place else None,
+            version=place.version if place else None, told=not untold,
         )  # fmt: skip
         try:
             self._kit.ledger.settle(settlement, done)

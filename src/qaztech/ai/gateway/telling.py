@@ -10,10 +10,14 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Iterable, Sequence
 
+from qaztech.ai.gateway.answers import Usage
 from qaztech.ai.gateway.ledger import Ledger
+from qaztech.ai.gateway.models import Model
 from qaztech.ai.gateway.places import USAGE_HEADER, Places, exchange_of
 from qaztech.ai.gateway.serving import Settled
+from qaztech.ai.gateway.usage import CallRow
 from qaztech.core.errors import Error
 from qaztech.node.http_call import Response
 from qaztech.runtime.telemetry import log_error
@@ -49,6 +53,21 @@ class Teller:
         self._waiting.append(settled)
         self._empty.clear()
         self._go_on()
+
+    def resume(self, rows: Iterable[tuple[CallRow, str]], models: Sequence[Model]) -> None:
+        """Tell of calls that an earlier process did not get to, each with the member whose call it was."""
+        places = {(model.name, place.name): place for model in models for place in model.deployments}
+        for row, member in rows:
+            place = places.get((row.model, row.deployment))
+            if place is None or place.service != row.service or row.exchange is None:
+                continue  # the place is not called any more: the ledger's row stands by itself
+            usage = Usage(prompt=row.prompt_tokens or 0, completion=row.completion_tokens or 0)
+            self.tell(
+                Settled(
+                    call=row.id, place=place, member=member, system=row.system, exchange=row.exchange, usage=usage,
+                    cost=row.cost or 0, outcome=row.outcome, answer=row.answer_digest or "",
+                )
+            )  # fmt: skip
 
     def _go_on(self) -> None:
         while self._waiting and self._under_way < AT_ONCE and self._again is None:
