@@ -11,16 +11,14 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from jsonschema import Draft4Validator, Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
-from referencing import Resource
-
 from qaztech.member.openapi_findings import Findings, Pointer
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
 Specification = Literal["3.0", "3.1"]
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -32,6 +30,11 @@ _DATA = frozenset({"example", "examples", "default", "const", "enum", "value"})
 
 @lru_cache(maxsize=2)
 def _validator(specification: Specification) -> Validator:
+    # The libraries take three MiB of every process that only shows descriptions.
+    from jsonschema import Draft4Validator, Draft202012Validator  # noqa: PLC0415
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # noqa: PLC0415
+    from referencing import Resource  # noqa: PLC0415
+
     schema = json.loads((SCHEMAS / f"openapi-{specification}.json").read_text(encoding="utf-8"))
     if specification == "3.0":
         return Draft4Validator(schema, registry=REGISTRY)

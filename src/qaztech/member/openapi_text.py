@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-import yaml
-
 from qaztech.core.errors import Malformed
 
 MAX_TEXT = 2 * 1024 * 1024
@@ -178,6 +176,7 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int, int]] = {}
         self._events = 0
         self._documents = 0
+        self._yaml = _yaml()
 
     def take(self, event: Any) -> None:
         """One event of the parser."""
@@ -185,15 +184,15 @@ class _Builder:
         if self._events > 2 * MAX_NODES:
             _too_many()
         line = event.start_mark.line + 1
-        if isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, self._yaml.ScalarEvent):
             self._scalar(event, line)
-        elif isinstance(event, yaml.CollectionStartEvent):
+        elif isinstance(event, self._yaml.CollectionStartEvent):
             self._begin(event, line)
-        elif isinstance(event, yaml.CollectionEndEvent):
+        elif isinstance(event, self._yaml.CollectionEndEvent):
             self._end(line)
-        elif isinstance(event, yaml.AliasEvent):
+        elif isinstance(event, self._yaml.AliasEvent):
             self._alias(event.anchor or "", line)
-        elif isinstance(event, yaml.DocumentStartEvent):
+        elif isinstance(event, self._yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
                 _malformed(f"line {line}: a second document; a file holds one")
@@ -224,7 +223,7 @@ class _Builder:
     def _begin(self, event: Any, line: int) -> None:
         if len(self._stack) >= MAX_DEPTH:
             too_large(f"line {line}: nested deeper than {MAX_DEPTH} levels")
-        mapping = isinstance(event, yaml.MappingStartEvent)
+        mapping = isinstance(event, self._yaml.MappingStartEvent)
         if event.tag not in {None, "!", f"{_TAG}map" if mapping else f"{_TAG}seq"}:
             _malformed(f"line {line}: the tag {_shown(event.tag)} is not used in OpenAPI; leave it out")
         top = self._stack[-1] if self._stack else None
@@ -321,11 +320,19 @@ def _plain(text: str, line: int) -> Any:
     return text
 
 
+def _yaml() -> Any:
+    # A MiB of every process that shows descriptions, most of which are JSON.
+    import yaml  # noqa: PLC0415
+
+    return yaml
+
+
 def _read_yaml(text: str) -> Tree:
     directive = _DIRECTIVE.search(text)
     if directive is not None:
         line = text.count("\n", 0, directive.start()) + 1
         _malformed(f"line {line}: a directive; leave it out")
+    yaml = _yaml()
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     builder = _Builder()
     try:

@@ -9,23 +9,11 @@ from __future__ import annotations
 import ipaddress
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fido2.server import Fido2Server
-from fido2.utils import websafe_decode
-from fido2.webauthn import (
-    AttestedCredentialData,
-    AuthenticationResponse,
-    PublicKeyCredentialDescriptor,
-    PublicKeyCredentialRpEntity,
-    PublicKeyCredentialType,
-    PublicKeyCredentialUserEntity,
-    RegistrationResponse,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 from sqlalchemy import Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -36,6 +24,10 @@ from qaztech.people.actors import Actor, note_act
 from qaztech.people.ceremonies import Ceremonies
 from qaztech.people.tables import account, passkey
 from qaztech.runtime.database import reading
+
+if TYPE_CHECKING:
+    from fido2.server import Fido2Server
+    from fido2.webauthn import PublicKeyCredentialDescriptor
 
 logger = logging.getLogger("qaztech.people")
 logging.getLogger("fido2").setLevel(logging.WARNING)  # below that it tells credential ids
@@ -65,26 +57,40 @@ class Passkeys:
         self._engine = engine
         self._clock = clock
         self._ceremonies = ceremonies
+        self._name = name
         self.host, self._origin = _relying_party(origin)
-        entity = PublicKeyCredentialRpEntity(name=name, id=self.host)
-        self._server = Fido2Server(entity, verify_origin=lambda found: found == self._origin)
+
+    @cached_property
+    def _server(self) -> Fido2Server:
+        # The library takes two MiB of every console, of which many never see a passkey.
+        from fido2.server import Fido2Server  # noqa: PLC0415
+        from fido2.webauthn import PublicKeyCredentialRpEntity  # noqa: PLC0415
+
+        entity = PublicKeyCredentialRpEntity(name=self._name, id=self.host)
+        return Fido2Server(entity, verify_origin=lambda found: found == self._origin)
 
     # Adding one
 
     def begin_adding(self, person: Account, session: str) -> dict[str, Any]:
         """What the browser needs to make a passkey; `session` is the token that the ceremony is bound to."""
-        user = PublicKeyCredentialUserEntity(id=bytes.fromhex(person.id), name=person.name, display_name=person.display)
+        from fido2 import webauthn  # noqa: PLC0415  # as above
+
+        user = webauthn.PublicKeyCredentialUserEntity(
+            id=bytes.fromhex(person.id), name=person.name, display_name=person.display
+        )
         options, state = self._server.register_begin(
             user,
             credentials=[_descriptor(one.id) for one in self.of(person.id)],
-            resident_key_requirement=ResidentKeyRequirement.PREFERRED,
-            user_verification=UserVerificationRequirement.REQUIRED,
+            resident_key_requirement=webauthn.ResidentKeyRequirement.PREFERRED,
+            user_verification=webauthn.UserVerificationRequirement.REQUIRED,
         )
         self._ceremonies.begin(session, _ADD, state)
         return dict(options.public_key)
 
     def finish_adding(self, person: Account, session: str, name: str, response: Any, *, by: Actor) -> Passkey:
         """Keep the passkey that the browser made. Raises `Malformed`, `Conflict`."""
+        from fido2.webauthn import RegistrationResponse  # noqa: PLC0415  # as above
+
         state = self._ceremonies.take(session, _ADD)
         if state is None or not 1 <= len(name.strip()) <= _LONGEST_NAME or not name.isprintable():
             raise Malformed("passkey.malformed", "give it a name, and confirm within five minutes", at="caller")
@@ -123,12 +129,16 @@ class Passkeys:
 
     def begin_entering(self, visitor: str) -> dict[str, Any]:
         """What the browser needs to sign in with whatever passkey it has for this place."""
+        from fido2.webauthn import UserVerificationRequirement  # noqa: PLC0415  # as above
+
         options, state = self._server.authenticate_begin(user_verification=UserVerificationRequirement.REQUIRED)
         self._ceremonies.begin(visitor, _ENTER, state)
         return dict(options.public_key)
 
     def finish_entering(self, visitor: str, response: Any) -> str:
         """The id of the account whose passkey it is. Raises `Unauthenticated`, the same for all reasons."""
+        from fido2.webauthn import AttestedCredentialData, AuthenticationResponse  # noqa: PLC0415  # as above
+
         state = self._ceremonies.take(visitor, _ENTER)
         try:
             if state is None:
@@ -195,6 +205,9 @@ def _same_origin(client_data: Any) -> None:
 
 
 def _descriptor(id_: str) -> PublicKeyCredentialDescriptor:
+    from fido2.utils import websafe_decode  # noqa: PLC0415  # as above
+    from fido2.webauthn import PublicKeyCredentialDescriptor, PublicKeyCredentialType  # noqa: PLC0415
+
     return PublicKeyCredentialDescriptor(type=PublicKeyCredentialType.PUBLIC_KEY, id=websafe_decode(id_))
 
 
