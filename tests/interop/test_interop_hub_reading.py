@@ -10,14 +10,15 @@ import pytest
 from qaztech.core.errors import Malformed, NotFound
 from qaztech.hub.register import reading
 from qaztech.hub.register.archimate import NAMESPACE
-from qaztech.hub.register.export import write_xlsx
+from qaztech.hub.register.export import Table, write_xlsx
 from qaztech.hub.register.mapping import known
 from qaztech.hub.register.reading import read_file
 from qaztech.hub.register.workbook import read_tables
 
 pytest.importorskip("xlsxwriter")
 pytest.importorskip("python_calamine")
-TABLE = ("Реестр", ["Наименование ИС", "Статус", "№"], [["Учёт; «Ә»", "создание", 1.5], ["", "", 2], ["Өңір", "", 3]])
+ROWS = [["Учёт; «Ә»", "создание", 1.5], ["", "", 2], ["Өңір", "", 3]]
+TABLE = Table("Реестр", ["Наименование ИС", "Статус", "№"], ROWS)
 MODEL = f"""<?xml version="1.0" encoding="UTF-8"?>
 <model xmlns="{NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" identifier="m"><elements>
 <element identifier="a" xsi:type="ApplicationComponent"><name xml:lang="ru">Учёт</name></element></elements></model>"""

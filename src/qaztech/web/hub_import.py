@@ -44,6 +44,7 @@ from qaztech.hub.register.mapping import (
     check_rule,
     fields_of,
     guess,
+    is_money,
     propose,
 )
 from qaztech.hub.register.mapping import Mapping as FileMapping
@@ -319,12 +320,17 @@ class ImportPages:
 
     async def rows_left_out(self, request: Request, person: Person) -> Response:
         """The rows that cannot be taken, with what is wrong, as a file of the same form."""
-        token = request.path_params["token"]
-        file = io.BytesIO()
+        token, language = request.path_params["token"], page_language(request)
+        file, texts = io.BytesIO(), hub_texts(language)["imports"]
 
         def write() -> None:
             planned = self._planned(token, person)
-            write_xlsx(left_out(planned.tables, planned.plan), file)
+
+            def told(problem: Problem) -> str:
+                words, expected = _told(problem, planned.mapping, language, texts)
+                return f"{words} {texts['expected']} {expected}" if expected else words
+
+            write_xlsx(left_out(planned.tables, planned.plan, language=language, told=told), file)
 
         await self._parts.imports.run(write)
         return _download(file.getvalue(), "left-out.xlsx", _XLSX)
@@ -438,7 +444,7 @@ def _shown(tables: list[RawTable], about: About) -> list[tuple[RawTable, TableRu
     mapping = about.mapping or propose(tables)
     found, fields = [], 0
     for raw, rule in zip(tables, mapping.tables, strict=True):
-        fields += 1 + sum(4 if _is_money(rule.table, column.field) else 1 for column in rule.columns)
+        fields += 1 + sum(4 if is_money(rule.table, column.field) else 1 for column in rule.columns)
         if fields > _MOST_FIELDS:
             break
         found.append((raw, rule))
@@ -453,7 +459,7 @@ def _sheet(raw: RawTable, rule: TableRule, place: int) -> dict[str, Any]:
         samples = [
             "#" if is_broken(cell) else text_of(cell)[:40] for cell, _ in zip(cells, range(_SAMPLES), strict=False)
         ]
-        money = _is_money(rule.table, column.field)
+        money = is_money(rule.table, column.field)
         columns.append({"rule": column, "samples": samples, "number": number, "money": money,
                         "cost": column.field.startswith(COST)})  # fmt: skip
     return {"raw": raw, "rule": rule, "place": place, "columns": columns}
@@ -472,7 +478,7 @@ def _decided(raw: RawTable, before: TableRule, place: int, form: Mapping[str, st
         columns.append(
             ColumnRule(
                 header=column.header, field=field,
-                unit=_whole(form.get(f"u{at}"), column.unit) or 1 if _is_money(before.table, field) else 1,
+                unit=_whole(form.get(f"u{at}"), column.unit) or 1 if is_money(before.table, field) else 1,
                 year=_whole(form.get(f"y{at}"), column.year) if cost else None,
                 state=form.get(f"s{at}", column.state) if cost else "",
             )
@@ -486,12 +492,6 @@ def _whole(text: str | None, otherwise: int | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
-def _is_money(table: str, field: str) -> bool:
-    if field.startswith(COST):
-        return True
-    return table in TABLES and field in columns_of(table) and columns_of(table)[field].form is Form.TENGE
-
-
 def _fields(table: str, language: str, texts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a column may be, with names for people."""
     return [(name, _field_title(table, name, language, texts)) for name in fields_of(table)]
@@ -501,7 +501,8 @@ def _field_title(table: str, name: str, language: str, texts: Mapping[str, Any])
     if name.startswith(COST):
         return f"{texts['cost']}: {choice_title('costs', 'kind', name.removeprefix(COST), language)}"
     if name in OWNER_NAMES:
-        return f"{texts['owner']}: {column_title('organisations', name.partition('.')[2], language)}"
+        who = texts["owner" if name.startswith("owner.") else "supplier"]
+        return f"{who}: {column_title('organisations', name.partition('.')[2], language)}"
     return column_title(table, name, language)
 
 

@@ -12,7 +12,7 @@ from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Malformed
 from qaztech.hub.register.checks import cycles
 from qaztech.hub.register.columns import columns_of
-from qaztech.hub.register.export import guarded, tables_of
+from qaztech.hub.register.export import guarded, tables_of, write_csv_zip, write_xlsx
 from qaztech.hub.register.identify import Decision
 from qaztech.hub.register.importing import Plan, carry_out, decision_of, fields_told, left_out, make_plan, preview
 from qaztech.hub.register.mapping import (
@@ -26,7 +26,7 @@ from qaztech.hub.register.mapping import (
     propose,
 )
 from qaztech.hub.register.remembered import MappingStore
-from qaztech.hub.register.rows import TABLES, Cost, CostKind, Integration, Status
+from qaztech.hub.register.rows import TABLES, Contract, Cost, CostKind, Integration, Status
 from qaztech.hub.register.sheets import Cell, Sheet
 from qaztech.hub.register.store import METADATA, Edit, ObjectStore
 from qaztech.hub.register.titles import LANGUAGES, match_column, words
@@ -94,6 +94,77 @@ def test_titles_as_bodies_write_them_are_understood() -> None:
         "declared_users", "",
     ]  # fmt: skip
     assert [(c.unit, c.year, c.sure) for c in rule.columns[6:8]] == [(1000, 2024, False), (1000, 2025, True)]
+
+
+def test_headings_of_a_real_summary_are_guessed_and_nothing_is_invented() -> None:
+    """A day is never money, a year that nobody wrote of the money is asked for, and money is where sums are."""
+    raw = table(
+        ["Свод ИС, тыс. тенге (по состоянию на 1 ноября 2026 года)"],
+        [
+            "Наименование государственного органа",
+            "БИН владельца",
+            "Наименование ИС / на гос. языке",
+            "Наименование ИС / на рус. языке",
+            "Дата ввода в эксплуатацию (начала опытной эксплуатации)",
+            "Стоимость создания",
+            "Сопровождение 2025",
+            "Программная платформа",
+            "Подсистема в шлюзе",
+            "Дата посл. актуализации",
+            "Окончание сопровождения",
+        ],
+        ["Орган", A, "Есеп", "Учёт", "2021-03-15", 7, 5, "PHP 5", "KZ/GOV/1/a", "12.03.2026", "12 марта 2027 г."],
+        ["Орган", A, "Есеп 2", "Учёт 2", "12 марта 2019 г.", 7, 5, "", "", "", "2027-03-12"],
+        name="Свод ИС",
+    )
+    (rule,) = propose([raw]).tables
+    assert rule.table == "objects"
+    assert [(column.field, column.unit, column.year) for column in rule.columns] == [
+        ("owner.name_ru", 1, None),
+        ("owner_bin", 1, None),
+        ("name_kk", 1, None),
+        ("name_ru", 1, None),
+        ("status_since", 1, None),
+        ("cost.creation", 1000, None),
+        ("cost.support", 1000, 2025),
+        ("stack", 1, None),
+        ("subsystems", 1, None),
+        ("actualised", 1, None),
+        ("", 1, None),
+    ]
+
+
+def test_a_sheet_of_integrations_as_bodies_write_it_is_known() -> None:
+    """By its usual headings, without numbers of integrations."""
+    raw = table(
+        ["ИС-источник", "ИС-получатель", "Способ взаимодействия", "Состояние", "Запросов в месяц"],
+        ["Учёт", "Реестр", "прямое", "действует", 80_000],
+        name="Интеграции",
+    )
+    (rule,) = propose([raw]).tables
+    assert rule.table == "integrations"
+    assert [column.field for column in rule.columns] == [
+        "provider_object",
+        "consumer_object",
+        "channel",
+        "status",
+        "declared_monthly_calls",
+    ]
+
+
+def test_a_suppliers_name_beside_its_bin_is_taken(store: ObjectStore) -> None:
+    """It becomes an organisation, as an owner does, unless the registry knows it."""
+    raw = table(
+        ["Номер договора", "ИС", "Поставщик", "БИН поставщика", "Сумма, млн тенге", "Срок действия до"],
+        ["1", "Учёт", "ТОО «Софт»", B, 2, "2027-01-01"],
+        name="Договоры",
+    )
+    plan = planned(store, table(["Наименование ИС", "БИН владельца"], ["Учёт", A]), raw)
+    assert told(plan) == set()
+    carry_out(store, plan, by="person:a", source="a", at=1)
+    (contract,) = store.register().all(Contract).values()
+    assert (contract.tenge, contract.ends) == (2_000_000, date(2027, 1, 1))
+    assert store.register().organisations[B].name_ru == "ТОО «Софт»"
 
 
 def test_a_sheet_becomes_objects_costs_and_owners(store: ObjectStore) -> None:
@@ -170,9 +241,48 @@ def test_good_rows_are_taken_only_when_asked_and_the_others_given_back(store: Ob
     carry_out(store, plan, by="person:a", source="a", at=1, take_good_rows=True)
     assert list(store.register().objects) == ["ds-1"]
     assert len(store.register().all(Cost)) == 1
-    back = {sheet: rows for sheet, _, rows in left_out([costs, objects], plan)}
+    back = {sheet.name: list(sheet.rows) for sheet in left_out([costs, objects], plan)}
     assert back["Реестр ИС"][0][:3] == ["ds-2", "Учёт 2", "летает"]
     assert "cell.choice" in str(back["Реестр ИС"][0][3])
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".zip"])
+def test_rows_given_back_are_read_as_they_were_with_their_unit(store: ObjectStore, tmp_path: Path, suffix: str) -> None:
+    """Thousands stay so though the title alone says it; what a person decided is remembered; reasons are no data."""
+    head: list[Cell] = ["Наименование ИС", "БИН владельца", "Первоначальная смета", "Сопровождение 2025", "Своё"]
+    rows: list[list[Cell]] = [["Реестр систем на 2026 год, тыс. тенге"], head, ["Учёт", "12", 7, 5, "x"]]
+    raw = table(*rows)
+    kept = MappingStore(store.engine)
+    guessed = propose([raw], kept=kept)
+    assert [rule.unit for rule in guessed.tables[0].columns if rule.field.startswith(("initial", "cost"))] == [1000] * 2
+    plan = make_plan([raw], guessed, store.register(), today=TODAY)
+    path = tmp_path / f"left-out{suffix}"
+    (write_xlsx if suffix == ".xlsx" else write_csv_zip)(
+        left_out([raw], plan, language="ru", told=lambda problem: f"не так: {problem.code}"), path
+    )
+    (back,) = read_tables(path, known)
+    assert back.headers == (*head, "Что не так")
+    assert back.rows[0][-1] == "БИН владельца: не так: cell.bin"
+    again = propose([back])
+    assert [rule.field for rule in again.tables[0].columns] == [r.field for r in guessed.tables[0].columns] + [""]
+    assert [rule.unit for rule in again.tables[0].columns][:-1] == [rule.unit for rule in guessed.tables[0].columns]
+    decided = [*guessed.tables[0].columns[:-1], ColumnRule(header="Своё", field="purpose_ru")]
+    kept.keep(raw, TableRule(sheet=raw.sheet, table="objects", columns=decided), by="dana", at=1)
+    remembered = propose([back], kept=kept).tables[0].columns
+    assert [rule.field for rule in remembered][-2:] == ["purpose_ru", ""]
+    assert {rule.unit for rule in remembered if rule.field.startswith(("initial", "cost"))} == {1000}
+    twice = left_out([back], make_plan([back], again, store.register(), today=TODAY), language="ru")
+    assert list(twice[0].headers) == [*head, "Что не так"]
+
+
+def test_a_remembered_unit_gives_way_to_the_one_that_the_file_names(store: ObjectStore) -> None:
+    """The same header in millions this year: what was decided of thousands is asked again, not taken."""
+    head: list[Cell] = ["Наименование ИС", "Первоначальная смета"]
+    kept = MappingStore(store.engine)
+    before = table(["Смета, тыс. тенге"], head, ["Учёт", 7])
+    kept.keep(before, propose([before]).tables[0], by="dana", at=1)
+    (rule,) = propose([table(["Смета, млн тенге"], head, ["Учёт", 7])], kept=kept).tables
+    assert [(column.unit, column.sure) for column in rule.columns] == [(1, True), (1_000_000, False)]
 
 
 def test_two_records_of_one_system_are_a_conflict_that_a_person_decides(store: ObjectStore) -> None:
@@ -299,7 +409,7 @@ def test_the_labelled_register_is_imported_without_an_error(store: ObjectStore) 
 def test_an_export_has_the_titles_of_its_language(store: ObjectStore) -> None:
     """And its words for what a cell may hold."""
     store.apply([Edit(table="objects", values={"id": "a", "status": "trial", "ai": False})], by="a", source="a", at=1)
-    tables = {name: (list(headers), list(rows)) for name, headers, rows in tables_of(store.register(), "kk")}
+    tables = {name: (list(headers), list(rows)) for name, headers, rows, _ in tables_of(store.register(), "kk")}
     headers, rows = tables["Цифрлық объектілер"]
     cells = dict(zip(headers, rows[0], strict=True))
     assert cells["Мәртебесі"] == "тәжірибелік пайдалану"

@@ -12,7 +12,7 @@ import pytest
 from qaztech.core.errors import Malformed, NotFound
 from qaztech.hub.register import sheets, workbook
 from qaztech.hub.register.columns import Form, columns_of, read_cell
-from qaztech.hub.register.export import write_xlsx
+from qaztech.hub.register.export import Table, write_xlsx
 from qaztech.hub.register.mapping import known
 from qaztech.hub.register.sheets import read_sheets
 from qaztech.hub.register.workbook import RawTable, is_broken, read_tables
@@ -187,7 +187,7 @@ def test_a_number_that_is_endless_is_no_day() -> None:
 
 def test_sheets_of_one_name_and_endless_numbers_are_written_all_the_same(tmp_path: Path) -> None:
     """Names that are alike in what Excel keeps of them are told apart."""
-    tables = [(f"A register of digital objects of {n}", ["x"], [[float("inf")], [1.5]]) for n in ("2025", "2026")]
+    tables = [Table(f"A register of digital objects of {n}", ["x"], [[float("inf")], [1.5]]) for n in ("2025", "2026")]
     write_xlsx(tables, tmp_path / "two.xlsx")
     names = [sheet.name for sheet in read_sheets(tmp_path / "two.xlsx")]
     assert names == ["A register of digital objects o", "A register of digital objec (2)"]
@@ -196,8 +196,8 @@ def test_sheets_of_one_name_and_endless_numbers_are_written_all_the_same(tmp_pat
 def test_cells_are_counted_over_all_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty ones at the ends of rows are none."""
     monkeypatch.setattr(sheets, "MOST_CELLS", 40)
-    write_xlsx([(name, ["a", "b"], [["x", "y"], ["z", ""]] * 4) for name in ("one", "two")], tmp_path / "a.xlsx")
+    write_xlsx([Table(name, ["a", "b"], [["x", "y"], ["z", ""]] * 4) for name in ("one", "two")], tmp_path / "a.xlsx")
     assert len(read_tables(tmp_path / "a.xlsx", known)) == 2
-    write_xlsx([(name, ["a", "b"], [["x", "y"]] * 10) for name in ("one", "two")], tmp_path / "b.xlsx")
+    write_xlsx([Table(name, ["a", "b"], [["x", "y"]] * 10) for name in ("one", "two")], tmp_path / "b.xlsx")
     with pytest.raises(Malformed, match=r"table\.too-large"):
         read_tables(tmp_path / "b.xlsx", known)

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from qaztech.core.errors import Malformed, Unavailable
 from qaztech.hub.register.archimate import write_model
@@ -32,7 +32,14 @@ _LONGEST_SHEET: Final = 31
 _YES_NO: Final = {"kk": ("иә", "жоқ"), "ru": ("да", "нет"), "en": ("yes", "no")}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
-Table = tuple[str, Sequence[str], Iterable[Sequence[Cell]]]
+
+class Table(NamedTuple):
+    """A sheet: its name, headers, rows, and what stands above the header."""
+
+    name: str
+    headers: Sequence[str]
+    rows: Iterable[Sequence[Cell]]
+    above: str = ""
 
 
 def tables_of(register: Register, language: str = OWN) -> list[Table]:
@@ -48,7 +55,7 @@ def tables_of(register: Register, language: str = OWN) -> list[Table]:
         name = table if language == OWN else table_title(table, language)
         headers = [c.name if language == OWN else column_title(table, c.name, language) for c in columns]
         ordered = sorted(held, key=lambda row: row.key)
-        found.append((name, headers, [_cells(columns, values_of(row), language) for row in ordered]))
+        found.append(Table(name, headers, [_cells(columns, values_of(row), language) for row in ordered]))
     return found
 
 
@@ -64,22 +71,27 @@ def write_xlsx(tables: Sequence[Table], file: Path | BinaryIO) -> None:
     with xlsxwriter.Workbook(file if not isinstance(file, Path) else str(file), options) as book:
         bold = book.add_format({"bold": True})
         taken: set[str] = set()
-        for name, headers, rows in tables:
+        for name, headers, rows, above in tables:
             sheet = book.add_worksheet(_sheet_name(name, taken))
-            sheet.freeze_panes(1, 0)
+            top = 1 if above else 0
+            sheet.freeze_panes(top + 1, 0)
             sheet.set_column(0, max(len(headers) - 1, 0), 18)
+            if above:
+                sheet.write_string(0, 0, above)
             for place, header in enumerate(headers):
-                sheet.write_string(0, place, header, bold)
-            for number, cells in enumerate(rows, 1):
+                sheet.write_string(top, place, header, bold)
+            for number, cells in enumerate(rows, top + 1):
                 _write_row(sheet, number, cells)
 
 
 def write_csv_zip(tables: Sequence[Table], file: Path | BinaryIO) -> None:
     """Write tables as a ZIP of CSV files: UTF-8 with the mark that Excel looks for, commas, quotes where needed."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, headers, rows in tables:
+        for name, headers, rows, above in tables:
             text = io.StringIO(newline="")
             writer = csv.writer(text, lineterminator="\r\n")
+            if above:
+                writer.writerow([guarded(above)])
             writer.writerow([guarded(header) for header in headers])
             writer.writerows([guarded(cell) for cell in cells] for cells in rows)
             about = zipfile.ZipInfo(f"{name.replace('/', '-')}.csv", _WHEN)

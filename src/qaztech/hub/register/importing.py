@@ -17,14 +17,15 @@ import msgspec
 from qaztech.core.errors import Error, Malformed
 from qaztech.hub.register.checks import cycles, region_warning
 from qaztech.hub.register.columns import Column, Form, columns_of, row_of
+from qaztech.hub.register.export import Table
 from qaztech.hub.register.identify import Decision, Identities, Record, made_id
-from qaztech.hub.register.mapping import COST, OWNER_NAMES, ColumnRule, TableRule
+from qaztech.hub.register.mapping import COST, NAMED, OWNER_NAMES, ColumnRule, TableRule
 from qaztech.hub.register.mapping import Mapping as FileMapping
 from qaztech.hub.register.rows import Cost, Integration, Organisation
 from qaztech.hub.register.sheets import Cell
 from qaztech.hub.register.snapshot import Register
 from qaztech.hub.register.store import Batch, Change, Edit, ObjectStore
-from qaztech.hub.register.titles import read_foreign
+from qaztech.hub.register.titles import REASONS, is_reason, read_foreign
 from qaztech.hub.register.workbook import RawTable, is_broken, text_of
 from qaztech.people.actors import Actor
 
@@ -127,22 +128,40 @@ def carry_out(
     return store.apply(plan.good, by=by, source=source[:500], at=at, expected=plan.version)
 
 
-def left_out(tables: Sequence[RawTable], plan: Plan) -> list[tuple[str, list[str], list[list[Cell]]]]:
-    """The rows that were not taken, for each sheet with its headers, and in a last column why."""
+def left_out(
+    tables: Sequence[RawTable],
+    plan: Plan,
+    *,
+    language: str = "en",
+    told: Callable[[Problem], str] | None = None,
+) -> list[Table]:
+    """The rows that were not taken, for each sheet with its headers, and in a last column why.
+
+    It can be mended and brought again: the column of reasons is known by its title and never read, and what stood above
+    the header, such as the unit of its sums, stands there again. `told` puts a problem into words.
+    """
     why: dict[Place, list[str]] = {}
     for problem in plan.errors:
-        told = f"{problem.column}: {problem.code}" if problem.column else problem.code
-        why.setdefault((problem.sheet, problem.row), []).append(f"{told} ({problem.expected})")
+        words = f"{problem.code} ({problem.expected})" if told is None else told(problem)
+        reason = f"{problem.column}: {words}" if problem.column else words
+        why.setdefault((problem.sheet, problem.row), []).append(reason)
     found = []
     for raw in tables:
         rows: list[list[Cell]] = [
-            [*cells, *[""] * (len(raw.headers) - len(cells)), "; ".join(why.get((raw.sheet, number), ()))]
+            [*map(_shown, cells), *[""] * (len(raw.headers) - len(cells)), "; ".join(why.get((raw.sheet, number), ()))]
             for number, cells in zip(raw.numbers, raw.rows, strict=True)
             if (raw.sheet, number) in plan.wrong
         ]
         if rows:
-            found.append((raw.sheet, [*raw.headers, "?"], rows))
+            headers = [header for header in raw.headers if not is_reason(header)]
+            kept = [place for place, header in enumerate(raw.headers) if not is_reason(header)]
+            rows = [[*(cells[place] for place in kept), cells[-1]] for cells in rows]
+            found.append(Table(raw.sheet, [*headers, REASONS[language]], rows, raw.above))
     return found
+
+
+def _shown(cell: Cell) -> Cell:
+    return text_of(cell) if isinstance(cell, str) and is_broken(cell) else cell
 
 
 class _Planning:
@@ -251,7 +270,7 @@ class _Planning:
             elif value is not None or (self._empties and not column.required):
                 read.values[column.name] = value
                 self._look_at(read, column, value, rule.header)
-        bin_ = read.values.get("owner_bin")
+        bin_ = read.values.get(f"{NAMED.get(read.table, '')}_bin")
         if bin_ and any(owner.values()) and bin_ not in self._register.organisations:
             read.extra.append(Edit(table="organisations", values={"bin": bin_, **owner}))
 

@@ -1,8 +1,8 @@
 """Which table a sheet is and which of its columns is which of ours: guessed by titles, decided by people.
 
 A mapping is plain JSON that can be shown, edited and given with a file. In a sheet of objects a column may also be a
-cost of one kind (`cost.support` with its year) or the name of the owner (`owner.name_ru`). Not here: what is
-kept of a person's decisions (`remembered`), reading the rows (`importing`).
+cost of one kind (`cost.support` with its year) or the name of the owner (`owner.name_ru`), in one of contracts that of
+the supplier. Not here: what is kept of a person's decisions (`remembered`), reading the rows (`importing`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from qaztech.core.errors import Malformed
 from qaztech.hub.register.columns import Form, columns_of
 from qaztech.hub.register.rows import TABLES, CostKind
 from qaztech.hub.register.titles import (
+    LANGUAGES,
     cost_kind,
     cost_state,
+    is_day_title,
+    is_reason,
     is_title,
     match_column,
     match_table,
+    read_foreign,
     tokens,
     unit_of,
     year_of,
+    year_of_money,
 )
 from qaztech.hub.register.workbook import RawTable
 
@@ -34,9 +39,13 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "qaztech-mapping-1"
 COST: Final = "cost."
-OWNER_NAMES: Final = ("owner.name_kk", "owner.name_ru", "owner.name_en")
+# Names of a body beside its BIN, in a sheet of another table: the table, the column of the BIN, the fields.
+NAMED: Final = {"objects": "owner", "contracts": "supplier"}
+OWNER_NAMES: Final = tuple(f"{who}.name_{language}" for who in NAMED.values() for language in LANGUAGES)
 UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
 _OWNER_TITLES: Final = {
+    "наименование государственного органа": "owner.name_ru", "наименование го": "owner.name_ru",
+    "наименование органа": "owner.name_ru", "мемлекеттік органның атауы": "owner.name_kk",
     "владелец": "owner.name_ru", "наименование владельца": "owner.name_ru", "собственник": "owner.name_ru",
     "наименование собственника": "owner.name_ru", "наименование организации": "owner.name_ru",
     "государственный орган": "owner.name_ru", "владелец ис": "owner.name_ru", "организация": "owner.name_ru",
@@ -44,13 +53,24 @@ _OWNER_TITLES: Final = {
     "ұйым": "owner.name_kk", "мемлекеттік орган": "owner.name_kk", "owner": "owner.name_en",
     "owner name": "owner.name_en",
 }  # fmt: skip
+_SUPPLIER_TITLES: Final = {
+    "поставщик": "supplier.name_ru", "наименование поставщика": "supplier.name_ru", "исполнитель": "supplier.name_ru",
+    "наименование исполнителя": "supplier.name_ru", "подрядчик": "supplier.name_ru", "жеткізуші": "supplier.name_kk",
+    "жеткізушінің атауы": "supplier.name_kk", "орындаушы": "supplier.name_kk", "supplier": "supplier.name_en",
+    "supplier name": "supplier.name_en",
+}  # fmt: skip
+_NAME_TITLES: Final = {"objects": _OWNER_TITLES, "contracts": _SUPPLIER_TITLES}
+# Rows of a sheet that are looked at to tell what a column holds.
+_LOOKED_AT: Final = 50
+_DAY: Final = columns_of("objects")["status_since"]
 _MOST_FILE: Final = 1024 * 1024
 
 
 class ColumnRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a column of a file is: `field` of its table, `cost.<kind>` or `owner.name_<language>`; empty: not taken.
+    """What a column of a file is; empty: not taken.
 
-    `unit` tenge that one of its numbers is; `year` and `state` (planned, paid) of a cost. `sure` is false for a guess.
+    `field` is one of its table, `cost.<kind>`, `owner.name_<language>` or `supplier.name_<language>`. `unit` tenge that
+    one of its numbers is; `year` and `state` (planned, paid) of a cost. `sure` is false for a guess.
     """
 
     header: str
@@ -81,7 +101,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def table(self, raw: RawTable) -> TableRule | None:
         """The rule of a sheet: by its name and header, else by its header alone."""
-        headers = {header for header in raw.headers if header}
+        headers = {header for header in raw.headers if header and not is_reason(header)}
         fitting = [rule for rule in self.tables if {column.header for column in rule.columns} & headers]
         named = [rule for rule in fitting if rule.sheet == raw.sheet]
         return next(iter(named or [rule for rule in fitting if {c.header for c in rule.columns} >= headers]), None)
@@ -136,8 +156,21 @@ def fields_of(table: str) -> list[str]:
     """What a column of a sheet of this table may be."""
     if table not in TABLES:
         return []
-    more = [*(f"{COST}{kind.value}" for kind in CostKind), *OWNER_NAMES] if table == "objects" else []
-    return [*columns_of(table), *more]
+    costs = [f"{COST}{kind.value}" for kind in CostKind] if table == "objects" else []
+    names = [name for name in OWNER_NAMES if name.partition(".")[0] == NAMED.get(table)]
+    return [*columns_of(table), *costs, *names]
+
+
+def is_money(table: str, field: str) -> bool:
+    """Whether a column of a sheet holds sums."""
+    if field.startswith(COST):
+        return True
+    return table in TABLES and field in columns_of(table) and columns_of(table)[field].form is Form.TENGE
+
+
+def unit_told(raw: RawTable, header: str) -> int | None:
+    """The unit that a column's sums are in, by its header, else by what stands above it or the sheet is called."""
+    return unit_of(header) or unit_of(raw.above) or unit_of(raw.sheet)
 
 
 def guess(raw: RawTable, *, table: str | None = None) -> TableRule:
@@ -173,37 +206,57 @@ def _columns(raw: RawTable, table: str) -> list[ColumnRule]:
 
 
 def _column(raw: RawTable, header: str, table: str) -> ColumnRule:
-    if not table:
+    if not table or is_reason(header):
         return ColumnRule(header=header)
-    found = match_column(table, header)
-    if (
-        found is not None
-        and not found.sure
-        and table == "objects"
-        and cost_kind(header.rpartition(" / ")[0]) is not None
-    ):
-        found = None  # a kind of cost below a heading of costs
-    if found is not None and not (table == "objects" and year_of(header) and not found.sure):
-        is_money = columns_of(table)[found.name].form is Form.TENGE
-        unit = unit_of(header) or unit_of(raw.above) or unit_of(raw.sheet) if is_money else 1
-        return ColumnRule(header=header, field=found.name, unit=unit or 1, sure=found.sure)
-    if table != "objects":
-        return ColumnRule(header=header)
-    owner = _OWNER_TITLES.get(" ".join(tokens(header)))
+    owner = _NAME_TITLES.get(table, {}).get(" ".join(tokens(header)))
     if owner:
         return ColumnRule(header=header, field=owner)
-    return _cost(raw, header)
+    found = match_column(table, header)
+    below_costs = table == "objects" and cost_kind(header.rpartition(" / ")[0]) is not None
+    if found is not None and not found.sure and below_costs:
+        found = None  # a kind of cost below a heading of costs
+    if found is not None and not found.sure and (form := columns_of(table)[found.name].form) in _SEEN:
+        found = found if _holds(raw, header, form) else None
+    if found is not None and not (table == "objects" and year_of(header) and not found.sure):
+        unit = unit_told(raw, header) if is_money(table, found.name) else 1
+        return ColumnRule(header=header, field=found.name, unit=unit or 1, sure=found.sure)
+    return _cost(raw, header) if table == "objects" else ColumnRule(header=header)
+
+
+# What cells show by themselves to be, and what not.
+_SEEN: Final = frozenset({Form.TENGE, Form.DATE})
+
+
+def _holds(raw: RawTable, header: str, form: Form) -> bool:
+    """Whether the first cells of a column may be sums, or days; a column without any cell may be either."""
+    place = raw.headers.index(header)
+    cells = [cells[place] for cells in raw.rows[:_LOOKED_AT] if place < len(cells) and cells[place] != ""]
+    days = sum(_is_day(cell) for cell in cells)
+    return not cells or (2 * days < len(cells) if form is Form.TENGE else 2 * days >= len(cells))
+
+
+def _is_day(cell: object) -> bool:
+    """Whether a cell shows a day; a bare number is none."""
+    if not isinstance(cell, str) or cell.strip().isdigit():
+        return False
+    try:
+        return read_foreign(_DAY, cell) is not None
+    except Malformed:
+        return False
 
 
 def _cost(raw: RawTable, header: str) -> ColumnRule:
-    """A wide column of costs: its kind, year and unit from the header, else from what stands above it."""
+    """A wide column of costs: its kind, year and unit from the header, else from what stands above it.
+
+    A year that nobody wrote of this money is asked for, never taken from the day of a report.
+    """
     kind, year = cost_kind(header), year_of(header)
     if kind is None and year is not None and " / " not in header and header.strip(" .г").isdigit():
         kind = cost_kind(raw.above) or cost_kind(raw.sheet)
-    if kind is None or (year is None and not kind):
+    if kind is None or (year is None and not kind) or is_day_title(header) or not _holds(raw, header, Form.TENGE):
         return ColumnRule(header=header)
-    told = year or year_of(raw.sheet) or year_of(raw.above)
-    unit = unit_of(header) or unit_of(raw.above) or unit_of(raw.sheet)
+    told = year or year_of_money(raw.sheet) or year_of_money(raw.above)
+    unit = unit_told(raw, header)
     return ColumnRule(
         header=header, field=f"{COST}{kind or 'support'}", year=told, unit=unit or 1, state=cost_state(header),
         sure=bool(kind and year and unit),
@@ -216,8 +269,9 @@ def known(text: str) -> bool:
 
 
 def fingerprint(headers: Sequence[str]) -> str:
-    """The same for headers that differ in case, signs and spaces alone (hex)."""
-    return sha256("\n".join(" ".join(tokens(header)) for header in headers if header).encode()).hexdigest()
+    """The same for headers that differ in case, signs and spaces alone, or by the column of reasons (hex)."""
+    told = [" ".join(tokens(header)) for header in headers if header and not is_reason(header)]
+    return sha256("\n".join(told).encode()).hexdigest()
 
 
 def propose(tables: Sequence[RawTable], *, given: Mapping | None = None, kept: MappingStore | None = None) -> Mapping:

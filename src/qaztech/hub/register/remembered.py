@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Engine, delete, insert, select
 
-from qaztech.hub.register.mapping import ColumnRule, TableRule, check_rule, fingerprint
+from qaztech.hub.register.mapping import ColumnRule, TableRule, check_rule, fingerprint, is_money, unit_told
 from qaztech.hub.register.store import MAPPINGS
 from qaztech.hub.register.titles import tokens
 from qaztech.hub.register.workbook import RawTable
@@ -31,7 +31,7 @@ class MappingStore:
         kept = msgspec.json.decode(text, type=TableRule)
         titles = {" ".join(tokens(rule.header)): rule for rule in kept.columns}
         columns = [
-            msgspec.structs.replace(titles.get(" ".join(tokens(header)), ColumnRule(header=header)), header=header)
+            _with_unit(raw, kept.table, titles.get(" ".join(tokens(header)), ColumnRule(header=header)), header)
             for header in raw.headers
             if header
         ]
@@ -46,3 +46,11 @@ class MappingStore:
         with self._engine.begin() as db:
             db.execute(delete(MAPPINGS).where(MAPPINGS.c.fingerprint == key))
             db.execute(insert(MAPPINGS).values(fingerprint=key, rule=text, by=by, at=at))
+
+
+def _with_unit(raw: RawTable, table: str, rule: ColumnRule, header: str) -> ColumnRule:
+    """What was decided, for this header; where this file names another unit of money, that one, to be looked at."""
+    told = unit_told(raw, header) if is_money(table, rule.field) else None
+    if told is not None and told != rule.unit:
+        return msgspec.structs.replace(rule, header=header, unit=told, sure=False)
+    return msgspec.structs.replace(rule, header=header)

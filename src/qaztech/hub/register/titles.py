@@ -24,9 +24,25 @@ FILE: Final = Path(__file__).parent / "columns.json"
 LANGUAGES: Final = ("kk", "ru", "en")
 # The title of a language in a list of titles.
 _PLACE: Final = {language: place for place, language in enumerate(LANGUAGES)}
+# The column in which rows that were left out say why.
+REASONS: Final = {"kk": "Не дұрыс емес", "ru": "Что не так", "en": "What is wrong"}
 _STEM: Final = 5
 _ENOUGH: Final = 0.67
 _YEAR: Final = re.compile(r"(?<!\d)(199[1-9]|20\d\d|2100)(?!\d)")
+# A day in a text, or the words before one.
+_DAYS: Final = re.compile(
+    r"(по состоянию на|на дату|as of)\s+\S+(\s+\S+)?(\s+\d{4})?|\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{4}-\d{2}-\d{2}"
+    r"|\d{1,2}\s+[^\W\d]+\s+\d{4}|\d{4}\s*жыл\w*\s+\d{1,2}\s+[^\W\d]+"
+)
+# What a title says last of the language it is for.
+_LANGUAGE_WORDS: Final = {
+    "kk": ("на гос языке", "на государственном языке", "на казахском языке", "на казахском", "на каз языке",
+           "на каз", "каз", "қазақша", "мемлекеттік тілде", "қазақ тілінде", "in kazakh", "kazakh"),
+    "ru": ("на русском языке", "на русском", "на рус языке", "на рус", "рус", "орысша", "орыс тілінде", "in russian",
+           "russian"),
+    "en": ("на английском языке", "на английском", "на англ языке", "на англ", "англ", "ағылшынша",
+           "ағылшын тілінде", "in english", "english"),
+}  # fmt: skip
 _MONTH_DATE: Final = re.compile(
     r"(?:(\d{4})\s*(?:ж\.?|жыл\w*)?\s+)?(\d{1,2})\s+([^\W\d]+)\.?,?(?:\s+(\d{4}))?\s*(?:г\.?|года?|ж\.?)?"
 )
@@ -92,6 +108,19 @@ def year_of(title: str) -> int | None:
     return int(found.pop()) if len(found) == 1 else None
 
 
+def year_of_money(text: str) -> int | None:
+    """The year that a title over columns of money names as that of the money; a day in it is none."""
+    if cost_kind(text) is None:
+        return None
+    return year_of(_DAYS.sub(" ", text.casefold()))
+
+
+def is_day_title(title: str) -> bool:
+    """Whether a title says that below it are days."""
+    found = tokens(title.rpartition(" / ")[2]) or ("",)
+    return found[0] in {"дата", "күні", "date"} or found[-1] in {"күні", "date"}
+
+
 def cost_kind(title: str) -> str | None:
     """The kind of cost under a title; empty where it tells of money and not of its kind, None where of no money."""
     plain = " ".join(tokens(title)) + " " + title.casefold()
@@ -121,6 +150,11 @@ def match_column(table: str, title: str) -> Match | None:
     plain = _joined(title)
     if plain in exact:
         return Match(exact[plain], sure=True)
+    if (told := _in_language(plain, exact)) is not None:
+        return Match(told, sure=True)
+    bare = _joined(re.sub(r"\([^()]*\)", " ", title))
+    if bare in exact and len(bare) > 3:
+        return Match(exact[bare], sure=False)
     last = _joined(title.rpartition(" / ")[2])
     if " / " in title and last in exact and len(last) > 3:
         return Match(exact[last], sure=False)
@@ -132,12 +166,28 @@ def match_column(table: str, title: str) -> Match | None:
     return Match(alike[0][1], sure=alike[0][0] == 1.0) if len(names) == 1 else None
 
 
+def _in_language(plain: str, exact: Mapping[str, str]) -> str | None:
+    """The column in the language that a title ends with: of "name in Russian" that of names, in Russian."""
+    for language, endings in _LANGUAGE_WORDS.items():
+        for ending in endings:
+            base = exact.get(plain.removesuffix(f" {ending}").rstrip()) if plain.endswith(f" {ending}") else None
+            stem, _, own = (base or "").rpartition("_")
+            if own in LANGUAGES and f"{stem}_{language}" in exact.values():
+                return f"{stem}_{language}"
+    return None
+
+
 @cache
 def is_title(text: str) -> bool:
     """Whether a text is the title of some column; what is longer than any title is none."""
     if not 1 < len(text) <= 120 or text.replace(".", "").replace(" ", "").isdigit():
         return False
     return any(_joined(text) in _columns(table)[0] for table in words().columns)
+
+
+def is_reason(title: str) -> bool:
+    """Whether this is the title of the column in which rows that were left out say why."""
+    return _joined(title) in _REASONS
 
 
 def _joined(title: str) -> str:
@@ -248,3 +298,6 @@ def _money(cell: object, unit: int) -> object:
 def names_of(table: str) -> list[str]:
     """The columns of a table, in order."""
     return list(columns_of(table))
+
+
+_REASONS: Final = frozenset(map(_joined, REASONS.values()))
