@@ -37,6 +37,14 @@ CONTRACT = (
     "member/test_member_requests.py",
     "member/test_member_store.py",
 )
+# How a part is spread over all cores. Where a file starts a country or a server, one worker has the whole file.
+SPREAD = {
+    "unit": "worksteal", "property": "worksteal", "interop": "loadfile", "contract": "loadfile", "e2e": "loadfile",
+}  # fmt: skip
+# A worker of these has a country of ten processes: on a large machine memory would be the bound.
+MOST_WITH_COUNTRIES = 4
+# What measures time or uses up both cores has the machine to itself, after the others of its part.
+ALONE = {"e2e": ("test_bench_measures_both_sides.py", "test_exchange_kills.py", "test_two_nodes.py")}
 NO_TESTS_COLLECTED = 5
 # A test that hangs is a failure with a name, not a run without an end. Far above what any takes on a busy machine.
 TEST_LIMIT = {"unit": 60}
@@ -81,23 +89,36 @@ def _run(part: str, tests: list[str], counts: dict[str, int]) -> bool:
     prefix = _without_network() if part == "unit" else []
     _say(f"== {part}{' (no network)' if prefix else ''}")
     begun = time.monotonic()
+    alone = [str(ROOT / "tests" / part / name) for name in ALONE.get(part, ())]
+    spread = ["-n", str(_workers(SPREAD[part])), "--dist", SPREAD[part]] if part in SPREAD else []
+    statuses = {_run_once(part, prefix, [*spread, *(f"--ignore={path}" for path in alone), *tests], counts)}
+    if alone:
+        statuses.add(_run_once(part, prefix, alone, counts))
+    _say(f"   {part} took {time.monotonic() - begun:.1f} s")
+    if not statuses <= {0, 1, NO_TESTS_COLLECTED}:
+        counts["failed"] += 1  # an interrupted or broken run counts even if no test did
+    return statuses <= {0, NO_TESTS_COLLECTED}
+
+
+def _workers(how: str) -> int:
+    cores = os.cpu_count() or 1
+    return min(cores, MOST_WITH_COUNTRIES) if how == "loadfile" else cores
+
+
+def _run_once(part: str, prefix: list[str], arguments: list[str], counts: dict[str, int]) -> int:
     with tempfile.TemporaryDirectory(dir=_in_memory() if part == "unit" else None) as scratch:
         report = Path(scratch, "report.xml")
-        # Only unit tests: the others start countries, measure time, or use up both cores by themselves.
-        spread = ["-n", str(os.cpu_count() or 1), "--dist", "worksteal"] if part == "unit" else []
-        # With workers, the one that hangs is ended from a thread, whatever it waits for, and another goes on.
+        # A unit test that hangs is ended from a thread, whatever it waits for, and with it its worker: another goes on.
+        # In the others what they have started must end too.
         limit = [
             f"--timeout={TEST_LIMIT.get(part, OTHER_TEST_LIMIT)}",
-            *(["--timeout-method=thread"] if spread else []),
+            *(["--timeout-method=thread"] if part == "unit" else []),
         ]
         place = [f"--basetemp={scratch}/tests"] if part == "unit" else []
-        options = ["--quiet", f"--junit-xml={report}", *spread, *limit, *place]
-        status = _run_within(PART_LIMIT, [*prefix, sys.executable, "-m", "pytest", *options, *tests])
+        options = ["--quiet", f"--junit-xml={report}", *limit, *place]
+        status = _run_within(PART_LIMIT, [*prefix, sys.executable, "-m", "pytest", *options, *arguments])
         _count(report, counts)
-    _say(f"   {part} took {time.monotonic() - begun:.1f} s")
-    if status not in {0, 1, NO_TESTS_COLLECTED}:
-        counts["failed"] += 1  # an interrupted or broken run counts even if no test did
-    return status in {0, NO_TESTS_COLLECTED}
+    return status
 
 
 def _run_within(seconds: int, command: list[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,19 @@ async def test_a_node_that_is_down_is_shown_as_such(page: Running) -> None:
     assert state_in(answer.text)["state"]["nodes"]["registers"] == {"reachable": False}
 
 
+async def until(true: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(8):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+async def followed(page: Running) -> None:
+    """Wait until the page hears of both nodes."""
+    country, _ = page
+    await until(lambda: all(node.watchers for node in country.nodes.values()))
+
+
 class Stream:
     """One open page's stream of events."""
 
@@ -129,7 +142,7 @@ class Stream:
         self._messages = portal._hub.subscribe()
 
     async def next(self, event: str) -> dict[str, Any]:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):
             async for data in self._messages:
                 name, _, rest = data.decode().partition("\n")
                 if name == f"event: {event}":
@@ -156,16 +169,19 @@ async def test_an_open_page_is_told_of_each_call(page: Running) -> None:
     country, portal = page
     stream = Stream(portal)
     assert set((await stream.next("state"))["nodes"]) == set(MEMBERS)
-    await asyncio.sleep(0.05)
+    await followed(page)
     identifier = country.call()
     rows, _ = await stream.calls(2)
     sides = {row["side"]: row for row in rows}
     assert set(sides) == {"consumer", "provider"}
     assert {row["message"] for row in rows} == {identifier}
     assert [sides["consumer"][name] for name in ("from", "to", "at")] == ["ministry", "registers", "ministry"]
-    await asyncio.sleep(0.2)
-    log = portal._hub.state()["nodes"]["ministry"]["log"]
-    assert (log["size"], log["witnessed"]) == (2, {"size": 2, "time": NOW // 1000})
+
+    def log() -> dict[str, Any]:
+        found: dict[str, Any] = portal._hub.state()["nodes"]["ministry"]["log"]
+        return found
+
+    await until(lambda: log()["size"] == 2 and log()["witnessed"] == {"size": 2, "time": NOW // 1000})
     await stream.close()
 
 
@@ -174,13 +190,14 @@ async def test_many_calls_are_told_as_a_few_and_a_number(page: Running) -> None:
     country, portal = page
     stream = Stream(portal)
     await stream.next("state")
-    await asyncio.sleep(0.05)
+    await followed(page)
     for _ in range(200):
         country.call()
     rows, more = await stream.calls(12)
-    await asyncio.sleep(0.3)
+    while more + len({row["message"] for row in rows}) < 150:
+        further, beside = await stream.calls(1)
+        rows, more = rows + further, more + beside
     assert len(rows) <= 36, "a few times twelve, if the calls fell into several tellings"
-    assert more + len({row["message"] for row in rows}) >= 150
     await stream.close()
 
 
@@ -190,13 +207,11 @@ async def test_a_node_that_comes_back_is_followed_again(page: Running) -> None:
     node = country.nodes["registers"]
     stream = Stream(portal)
     await stream.next("state")
-    await asyncio.sleep(0.05)
+    await followed(page)
     await node.stop()
     node.size = 40
     await node.start()
-    async with asyncio.timeout(8):
-        while not node.watchers:
-            await asyncio.sleep(0.05)
+    await followed(page)
     country.call()
     rows, _ = await stream.calls(2)
     assert {row["at"] for row in rows} == {"ministry", "registers"}
@@ -208,10 +223,9 @@ async def test_nobody_is_asked_while_nobody_looks(page: Running) -> None:
     country, portal = page
     stream = Stream(portal)
     await stream.next("state")
-    assert country.nodes["ministry"].watchers
+    await followed(page)
     await stream.close()
-    await asyncio.sleep(0.05)
-    assert not country.nodes["ministry"].watchers
+    await until(lambda: not any(node.watchers for node in country.nodes.values()))
 
 
 async def test_closing_ends_the_streams(page: Running) -> None:
@@ -229,7 +243,7 @@ async def test_what_is_no_event_is_passed_over(page: Running) -> None:
     country, portal = page
     stream = Stream(portal)
     await stream.next("state")
-    await asyncio.sleep(0.05)
+    await followed(page)
     country.nodes["ministry"].tell("exchange", {"side": "nobody"})
     country.nodes["ministry"].tell("checkpoint", [])
     country.nodes["ministry"].tell("else", {})
