@@ -55,19 +55,29 @@ class AiPages:
 
     async def _list(self, request: Request, person: Person) -> Response:
         """`?state=&risk=&owner=&stands=&find=` narrow it, `?page=` turns it; what waits for a review first."""
-        now = self._parts.clock.now()
-        kept = await asyncio.to_thread(self._parts.cards.cards)
-        found, page = _chosen(request, kept, now), page_of(request)
-        told, seen = await asyncio.to_thread(self._findings, kept, now)
         return self._pages.render(
-            request, person, "ai-list.html", lines=[(each, each.why(now)) for each in found[page * _LINES :][:_LINES]],
-            count=len(found), page=page, more=len(found) > (page + 1) * _LINES, chosen=_choice(request), states=STATES,
-            risks=RISKS, stands=STANDS, owners=sorted({each.card.owner for each in kept}),
-            counts=Counter(each.state for each in kept), all=len(kept),
-            callable=sum(each.why(now) is None for each in kept), findings=told[:_FINDINGS],
-            hidden=max(0, len(told) - _FINDINGS), found=len(told), seen=seen, seen_days=SEEN_DAYS,
-            names={each.card.id: each.card.names for each in kept},
+            request, person, "ai-list.html", chosen=_choice(request), states=STATES, risks=RISKS, stands=STANDS,
+            seen_days=SEEN_DAYS, **await asyncio.to_thread(self._listed, request),
         )  # fmt: skip
+
+    def _listed(self, request: Request) -> dict[str, Any]:
+        now, kept, page = self._parts.clock.now(), self._parts.cards.cards(), page_of(request)
+        found = _chosen(request, kept, now)
+        told, seen = self._findings(kept, now)
+        return {
+            "lines": [(each, each.why(now)) for each in found[page * _LINES :][:_LINES]],
+            "page": page,
+            "more": len(found) > (page + 1) * _LINES,
+            "owners": sorted({each.card.owner for each in kept}),
+            "counts": Counter(each.state for each in kept),
+            "all": len(kept),
+            "callable": sum(each.why(now) is None for each in kept),
+            "findings": told[:_FINDINGS],
+            "hidden": max(0, len(told) - _FINDINGS),
+            "found": len(told),
+            "seen": seen,
+            "names": {each.card.id: each.card.names for each in kept},
+        }
 
     async def _show(self, request: Request, person: Person) -> Response:
         values = await asyncio.to_thread(self._values, request)

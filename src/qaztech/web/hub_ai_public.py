@@ -45,8 +45,13 @@ class PublicAi:
 
     async def _list(self, request: Request) -> Response:
         """`?find=&state=&risk=` narrow it, `?page=` turns it."""
-        now = self._parts.clock.now()
-        kept = await asyncio.to_thread(self._parts.cards.shown)
+        return self._pages.render_open(
+            request, "ai-public-list.html", states=[state for state in STATES if state != "declared"], risks=RISKS,
+            state_of=public_state, **await asyncio.to_thread(self._listed, request),
+        )  # fmt: skip
+
+    def _listed(self, request: Request) -> dict[str, Any]:
+        now, kept, page = self._parts.clock.now(), self._parts.cards.shown(), page_of(request)
         called = self._pages.namer(request)
         chosen = {name: asked(request, name) for name in ("find", "state", "risk")}
         found = [
@@ -56,12 +61,15 @@ class PublicAi:
             and chosen["risk"] in {"", each.card.risk}
             and matches(each, chosen["find"], called(each.card.owner))
         ]
-        page = page_of(request)
-        return self._pages.render_open(
-            request, "ai-public-list.html", lines=[(each, each.why(now)) for each in found[page * _LINES :][:_LINES]],
-            count=len(found), all=len(kept), page=page, more=len(found) > (page + 1) * _LINES, chosen=chosen,
-            states=[state for state in STATES if state != "declared"], risks=RISKS, made=now, state_of=public_state,
-        )  # fmt: skip
+        return {
+            "lines": [(each, each.why(now)) for each in found[page * _LINES :][:_LINES]],
+            "count": len(found),
+            "all": len(kept),
+            "page": page,
+            "more": len(found) > (page + 1) * _LINES,
+            "chosen": chosen,
+            "made": now,
+        }
 
     async def _show(self, request: Request) -> Response:
         """One system: what it is for, what it decides, how to object."""
@@ -73,17 +81,18 @@ class PublicAi:
 
     async def _export(self, _: Request) -> Response:
         """All that citizens may read, for programs."""
+        headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
+        return Response(await asyncio.to_thread(self._exported), media_type="application/json", headers=headers)
+
+    def _exported(self) -> bytes:
         now = self._parts.clock.now()
-        kept = await asyncio.to_thread(self._parts.cards.shown)
-        told = {
+        return msgspec.json.encode({
             "format": EXPORT_FORMAT,
             "instance": self._parts.instance,
             "time": now,
             "fictitious": self._parts.fictitious,
-            "systems": [public_card(each, now) for each in kept],
-        }
-        headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
-        return Response(msgspec.json.encode(told), media_type="application/json", headers=headers)
+            "systems": [public_card(each, now) for each in self._parts.cards.shown()],
+        })  # fmt: skip
 
     def _kept(self, identifier: str) -> Kept:
         found = next((each for each in self._parts.cards.shown() if each.card.id == identifier), None)

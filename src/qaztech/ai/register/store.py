@@ -6,6 +6,7 @@ noted for the admin log in the same transaction. Blocks. Not here: what may be d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -75,6 +76,7 @@ _EVENTS = Table(
 # What is shown of a card follows it in these states.
 _SHOWN_AS_IS: Final = frozenset[State]({"reviewed", "in-service", "suspended"})
 _MOST_EVENTS: Final = 1_000
+_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,14 @@ class CardEvent(msgspec.Struct, frozen=True, kw_only=True):
     changes: dict[str, tuple[Any, Any]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What was read last, by id. A card that was ever shown stays so."""
+
+    cards: tuple[Kept, ...]
+    shown: tuple[Kept, ...]
+
+
 class CardStore:
     """Cards in a database opened with `METADATA` and the tables of people. Use it from any thread."""
 
@@ -135,21 +145,41 @@ class CardStore:
         self._engine = engine
         self._clock = clock
         self._law = law or current_law()
+        self._read: _Read | None = None
 
     # Reading
 
     def cards(self, *, owner: str = "") -> list[Kept]:
         """All cards, or one member's, by id."""
-        wanted = select(_CARDS).order_by(_CARDS.c.id)
+        if not owner:
+            return list(self._newest().cards)
+        wanted = select(_CARDS).where(_CARDS.c.owner == owner).order_by(_CARDS.c.id)
         with reading(self._engine) as db:
-            rows = db.execute(wanted.where(_CARDS.c.owner == owner) if owner else wanted).all()
+            rows = db.execute(wanted).all()
         return [_kept(row, row.data) for row in rows]
 
     def shown(self) -> list[Kept]:
         """All cards that were ever reviewed, as people may read them, with the state that they are in."""
+        return list(self._newest().shown)
+
+    def _newest(self) -> _Read:
+        """All cards; only those that have changed are read again, for anybody may ask. No card is ever taken away."""
         with reading(self._engine) as db:
-            rows = db.execute(select(_CARDS).where(_CARDS.c.shown != "").order_by(_CARDS.c.id)).all()
-        return [_kept(row, row.shown) for row in rows]
+            versions = {row.id: row.version for row in db.execute(select(_CARDS.c.id, _CARDS.c.version))}
+            read = self._read
+            known = {} if read is None else {each.card.id: each for each in read.cards}
+            changed = [id_ for id_, version in versions.items() if id_ not in known or known[id_].version != version]
+            if read is None or changed:
+                shown = {} if read is None else {each.card.id: each for each in read.shown}
+                for row in _rows(db, changed):
+                    known[row.id] = _kept(row, row.data)
+                    if row.shown:
+                        shown[row.id] = _kept(row, row.shown)
+                read = _Read(
+                    cards=tuple(known[id_] for id_ in sorted(known)), shown=tuple(shown[id_] for id_ in sorted(shown))
+                )
+                self._read = read
+        return read
 
     def card(self, identifier: str) -> Kept:
         """One card. Raises `NotFound`."""
@@ -259,6 +289,11 @@ def _row(db: Connection, identifier: str) -> Row[Any]:
     if row is None:
         raise _unknown()
     return row
+
+
+def _rows(db: Connection, identifiers: list[str]) -> Iterator[Row[Any]]:
+    for start in range(0, len(identifiers), _AT_ONCE):
+        yield from db.execute(select(_CARDS).where(_CARDS.c.id.in_(identifiers[start : start + _AT_ONCE])))
 
 
 def _unknown() -> NotFound:
