@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select
 
 from qaztech.ai.gateway.books import Ask, Outcome, Settlement
 from qaztech.ai.gateway.budgeting import MICRO, new_call_id
 from qaztech.ai.gateway.budgets import Budget
 from qaztech.ai.gateway.keys import Key, Keys
+from qaztech.ai.gateway.tables import periods
+from qaztech.ai.gateway.usage import differences
 from qaztech.core.ids import MemberId
 from qaztech.core.time import SystemClock
 from qaztech.runtime.database import reading
@@ -44,18 +46,9 @@ def settlement(call: str, cost: int, *, outcome: Outcome = "complete", **changes
 
 
 def added_up(engine: Engine, budget: str) -> tuple[int, int]:
-    """What is settled and reserved in all periods of a budget; both are what its calls say, or it fails."""
+    """What is settled and reserved in all periods of a budget; all books are what their calls say, or it fails."""
+    assert differences(engine) == []
     with reading(engine) as db:
-        kept = db.execute(
-            text("SELECT COALESCE(SUM(settled), 0), COALESCE(SUM(reserved), 0) FROM ai_periods WHERE budget = :b"),
-            {"b": budget},
-        ).one()
-        said = db.execute(
-            text(
-                "SELECT COALESCE(SUM(cost), 0), COALESCE(SUM(CASE WHEN outcome = 'open' THEN reserved ELSE 0 END), 0)"
-                " FROM ai_calls WHERE budget = :b"
-            ),
-            {"b": budget},
-        ).one()
-    assert tuple(map(int, kept)) == tuple(map(int, said))
-    return int(kept[0]), int(kept[1])
+        spent = select(func.sum(periods.c.settled), func.sum(periods.c.reserved)).where(periods.c.budget == budget)
+        settled, reserved = db.execute(spent).one()
+    return int(settled or 0), int(reserved or 0)

@@ -112,6 +112,17 @@ def test_a_thousand_calls_that_reserve_more_than_they_cost_are_all_let_in(url: s
     assert added_up(engine, budget.id) == (400 * MICRO, 0)
 
 
+def test_the_calls_of_a_minute_are_counted_in_both_processes_together(url: str, engine: Engine) -> None:
+    """A key that may call 300 times a minute does, from two gateways, and not once more; then the next one begins."""
+    _, key = prepared(engine, 10_000)
+    Keys(engine, SystemClock()).change(key.id, calls_per_minute=300)
+    told = spent(url, key, amount=MICRO, cost=MICRO, patience=0.5)
+    with reading(engine) as db:
+        minutes = [row[0] for row in db.execute(text("SELECT COUNT(*) FROM ai_calls GROUP BY minute"))]
+    assert max(minutes) == 300
+    assert told == {"+": sum(minutes), "-": sum(minutes), "ai.limit.calls": 1000 - sum(minutes)}
+
+
 def test_a_gateway_that_is_killed_loses_nothing_and_overspends_nothing(url: str, engine: Engine) -> None:
     """What it was told stands; what it left open costs what was reserved, once it starts again."""
     budget, key = prepared(engine, 100_000)

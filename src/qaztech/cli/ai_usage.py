@@ -1,4 +1,4 @@
-"""`qaztech ai usage`, `statement` and `close-books`: what calls of models cost, and who is not to come back."""
+"""`qaztech ai usage`, `statement`, `check-books`, `close-books`: what calls of models cost, and whether it adds up."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def add_usage(actions: Verbs) -> None:
     said.add_argument("--month", required=True, metavar="MONTH", help="as YYYY-MM")
     said.add_argument("--provider", metavar="MEMBER", help="only calls of this member's models")
     said.add_argument("--calls", action="store_true", help="print the calls it sums, a JSON object a line")
+    check = add_action(
+        actions, "check-books", "see whether what is spent and reserved is what the calls say", _check,
+        more="It is, wherever gateways were killed, unless the database was changed from outside.",
+    )  # fmt: skip
     close = add_action(
         actions, "close-books", "settle what a gateway left open that will not come back", _close,
         more="Its open calls cost what was reserved. A gateway that starts again does this by itself; "
@@ -51,7 +55,7 @@ def add_usage(actions: Verbs) -> None:
     )  # fmt: skip
     close.add_argument("gateway", metavar="NAME", help="the gateway, as its gateway.toml names it")
     add_yes(close)
-    for each in (used, said, close):
+    for each in (used, said, check, close):
         add_books(each)
         add_json(each)
 
@@ -91,6 +95,21 @@ def _statement(args: argparse.Namespace) -> int:
     total = f"total: {found.tenge} tenge (exactly {found.exact}) for {found.calls} calls"
     still = [f"{found.open} of them are still open and cost nothing yet"] if found.open else []
     return tell(args, facts, [*map(_line, found.lines), total, *still])
+
+
+def _check(args: argparse.Namespace) -> int:
+    from qaztech.ai.gateway.budgeting import exact_tenge  # noqa: PLC0415
+    from qaztech.ai.gateway.usage import differences  # noqa: PLC0415
+
+    with open_books(args) as engine:
+        found = differences(engine)
+    lines = [
+        f"{each.budget}  {each.period}: {exact_tenge(each.settled)} spent and {exact_tenge(each.reserved)} reserved; by"
+        f" its calls {exact_tenge(each.settled_by_calls)} and {exact_tenge(each.reserved_by_calls)}"
+        for each in found
+    ]
+    tell(args, {"differences": [asdict(each) for each in found]}, lines or ["everything adds up"])
+    return 1 if found else 0
 
 
 def _close(args: argparse.Namespace) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,11 @@ class Desk:
         """What a command says that does not."""
         assert main(["ai", *command]) == 1
         return self._capsys.readouterr().err
+
+    def refused_output(self, *command: str) -> str:
+        """What a command prints that finds something wrong."""
+        assert main(["ai", *command, "--database", str(self.file)]) == 1
+        return self._capsys.readouterr().out
 
     def call(self, key: str, cost: int | None) -> None:
         """One call, ended or left open."""
@@ -122,6 +129,10 @@ def test_the_books_of_a_gateway_that_is_lost_are_closed(books: Desk) -> None:
     assert "(1 open)" in books.run("usage")
     assert books.facts("close-books", "first", "--yes") == {"gateway": "first", "calls": 1, "micro_tenge": 1_000_000}
     assert "(1 orphaned)" in books.run("usage")
+    assert books.run("check-books") == "everything adds up\n"
+    with contextlib.closing(sqlite3.connect(books.file)) as db, db:
+        db.execute("UPDATE ai_periods SET settled = settled - 1")
+    assert "0.999999 spent and 0 reserved; by its calls 1 and 0" in books.refused_output("check-books")
     assert "ai.gateway.unknown" in books.refusal("close-books", "none", "--yes", "--database", str(books.file))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, case, func, select
 
 from qaztech.ai.gateway.books import OPEN, ORPHANED
 from qaztech.ai.gateway.budgeting import day_of, day_text, exact_tenge, month_span, whole_tenge
-from qaztech.ai.gateway.tables import calls
+from qaztech.ai.gateway.tables import calls, periods
 from qaztech.core.errors import Malformed
 from qaztech.core.ids import MemberId
 from qaztech.runtime.database import reading
@@ -94,6 +94,18 @@ class Statement:
         return whole_tenge(self.total)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A period of a budget whose sums (micro-tenge) are not those of its calls: tables were changed from outside."""
+
+    budget: str
+    period: str
+    settled: int
+    reserved: int
+    settled_by_calls: int
+    reserved_by_calls: int
+
+
 def usage(
     engine: Engine,
     *,
@@ -152,6 +164,28 @@ def untold(engine: Engine, gateway: str, *, most: int = _PAGE) -> list[CallRow]:
     )
     with reading(engine) as db:
         return [_call(row) for row in db.execute(chosen)]
+
+
+def differences(engine: Engine) -> list[Difference]:
+    """What does not add up in the books: nothing, whatever gateways do and wherever they are killed."""
+    held = func.sum(case((calls.c.outcome == OPEN, calls.c.reserved), else_=0))
+    said = select(calls.c.budget, calls.c.period, func.coalesce(func.sum(calls.c.cost), 0), held)
+    with reading(engine) as db:
+        kept = {(row.budget, row.period): (row.settled, row.reserved) for row in db.execute(select(periods))}
+        found = {
+            (budget, period): (int(cost), int(open_))
+            for budget, period, cost, open_ in db.execute(said.group_by(calls.c.budget, calls.c.period))
+        }
+    return [
+        Difference(
+            budget=budget, period=period, settled=settled, reserved=reserved, settled_by_calls=cost,
+            reserved_by_calls=open_,
+        )
+        for (budget, period) in sorted(kept.keys() | found.keys())
+        for settled, reserved in [kept.get((budget, period), (0, 0))]
+        for cost, open_ in [found.get((budget, period), (0, 0))]
+        if (settled, reserved) != (cost, open_)
+    ]  # fmt: skip
 
 
 def _sums(
