@@ -44,7 +44,12 @@ SPREAD = {
 # A worker of these has a country of ten processes: on a large machine memory would be the bound.
 MOST_WITH_COUNTRIES = 4
 # What measures time or uses up both cores has the machine to itself, after the others of its part.
-ALONE = {"e2e": ("test_bench_measures_both_sides.py", "test_exchange_kills.py", "test_two_nodes.py")}
+ALONE = {
+    "e2e": (
+        "test_access_requests.py", "test_bench_measures_both_sides.py", "test_exchange_kills.py",
+        "test_renewal_certificate.py", "test_two_nodes.py",
+    )
+}  # fmt: skip
 NO_TESTS_COLLECTED = 5
 # A test that hangs is a failure with a name, not a run without an end. Far above what any takes on a busy machine.
 TEST_LIMIT = {"unit": 60}
