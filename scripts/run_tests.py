@@ -32,6 +32,8 @@ CONTRACT = (
     "registry/test_registry_store.py",
     "people",
     "hub",
+    "ai/test_ai_store.py",
+    "ai/test_ai_service.py",
     "runtime/test_runtime_migration.py",
     "web/test_web_registry_console.py",
     "member/test_member_requests.py",
