@@ -222,8 +222,7 @@ def test_with_a_keeper_a_killed_node_comes_back_by_itself(country):
         # The keeper takes up its work, and then somebody kills.
         country.until(lambda: keeper.read_records(country.home / "run"), 10.0)
         country.kill("node-registers")
-        country.until(lambda: processes.status(country.home)["restarts"], 20.0)
-        now = processes.wait(country.home, 40.0, only=("node-registers", "keeper"))
+        now = processes.wait(country.home, 40.0, only=("node-registers", "keeper"), patient=True)
         assert now["restarts"]["node-registers"]["restarts"] == 1
         assert "started again once" in processes.troubles(country.home)["node-registers"][0]
         country.until(lambda: country.echoed("/kept").status == 200, 20.0)

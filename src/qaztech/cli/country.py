@@ -130,7 +130,7 @@ def _status(args: argparse.Namespace) -> int:
     from qaztech.testing import processes  # noqa: PLC0415
 
     home = home_directory(args.home)
-    now = processes.wait(home, args.wait) if args.wait else processes.status(home)
+    now = processes.wait(home, args.wait, patient=True) if args.wait else processes.status(home)
     troubles = processes.troubles(home)
     if args.json:
         print(json.dumps({**now, "troubles": troubles}, ensure_ascii=False))

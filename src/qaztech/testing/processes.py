@@ -286,9 +286,17 @@ def console_of(country: dict[str, Any]) -> str:
 
 
 def wait(
-    home: Path, seconds: float, tell: Callable[[str], None] = lambda _: None, only: Collection[str] = ()
+    home: Path,
+    seconds: float,
+    tell: Callable[[str], None] = lambda _: None,
+    only: Collection[str] = (),
+    *,
+    patient: bool = False,
 ) -> dict[str, Any]:
-    """Wait until all is ready. Raises `Unavailable`, naming what is not, when the time is over or a process ended."""
+    """Wait until all is ready. Raises `Unavailable`, naming what is not, when the time is over or a process ended.
+
+    With `patient` one that ended is waited for as long as the keeper will start it again.
+    """
     deadline = time.monotonic() + seconds
     told: set[str] = set()
     while True:
@@ -300,6 +308,8 @@ def wait(
         if now["ready"]:
             return now
         ended = [name for name, state in now["processes"].items() if state == "not running"]
+        if patient:
+            ended = [name for name in ended if not _comes_back(home, name)]
         late = time.monotonic() > deadline
         if ended or late:
             missing = ended or [name for name, state in now["processes"].items() if state != "ready"]
@@ -308,6 +318,13 @@ def wait(
             said = "".join(f"\n  {text}" for text in texts)
             raise Unavailable("country.not-ready", f"not ready: {', '.join(missing)}{said}")
         time.sleep(0.1)
+
+
+def _comes_back(home: Path, name: str) -> bool:
+    """Whether a process that ended is started again by the keeper."""
+    kept = keeper.read_records(home / "run").get(name)
+    given_up = kept is None or kept["state"] in {"given-up", "refused"}
+    return not given_up and pid_of(home, keeper.NAME) is not None and spawning.was_left(home / "run", name)
 
 
 def _said_last(home: Path, name: str) -> str:
