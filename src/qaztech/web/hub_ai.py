@@ -77,6 +77,7 @@ class AiPages:
             "found": len(told),
             "seen": seen,
             "names": {each.card.id: each.card.names for each in kept},
+            "kinds": current_law().document_kinds(),
         }
 
     async def _show(self, request: Request, person: Person) -> Response:

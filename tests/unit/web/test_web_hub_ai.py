@@ -92,3 +92,21 @@ def test_filters_choose(office: HubOffice) -> None:
         body = analyst.get(f"/console/ai?lang=en&{query}").body.decode()
         assert {each for each in (CARD.id, "other-draft") if f"/console/ai/{each}?" in body} == found, query
     assert analyst.get("/console/ai?state=flying").status == 400
+
+
+def test_what_does_not_add_up_stands_above_the_list(office: HubOffice) -> None:
+    """In words, with the way to the card: documents that are missing, a review that is overdue, what was found."""
+    analyst = entered(office, "analyst")
+    assert acted(analyst, "approve", 2) == 303
+    office.cards.act(CARD.id, "serve", BODY, reason="", version=3, owner=OWNER)
+    assert "Nothing was found." in analyst.get("/console/ai?lang=en").body.decode()
+    found = msgspec.structs.replace(CARD.prohibited[0], found=True)
+    worse = msgspec.structs.replace(
+        CARD, documents=CARD.documents[1:], risk_review=None, prohibited=(found, *CARD.prohibited[1:])
+    )
+    office.cards.put(worse, BODY, version=4)
+    listed = analyst.get("/console/ai?lang=en&stands=overdue").body.decode()
+    for told in ("The risk review is overdue", "User agreement", "a prohibited capability was found"):
+        assert told in listed
+    page = Visitor(office.app).get(f"/ai/{CARD.id}?lang=en").body.decode()
+    assert "The register refuses its calls now: a prohibited capability was found." in page
