@@ -26,9 +26,12 @@ REGIONS = "/console/regions"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A region with what stands for it, money in short; `weight` is none, some, or much beside the other regions."""
+    """A region with what stands for it, money in short; `weight` is none, some, or much beside the other regions.
 
-    region: Region
+    `region` None for what is in none.
+    """
+
+    region: Region | None
     name: str
     stake: Stake
     cost: str
@@ -57,6 +60,7 @@ class RegionPages:
         stakes = Stakes(register, self._parts.findings.cases(), today)
         found = {stake.code: stake for stake in stakes.all(Scope.REGION)}
         most = max((stake.money for code, stake in found.items() if code), default=0)
+        nowhere = found.get("") or stakes.one(Scope.REGION, "")
         newest = self._parts.objects.batches(limit=1)
         latest = self._parts.detecting.latest
         return {
@@ -64,7 +68,8 @@ class RegionPages:
                 _tile(region, found.get(region.code) or stakes.one(Scope.REGION, region.code), language, most)
                 for region in regions(today)
             ],
-            "nowhere": found.get("") or stakes.one(Scope.REGION, ""),
+            # What lies in no region is not left out: the numbers add up to those of the country.
+            "nowhere": _tile(None, nowhere, language, most) if nowhere.objects or nowhere.cases else None,
             "year": today.year,
             "version": register.version,
             "changed": newest[0].at if newest else None,
@@ -72,11 +77,11 @@ class RegionPages:
         }
 
 
-def _tile(region: Region, stake: Stake, language: str, most: int) -> Tile:
+def _tile(region: Region | None, stake: Stake, language: str, most: int) -> Tile:
     weight = "much" if most and stake.money * 2 > most else "some" if stake.standing else "none"
     return Tile(
         region=region,
-        name=str(getattr(region, language)),
+        name=hub_texts(language)["bodies"]["undeclared"] if region is None else str(getattr(region, language)),
         stake=stake,
         cost=short_tenge(stake.cost, language),
         money=short_tenge(stake.money, language),

@@ -270,3 +270,12 @@ def test_calls_that_nobody_could_have_seen_are_not_told_as_zero(analyst: Visitor
     assert "not known: no subsystem of it on the backbone is declared" in blind
     assert "Observed time" not in blind
     assert "Observed time" in analyst.get("/console/objects/object?lang=en&id=ds-2").text
+
+
+def test_what_lies_in_no_region_stands_beside_the_tiles(analyst: Visitor) -> None:
+    """So that the systems of the table of regions are all that the registry has."""
+    page = analyst.get("/console/regions?lang=en").text
+    assert "systems without a region" in page
+    counted = re.findall(r'data-label="Systems">(\d+)<', page.partition("<tbody>")[2])
+    assert sum(map(int, counted)) == 2
+    assert analyst.get("/console/bodies/region?lang=en&code=").status == 200
