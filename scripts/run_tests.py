@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("unit", "property", "interop", "contract", "house", "e2e")
 # Unit tests that `contract` runs again, on PostgreSQL: those of what keeps its tables in either database.
 CONTRACT = (
+    "ai/test_ai_keys.py",
+    "ai/test_ai_ledger.py",
+    "ai/test_ai_usage.py",
     "registry/test_registry_admission.py",
     "registry/test_registry_application.py",
     "registry/test_registry_enrolment.py",
