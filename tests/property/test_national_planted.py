@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 
 from qaztech.hub.comparing.pairs import compare
 from qaztech.hub.detectors.all import DETECTORS, run
-from qaztech.hub.detectors.finding import Case
+from qaztech.hub.detectors.finding import Case, Finding
+from qaztech.hub.detectors.reading import upkeep
+from qaztech.hub.findings import CaseState, FindingCase
 from qaztech.hub.flows import Flows
 from qaztech.hub.observation import Traffic
 from qaztech.hub.register.columns import row_of
 from qaztech.hub.register.law import current_law
 from qaztech.hub.register.snapshot import Register
+from qaztech.hub.stakes import Scope, Stakes
 from qaztech.testing.national.hours import LABEL, write_hours
 from qaztech.testing.national.members import real_entries
 from qaztech.testing.national.sample import Sample, national_sample
@@ -43,7 +47,8 @@ def test_what_was_planted_is_found(tmp_path: Path) -> None:
         register=register, traffic=traffic, law=current_law(), today=TODAY, similar=compare(register, traffic)
     )  # fmt: skip
     found: dict[str, set[str]] = {slug: set() for slug in sample.planted}
-    for finding in run(case):
+    findings = run(case)
+    for finding in findings:
         found[finding.detector] |= set(finding.objects)
     # What rests on real calls is not in the sample's hours.
     lost = {slug: set(ids) - found[slug] - of_real for slug, ids in sample.planted.items()}
@@ -55,3 +60,16 @@ def test_what_was_planted_is_found(tmp_path: Path) -> None:
     # The other end of a planted integration is all that else shows.
     assert len(in_findings - touched - of_real) < 25
     assert len(register.objects) - len(in_findings) > 180
+    _sums_add_up(case, findings)
+
+
+def _sums_add_up(case: Case, findings: Sequence[Finding]) -> None:
+    """What is at stake at bodies, areas or regions is together what is at stake; none has more than its upkeep."""
+    plain = {"version": 1, "first_seen": 1, "last_seen": 1, "gone": None, "measure": None, "text": ""}
+    cases = [FindingCase(finding=finding, state=CaseState.OPEN, **plain) for finding in findings]  # type: ignore[arg-type]
+    stakes = Stakes(case.register, cases, case.today)
+    for scope in Scope:
+        parts = stakes.all(scope)
+        assert (sum(part.money for part in parts), sum(part.once for part in parts)) == (stakes.whole(), stakes.once())
+        assert all(part.money <= sum(upkeep(case, each)[0] for each in part.objects) for part in parts)
+    assert 0 < stakes.whole() < sum(finding.money or 0 for finding in findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -138,9 +138,6 @@ def _facts(finding: Finding) -> dict[str, object]:
 
 def _lines(findings: Sequence[Finding], case: Case) -> list[str]:
     counts = Counter(finding.detector for finding in findings)
-    money: defaultdict[str, int] = defaultdict(int)
-    for finding in findings:
-        money[finding.detector] += finding.money or 0
     objects = len(case.register.objects)
     lines = [f"{objects} digital objects, {case.traffic.days} days of traffic, as of {case.today}"]
     if case.similar is None:
@@ -151,13 +148,22 @@ def _lines(findings: Sequence[Finding], case: Case) -> list[str]:
             "language: install qaztech[embeddings]"
         )
     for slug, count in counts.items():
-        lines += ["", f"{slug}: {count}, {_tenge(money[slug])} at stake" if money[slug] else f"{slug}: {count}"]
+        lines += ["", f"{slug}: {count}{_at_stake([f for f in findings if f.detector == slug], case)}"]
         lines += [
             f"  {finding.confidence:.2f}  {_tenge(finding.money):>22}  {', '.join(finding.objects)}"
             for finding in findings
             if finding.detector == slug
         ]
     return lines if counts else [*lines, "nothing was found"]
+
+
+def _at_stake(findings: Sequence[Finding], case: Case) -> str:
+    """What findings put at stake, each line of money once; a year's apart from what is spent or asked once."""
+    from qaztech.hub.money import lines_of, sums_of  # noqa: PLC0415
+
+    sums = sums_of(line for finding in findings for line in lines_of(finding, case.register))
+    year = f", {_tenge(sums.money)} a year at stake" if sums.money else ""
+    return year + (f", {_tenge(sums.once)} at stake, not yearly" if sums.once else "")
 
 
 def _tenge(money: int | None) -> str:
