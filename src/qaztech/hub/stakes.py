@@ -93,6 +93,10 @@ class Stakes:
         """The cases of one object, in their order."""
         return [placed.case for placed in self.placed if object_id in placed.case.finding.objects]
 
+    def standing_of(self, object_id: str) -> int:
+        """How many findings of one object stand, those that only ask for data left out."""
+        return sum(case.state in STANDING and not case.finding.asks for case in self.of_object(object_id))
+
     def where(self, object_: DigitalObject, scope: Scope) -> str:
         """The body, area or region of an object; its owner's where its own is not declared, empty where neither is."""
         owner = self.register.organisations.get(object_.owner_bin or "")

@@ -111,7 +111,7 @@ class BodyPages:
             "usages": {each.id: usage_of(each, book.register, traffic) for each in stake.objects},
             "traffic": traffic,
             "readable": readable,
-            "findings": {each.id: len(book.stakes.of_object(each.id)) for each in stake.objects},
+            "findings": {each.id: book.stakes.standing_of(each.id) for each in stake.objects},
             "cases": [case for case in stake.cases if case.state in STANDING and not case.finding.asks],
             "costs": costs_figure(book.stakes.years(stake.objects), words),
             "detectors": detectors_figure(stake, texts["cases"]["detector"]),

@@ -101,7 +101,7 @@ class ObjectPages:
             codes={scope: [stake.code for stake in book.stakes.all(scope) if stake.code] for scope in Scope},
             observabilities=list(Observability), seen={each.id: observability_of(each) for each in shown},
             scores={each.id: quality(each, book.register, law, book.today) for each in shown},
-            findings={each.id: len(book.stakes.of_object(each.id)) for each in shown},
+            findings={each.id: book.stakes.standing_of(each.id) for each in shown},
         )  # fmt: skip
 
     async def _list_json(self, request: Request, _: Person) -> Response:

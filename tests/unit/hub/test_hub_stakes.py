@@ -91,6 +91,7 @@ def test_a_line_counts_once_and_only_while_its_finding_stands(stakes: Stakes) ->
         "supplier_concentration": 1,
     }
     assert one.asked == {"sign_ins": 1}
+    assert (stakes.standing_of("a"), len(stakes.of_object("a"))) == (4, 6)
 
 
 def test_contracts_do_not_count_beside_the_upkeep_that_they_pay_for(stakes: Stakes) -> None:
