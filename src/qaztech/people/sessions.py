@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, s
 from qaztech.core.time import Clock
 from qaztech.people.parameters import Parameters
 from qaztech.people.tables import session
-from qaztech.runtime.database import reading
+from qaztech.runtime.database import reading, writing_if_free
 
 TOKEN_BYTES = 32
 TOKEN_LENGTH = 43
@@ -61,8 +61,9 @@ class Sessions:
         if row is None:
             return None
         if now - row.seen >= self._parameters.session_touch:
-            with self._engine.begin() as db:
-                db.execute(update(session).where(session.c.hash == key).values(seen=now))
+            with writing_if_free(self._engine) as db:
+                if db is not None:  # else the next page notes it: none waits for another's long work
+                    db.execute(update(session).where(session.c.hash == key).values(seen=now))
         return _session(row)
 
     def of(self, account: str) -> list[Session]:

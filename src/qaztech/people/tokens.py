@@ -19,7 +19,7 @@ from qaztech.people.parameters import Parameters
 from qaztech.people.roles import check_scopes
 from qaztech.people.sessions import is_hex, new_token, token_hash
 from qaztech.people.tables import account, token
-from qaztech.runtime.database import reading
+from qaztech.runtime.database import reading, writing_if_free
 
 PREFIX = "qazt_"
 _LONGEST = 100
@@ -88,8 +88,9 @@ class Tokens:
         if row is None:
             return None
         if row.used is None or now - row.used >= self._parameters.session_touch:
-            with self._engine.begin() as db:
-                db.execute(update(token).where(token.c.hash == key).values(used=now))
+            with writing_if_free(self._engine) as db:
+                if db is not None:  # else the next call notes it
+                    db.execute(update(token).where(token.c.hash == key).values(used=now))
         return _token(row)
 
     def of(self, account_id: str) -> list[Token]:

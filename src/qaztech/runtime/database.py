@@ -28,8 +28,9 @@ BUSY_SECONDS = 10.0
 BUSY_PAUSE_SECONDS = 0.02
 CONNECT_SECONDS = 5
 POSTGRESQL = "postgresql+psycopg"
-# An option of a connection: it only reads.
-_READS = "qaztech_reads"
+# Options of a connection: it only reads; it begins now or not at all.
+_READS, _NOW = "qaztech_reads", "qaztech_now"
+_HELD = "another transaction holds it"
 _SQLITE_SAYS = {
     "SQLITE_BUSY": "is held by another process; it is free again when that ends",
     "SQLITE_FULL": "cannot grow: its disk is full",
@@ -83,6 +84,21 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: all of it sees one state, and it waits for no other. Raises as `open_database`."""
     with engine.connect().execution_options(**{_READS: True}) as db, db.begin():
         yield db
+
+
+@contextmanager
+def writing_if_free(engine: Engine) -> Iterator[Connection | None]:
+    """A transaction, or None while another one writes: for what may as well be done the next time."""
+    with engine.connect().execution_options(**{_NOW: True}) as db:
+        try:
+            transaction = db.begin()
+        except Unavailable as exc:
+            if _HELD not in exc.context and "SQLITE_BUSY" not in exc.context:
+                raise
+            yield None
+            return
+        with transaction:
+            yield db
 
 
 def standing_of(url: str) -> list[Standing]:
@@ -170,14 +186,25 @@ def _keep_a_write_ahead_log(connection: Any) -> None:
 
 
 def _sqlite_began(connection: Connection) -> None:
-    reads = connection.get_execution_options().get(_READS, False)
+    options = connection.get_execution_options()
+    reads, now = options.get(_READS, False), options.get(_NOW, False)
     connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reads else 'OFF'}")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    if now:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    finally:
+        if now:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
 
 def _postgresql_began(connection: Connection, lock: int) -> None:
-    if connection.get_execution_options().get(_READS, False):
+    options = connection.get_execution_options()
+    if options.get(_READS, False):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    elif options.get(_NOW, False):
+        if not connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({lock})").scalar_one():
+            raise Unavailable("database.unavailable", "the database is held", at="registry", context=_HELD)
     else:
         # What BEGIN IMMEDIATE is to a SQLite file.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
 
 from databases import database_at
 from qaztech.core.errors import Unavailable
 from qaztech.runtime import database
-from qaztech.runtime.database import open_database, reading, sqlite_url
+from qaztech.runtime.database import open_database, reading, sqlite_url, writing_if_free
 
 TABLES = MetaData()
 THING = Table("thing", TABLES, Column("id", Integer, primary_key=True))
@@ -89,3 +89,29 @@ def test_who_only_reads_waits_for_none_who_writes(tmp_path: Path) -> None:
     with engine.begin() as db:
         db.execute(insert(THING).values(id=3))
     engine.dispose()
+
+
+def test_what_can_wait_is_left_while_another_writes(tmp_path: Path) -> None:
+    """At once, and done the next time; whoever must write waits as before."""
+    engine = open_database(database_at(tmp_path / "things.db"), TABLES)
+    with engine.begin() as writer:
+        writer.execute(insert(THING).values(id=1))
+        for _ in range(3):
+            with writing_if_free(engine) as db:
+                assert db is None
+    with writing_if_free(engine) as db:
+        assert db is not None
+        db.execute(insert(THING).values(id=2))
+    with reading(engine) as db:
+        assert len(db.execute(select(THING)).all()) == 2
+    with ThreadPoolExecutor(1) as pool, engine.begin() as db:
+        other = pool.submit(_write, engine, 3)
+        assert not other.done()
+        db.commit()
+    other.result()
+    engine.dispose()
+
+
+def _write(engine: Engine, number: int) -> None:
+    with engine.begin() as db:
+        db.execute(insert(THING).values(id=number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from people_console import PASSWORD, Visitor
 from qaztech.core.errors import Unavailable
 from qaztech.hub.detecting import DetectApart
 from qaztech.hub.operational import hub_app
-from qaztech.runtime.database import sqlite_url
+from qaztech.runtime.database import BUSY_SECONDS, sqlite_url
 from registry_country import quick_folder
 
 
@@ -70,6 +71,22 @@ def test_a_centre_does_not_go_on_with_another_database(office: HubOffice) -> Non
     file.write_bytes(old)
     told = Visitor(office.app).get("/health")
     assert (told.status, told.json()["code"]) == (503, "database.replaced")
+
+
+def test_pages_answer_while_a_long_transaction_writes(office: HubOffice) -> None:
+    """Also where it is time to note that the session is in use; that is noted later."""
+    analyst = Visitor(office.app)
+    assert analyst.sign_in(HOLDERS["analyst"], PASSWORD).status == 303
+    office.clock.advance(office.people.parameters.session_touch + 1)
+    began = time.monotonic()
+    with office.hub.engine.begin():
+        for page in ("/console/", "/console/objects", "/console/cases", "/console/import", "/console/traffic"):
+            assert analyst.get(page).status == 200
+    assert time.monotonic() - began < BUSY_SECONDS
+    seen = office.people.sessions.of(office.people.accounts.named(HOLDERS["analyst"]).id)[0].seen
+    assert seen < office.clock.now()
+    assert analyst.get("/console/").status == 200
+    assert office.people.sessions.of(office.people.accounts.named(HOLDERS["analyst"]).id)[0].seen == office.clock.now()
 
 
 def test_detectors_make_no_database(place: Path) -> None:

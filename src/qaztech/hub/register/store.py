@@ -217,13 +217,16 @@ class ObjectStore:
 
         Raises `NotFound` for none such, `Conflict` where it is undone already or one of its rows has changed since.
         """
+        with reading(self._engine) as db:
+            _require_standing(db, batch)
+            version, changes = _version(db), _changes_of(db, batch)
+            held = _held(db, list(changes))
+        ready = _ready(version, _reversed(changes, held))
         with self._engine.begin() as db:
-            found = db.execute(select(_BATCHES).where(_BATCHES.c.id == batch)).one_or_none()
-            if found is None:
-                raise NotFound("objects.batch", "no such change", at="caller")
-            if found.undone_by is not None:
-                raise Conflict("objects.undone", "this change is undone already", at="caller")
-            made = _write(db, _ready(_version(db), _reversed(db, batch)), by=by, source=f"undo:{batch}", at=at)
+            _require_standing(db, batch)
+            if (version := _version(db)) != ready.version:  # somebody was quicker
+                ready = _ready(version, _reversed(changes, _held(db, list(changes))))
+            made = _write(db, ready, by=by, source=f"undo:{batch}", at=at)
             if made is None:
                 raise Conflict("objects.undone", "there is nothing to undo", at="caller")
             db.execute(update(_BATCHES).where(_BATCHES.c.id == batch).values(undone_by=made.id))
@@ -403,17 +406,31 @@ def _fields(batch: int, turn: _Turn) -> list[Change]:
     ]
 
 
-def _reversed(db: Connection, batch: int) -> list[_Turn]:
+def _require_standing(db: Connection, batch: int) -> None:
+    """Raises `NotFound` for no such batch, `Conflict` for one that is undone."""
+    found = db.execute(select(_BATCHES).where(_BATCHES.c.id == batch)).one_or_none()
+    if found is None:
+        raise NotFound("objects.batch", "no such change", at="caller")
+    if found.undone_by is not None:
+        raise Conflict("objects.undone", "this change is undone already", at="caller")
+
+
+def _changes_of(db: Connection, batch: int) -> dict[_Place, list[Change]]:
+    """What a batch changed, for each row."""
     made: dict[_Place, list[Change]] = {}
     for row in db.execute(select(_CHANGES).where(_CHANGES.c.batch == batch)):
         change = _change(row)
         made.setdefault((change.table, change.key), []).append(change)
-    held = _held(db, list(made))
+    return made
+
+
+def _reversed(changes: Mapping[_Place, Sequence[Change]], held: Mapping[_Place, dict[str, Any]]) -> list[_Turn]:
+    """Each row as it was before these changes. Raises `Conflict` where one has changed again."""
     turns = []
-    for place, changes in made.items():
+    for place, own in changes.items():
         current = held.get(place)
         was = dict(current or {})
-        for change in changes:
+        for change in own:
             if was.get(change.field) != change.after:
                 raise Conflict("objects.changed", "what was changed then has changed again since", at="caller")
             was[change.field] = change.before
