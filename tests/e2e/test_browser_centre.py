@@ -82,11 +82,16 @@ def enter(browser: Browser, country: Instance) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
+def sticks_out(page: Page) -> bool:
+    """Whether a page is wider than the window."""
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return int(wide) > 0
+
+
 def keep(page: Page, name: str) -> None:
     """What holds for every page: nothing sticks out, axe finds nothing grave. A screenshot, for who looks at pages."""
     page.wait_for_load_state()
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, name
+    assert not sticks_out(page), name
     assert grave_findings(page) == [], name
     if SCREENS:
         page.screenshot(path=f"{SCREENS}/centre-{name}.png", full_page=True)
@@ -187,7 +192,6 @@ def test_a_body_registers_an_ai_system_and_citizens_read_of_it(country: Instance
     url = country.center
     page = enter(url, "analyst", centre_passwords(country.home)["analyst"])
     page.goto(f"{url}/console/ai?lang=kk")
-    keep(page, "ai-list")
     page.get_by_role("link", name="Triage of calls (kk)").click()
     keep(page, "ai-card")
     page.get_by_text("Мақұлдау", exact=True).first.click()
@@ -208,16 +212,16 @@ def test_a_body_registers_an_ai_system_and_citizens_read_of_it(country: Instance
         for path in ("/ai", f"/ai/{card.id}"):
             citizen.goto(f"{url}{path}?lang={language}")
             assert f"Triage of calls ({language})" in citizen.content()
-            keep(citizen, f"ai-public-{path.count('/')}-{language}")
-    citizen.goto(f"{url}/ai/none?lang=kk")
-    keep(citizen, "ai-public-none")
+            if language == "kk":
+                keep(citizen, f"ai-public-{path.count('/')}")
+            assert not sticks_out(citizen)
+    assert citizen.goto(f"{url}/ai/none?lang=kk").status == 404
     citizen.context.close()
     page.goto(f"{url}/console/ai/{card.id}?lang=kk")
     page.get_by_text("Тоқтата тұру", exact=True).first.click()
     page.locator("#r-suspend").fill("Шақырулар жоғалды")
     page.get_by_role("button", name="Тоқтата тұру", exact=True).click()
     expect(page.get_by_text("Әрекет жазылды.")).to_be_visible()
-    keep(page, "ai-suspended")
     told = register.standing().card(card.id)
     assert told is not None
     assert (told.callable, told.why) == (False, "suspended")
