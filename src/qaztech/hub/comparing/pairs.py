@@ -1,31 +1,31 @@
 """Pairs of objects that look alike: candidates, their score, and the reasons for it.
 
 Candidates come from meaning (where the model is installed), from telling words and from codes and data that few have.
-A pair's score is a sum of weighted reasons, cut at 1; the weights stand here, in one place, and were set on the
-development split of the labelled set and on pairs that were written apart from it. Not here: what follows from a pair
-(`detectors.alike`).
+A score is the chance that two do the same, from seven named measures by weights kept in `weights.json`, which
+scripts/fit_alike.py makes. Not here: how near texts are (`meaning`), what follows from a pair (`detectors.alike`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from qaztech.hub.comparing.embedding import Embedder, available
-from qaztech.hub.comparing.neighbours import Space
+from qaztech.hub.comparing.meaning import NEAREST, Meaning, PairOfIds
 from qaztech.hub.comparing.shared import Shared
 from qaztech.hub.comparing.texts import FULL_LENGTH, Text, Words, texts_of
 from qaztech.hub.observation import NOTHING_SEEN, Traffic
 from qaztech.hub.register.snapshot import Register
 from qaztech.hub.similarity import Pair, Reason, Similarity
 
-# What each reason adds to a score where it is as strong as can be. All but the first two count only as far as the
-# texts are near in meaning: two systems with one code and unlike texts are two steps of one matter.
-WEIGHTS: Final[Mapping[str, float]] = {
-    "purpose": 0.75,
-    "words": 0.6,
+WEIGHTS: Final = Path(__file__).parent / "weights.json"
+# What is shared, and how much each kind says beside the others.
+SHARED: Final[Mapping[str, float]] = {
     "public_services": 0.3,
     "data_elements": 0.2,
     "functions": 0.15,
@@ -34,39 +34,51 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "consumers": 0.05,
     "rarely_together": 0.02,
 }
-# From this strength of "purpose" on, the other reasons count in full.
-ENOUGH_MEANING: Final = 0.3
+# Margins and leads count within these bounds; from the first margin on two texts are near at all, and by the second
+# what else they share counts in full: two systems with one code and unlike texts are two steps of one matter.
+_MARGINS: Final = (-0.5, 1.0)
+_LEADS: Final = (-0.6, 1.0)
+NO_MARGIN: Final = -0.1
+_ENOUGH: Final = 0.2
+FULL_MARGIN: Final = 0.8
 # Texts with as large an overlap of words are copies of one another. A smaller one makes texts of one field seem nearer
-# in meaning than they are (a register of plots, a register of the tax on plots), and is taken off.
+# in meaning than they are (a register of plots, a register of the tax on plots); in between it turns.
 COPIED: Final = 0.6
-_SAME_FIELD: Final = -0.6
 _TURN: Final = 0.5
-# Where meaning was not compared: from this overlap of words on, the other reasons count as much as they then may.
+# Where meaning was not compared: what a copy counts, from which overlap the other reasons count, and how much.
+_COPY_BY_WORDS: Final = 0.6
 ENOUGH_WORDS: Final = 0.25
 _BY_WORDS: Final = 0.9
-# A margin (CSLS) that counts as a full reason, and one that counts for nothing. It is below 0: among many texts of one
-# field the likest may be no nearer than its neighbourhood, and should still come first.
-FULL_MARGIN: Final = 0.8
-NO_MARGIN: Final = -0.1
-# How many near ones of each object are looked at.
-NEAREST: Final = 6
-# Pairs as near as this, each among the nearest few of the other, are looked at again: with and without the name, in all
-# languages. What is not looked at again counts for less, since one wording may mislead.
-SECOND_LOOK: Final = 0.0
-_SECOND_RANK: Final = 5
-_ONCE: Final = 0.7
-# Texts of the second look, the nearest pairs first: fewer in a register so large that the first look takes the time.
-_FEWEST_AGAIN: Final = 300
-_MOST_TEXTS: Final = 5400
 # Pairs below this are not kept.
-LEAST: Final = 0.01
+LEAST: Final = 0.005
 
 # Objects that are compared by meaning at most: the work grows with their square.
 MOST_BY_MEANING: Final = 20_000
 # Where a centre keeps what texts mean, beside its flows.
 VECTORS: Final = "vectors.bin"
 
-PairOfIds = tuple[str, str]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is measured of a pair (ids in order); all but the ids and the reasons are what weights are for.
+
+    `margin` and `lead` are of meaning (`Meaning`), `length` 0..1 is how far both texts are long enough to tell,
+    `field` and `copied` 0..1 are two sides of the overlap of words, `shared` the codes and data in common.
+    """
+
+    one: str
+    other: str
+    margin: float
+    lead: float
+    length: float
+    field: float
+    copied: float
+    shared: float
+    reasons: tuple[Reason, ...]
+
+    def measures(self) -> dict[str, float]:
+        """What is weighed, by name."""
+        return {name: getattr(self, name) for name in ("margin", "lead", "length", "field", "copied", "shared")}
 
 
 def compare(register: Register, traffic: Traffic = NOTHING_SEEN, embedder: Embedder | None = None) -> Similarity:
@@ -74,18 +86,13 @@ def compare(register: Register, traffic: Traffic = NOTHING_SEEN, embedder: Embed
 
     Without `embedder`, or in a register beyond bounds, meaning is not compared, which `missing` then says.
     """
-    told = {id_: texts_of(object_) for id_, object_ in sorted(register.objects.items())}
-    if len(told) > MOST_BY_MEANING:
-        embedder = None
-    words = Words(text for texts in told.values() for text in texts)
-    shared = Shared(register, traffic)
-    candidates = {*words.near(NEAREST), *shared.leads()}
-    margins = _Meaning(told, candidates, embedder).margins if embedder is not None else None
+    if embedder is None or len(register.objects) > MOST_BY_MEANING:
+        return Similarity((pair for pair in _by_words(register, traffic) if pair.score >= LEAST), ["embeddings"])
     pairs = (
-        _pair((one, other), margins, words, shared, told) for one, other in sorted({*candidates, *(margins or ())})
+        Pair(one=found.one, other=found.other, score=chance(found), reasons=found.reasons)
+        for found in measured(register, traffic, embedder)
     )
-    missing = [] if embedder is not None else ["embeddings"]
-    return Similarity((pair for pair in pairs if pair.score >= LEAST), missing)
+    return Similarity(pair for pair in pairs if pair.score >= LEAST)
 
 
 def compare_best(
@@ -101,52 +108,84 @@ def compare_best(
     return compare(register, traffic, Embedder(cache, progress) if available() else None)
 
 
-def _pair(
-    pair: PairOfIds,
-    margins: Mapping[PairOfIds, float] | None,
-    words: Words,
-    shared: Shared,
-    told: Mapping[str, list[Text]],
-) -> Pair:
-    one, other = pair
-    margin = None if margins is None else margins.get(pair, NO_MARGIN)
-    reasons = []
-    overlap, common = words.overlap(one, other)
-    length = _length(told[one], told[other])
-    if margin is not None and margin > NO_MARGIN:
-        near = min((margin - NO_MARGIN) / (FULL_MARGIN - NO_MARGIN), 1.0)
-        reasons.append(Reason(what="purpose", strength=round(near * length, 4)))
-    if overlap:
-        reasons.append(Reason(what="words", strength=round(overlap, 4), shared=common[:8]))
+def measured(register: Register, traffic: Traffic, embedder: Embedder) -> Iterator[Measured]:
+    """All candidates with what is measured of them."""
+    told, words, shared = _told(register), _words(register), Shared(register, traffic)
+    candidates = {*words.near(NEAREST), *shared.leads()}
+    meaning = Meaning(told, candidates, embedder)
+    for pair in sorted(meaning.margins):
+        one, other = pair
+        margin, lead = _within(meaning.margins[pair], _MARGINS), _within(meaning.ahead(pair), _LEADS)
+        length = _length(told[one], told[other])
+        near = _within((margin - NO_MARGIN) / (FULL_MARGIN - NO_MARGIN), (0, 1))
+        overlap, reasons = _reasons(pair, words, shared)
+        ahead = Reason(what="ahead", strength=round(_within(lead, (0, 1)), 4))
+        purpose = Reason(what="purpose", strength=round(near * length, 4))
+        yield Measured(
+            one=one,
+            other=other,
+            margin=margin,
+            lead=lead,
+            length=length,
+            field=_field(overlap),
+            copied=_copied(overlap),
+            shared=_sum(reasons) * min(near * (FULL_MARGIN - NO_MARGIN) / (_ENOUGH - NO_MARGIN), 1),
+            reasons=tuple(reason for reason in (purpose, ahead, *reasons) if reason.strength > 0),
+        )
+
+
+def chance(found: Measured) -> float:
+    """The chance that two do the same, 0 to 1."""
+    weights = _weights()
+    sum_ = weights["nothing"] + sum(weights[name] * value for name, value in found.measures().items())
+    return round(1 / (1 + math.exp(-sum_)), 4)
+
+
+@cache
+def _weights() -> dict[str, float]:
+    found: dict[str, float] = json.loads(WEIGHTS.read_bytes())["weights"]
+    return found
+
+
+def _told(register: Register) -> dict[str, list[Text]]:
+    return {id_: texts_of(object_) for id_, object_ in sorted(register.objects.items())}
+
+
+def _words(register: Register) -> Words:
+    return Words(text for texts in _told(register).values() for text in texts)
+
+
+def _reasons(pair: PairOfIds, words: Words, shared: Shared) -> tuple[float, list[Reason]]:
+    """The overlap of words (0..1, 0 where there is no common language), and all reasons but meaning."""
+    overlap, common = words.overlap(*pair)
+    reasons = [Reason(what="words", strength=round(overlap, 4), shared=common[:8])] if overlap else []
     reasons += [
-        Reason(what=what, strength=round(strength, 4), shared=held[:12])
-        for what, strength, held in shared.of(one, other)
+        Reason(what=what, strength=round(strength, 4), shared=held[:12]) for what, strength, held in shared.of(*pair)
     ]
-    return Pair(one=one, other=other, score=_score(reasons, by_meaning=margin is not None), reasons=tuple(reasons))
+    return overlap or 0.0, reasons
 
 
-def _score(reasons: Iterable[Reason], *, by_meaning: bool) -> float:
-    """The sum of weighted reasons, from 0 to 1; by words alone where meaning was not compared."""
-    strengths = {reason.what: reason.strength for reason in reasons}
-    words = strengths.pop("words", 0.0)
-    meaning = strengths.pop("purpose", 0.0)
-    copied = WEIGHTS["words"] * words if words >= COPIED else 0.0
-    if by_meaning:
-        score = WEIGHTS["purpose"] * meaning + (copied or _of_one_field(words))
-        counted = min(meaning / ENOUGH_MEANING, 1.0)
-    else:
-        score = copied
-        counted = _BY_WORDS * min(words / ENOUGH_WORDS, 1.0)
-    score += counted * sum(WEIGHTS[what] * strength for what, strength in strengths.items())
-    return round(min(max(score, 0.0), 1.0), 4)
+def _sum(reasons: Iterable[Reason]) -> float:
+    return sum(SHARED.get(reason.what, 0.0) * reason.strength for reason in reasons)
 
 
-def _of_one_field(words: float) -> float:
-    """What an overlap of words that are not copied takes off; from the turn on it rises to what copies add."""
-    if words <= _TURN:
-        return _SAME_FIELD * words
-    far = (words - _TURN) / (COPIED - _TURN)
-    return (1 - far) * _SAME_FIELD * _TURN + far * WEIGHTS["words"] * COPIED
+def _field(overlap: float) -> float:
+    """An overlap of words that makes texts seem nearer than they are; nothing where they are copies."""
+    return min(overlap / _TURN, 1.0) * (1 - _copied(overlap))
+
+
+def _copied(overlap: float) -> float:
+    return _within((overlap - _TURN) / (COPIED - _TURN), (0, 1))
+
+
+def _by_words(register: Register, traffic: Traffic) -> Iterator[Pair]:
+    """Pairs without meaning: copies, and what shares words and codes."""
+    words, shared = _words(register), Shared(register, traffic)
+    for pair in sorted({*words.near(NEAREST), *shared.leads()}):
+        overlap, reasons = _reasons(pair, words, shared)
+        copied = _COPY_BY_WORDS * overlap if overlap >= COPIED else 0.0
+        score = copied + _BY_WORDS * min(overlap / ENOUGH_WORDS, 1.0) * _sum(reasons)
+        yield Pair(one=pair[0], other=pair[1], score=round(_within(score, (0, 1)), 4), reasons=tuple(reasons))
 
 
 def _length(here: Iterable[Text], there: Iterable[Text]) -> float:
@@ -155,85 +194,5 @@ def _length(here: Iterable[Text], there: Iterable[Text]) -> float:
     return min(longest / FULL_LENGTH, 1.0)
 
 
-class _Meaning:
-    """How near objects are in meaning: first by one text of each, then the nearest in two forms and all languages."""
-
-    def __init__(self, told: Mapping[str, list[Text]], others: Iterable[PairOfIds], embedder: Embedder) -> None:
-        self._embedder = embedder
-        first = [texts[0] for texts in told.values() if texts]
-        self.margins: dict[PairOfIds, float] = {}
-        if len(first) < 2:
-            return
-        space = self._space(first, with_name)
-        ranked = _ranked(first, space)
-        places = {text.object: place for place, text in enumerate(first)}
-        for one, other in others:
-            if one in places and other in places:
-                self.margins[one, other] = space.margin(places[one], places[other]) * _ONCE
-        self.margins |= {pair: margin * _ONCE for pair, (margin, _) in ranked.items()}
-        close = {pair: margin for pair, (margin, rank) in ranked.items() if rank <= _SECOND_RANK}
-        self._look_again(told, first, {pair: margin for pair, margin in close.items() if margin >= SECOND_LOOK})
-
-    def _space(self, texts: list[Text], form: Callable[[Text], str]) -> Space:
-        vectors = self._embedder.vectors([form(text) for text in texts])
-        return Space(vectors, [text.language for text in texts], int(form is with_name))
-
-    def _look_again(self, told: Mapping[str, list[Text]], first: list[Text], close: Mapping[PairOfIds, float]) -> None:
-        """Take for close pairs the mean over both forms: one accident of wording is not met in both."""
-        most = max(_MOST_TEXTS - len(first), _FEWEST_AGAIN)
-        chosen, wanted, again = [], set[str](), 0
-        for pair in sorted(close, key=lambda pair: (-close[pair], pair)):
-            again += sum(2 * len(told[id_]) - 1 for id_ in set(pair) - wanted)
-            if again > most:
-                break
-            chosen.append(pair)
-            wanted |= set(pair)
-        if not chosen:
-            return
-        others = [text for id_ in sorted(wanted) for text in told[id_]]
-        looks = [
-            self._margins(chosen, [*first, *(text for text in others if text is not told[text.object][0])], with_name),
-            self._margins(chosen, others, by_purpose),
-        ]
-        for number, pair in enumerate(chosen):
-            self.margins[pair] = sum(look[number] for look in looks) / len(looks)
-
-    def _margins(self, pairs: Sequence[PairOfIds], texts: list[Text], form: Callable[[Text], str]) -> list[float]:
-        """For each pair the mean margin of all texts of one and all of the other."""
-        space = self._space(texts, form)
-        places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, text in enumerate(texts):
-            places[text.object].append(place)
-        found = []
-        for one, other in pairs:
-            margins = [space.margin(here, there) for here in places[one] for there in places[other]]
-            found.append(sum(margins) / len(margins))
-        return found
-
-
-def _ranked(texts: list[Text], space: Space) -> dict[PairOfIds, tuple[float, int]]:
-    """The nearest of each object: margin, and the worse of the two ranks."""
-    near: defaultdict[int, list[tuple[float, int]]] = defaultdict(list)
-    for here, there, margin in space.nearest(NEAREST):
-        near[here].append((margin, there))
-    ranks = {
-        (here, there): rank
-        for here, found in near.items()
-        for rank, (_, there) in enumerate(sorted(found, reverse=True), 1)
-    }
-    ranked: dict[PairOfIds, tuple[float, int]] = {}
-    for here, found in near.items():
-        for margin, there in found:
-            one, other = sorted((texts[here].object, texts[there].object))
-            ranked[one, other] = (margin, max(ranks[here, there], ranks.get((there, here), NEAREST + 1)))
-    return ranked
-
-
-def by_purpose(text: Text) -> str:
-    """The form without the name."""
-    return text.purpose
-
-
-def with_name(text: Text) -> str:
-    """The form with the name, in which a text is embedded first: a name often says most."""
-    return f"{text.name}. {text.purpose}" if text.name else text.purpose
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    return min(max(value, bounds[0]), bounds[1])

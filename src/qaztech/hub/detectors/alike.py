@@ -14,7 +14,7 @@ from typing import Final
 from qaztech.hub.comparing.relations import declared_successor, relation
 from qaztech.hub.comparing.texts import texts_of
 from qaztech.hub.detectors.finding import Case, Detector, Fact, Finding, MoneyOf
-from qaztech.hub.detectors.reading import ENDED, fact, in_life, upkeep
+from qaztech.hub.detectors.reading import BEFORE_SERVICE, ENDED, fact, in_life, upkeep
 from qaztech.hub.register.rows import (
     Channel,
     DigitalObject,
@@ -26,12 +26,14 @@ from qaztech.hub.register.rows import (
 )
 from qaztech.hub.similarity import Pair
 
-# The score from which a pair is a finding. Systems of one body are mostly parts of one whole, so they need more.
-DUPLICATE: Final = 0.3
-OF_ONE_OWNER: Final = 0.75
-# An end and a later start are evidence by themselves; of one owner or for one function they say still more.
-RESURRECTED: Final = 0.12
-OF_ONE_CAUSE: Final = 0.05
+# The chance from which a pair is a finding, set on the pairs that weights were learnt from. Systems of one body are
+# mostly parts of one whole: the second limit is the first and what one owner took off when weights were learnt.
+DUPLICATE: Final = 0.35
+OF_ONE_OWNER: Final = 0.894
+# A project not yet in service that began after the end of another is evidence by itself: such pairs are a hundredth of
+# all. Of one owner or for one function they say still more. What serves already is judged as a duplicate is.
+RESURRECTED: Final = 0.05
+OF_ONE_CAUSE: Final = 0.02
 # A pair with this share of the best score that either has counts as best.
 _NEXT_TO_BEST: Final = 0.8
 # Findings that one object is in: of a group that all do the same each is told beside a few, not beside all.
@@ -74,7 +76,9 @@ def resurrected(case: Case) -> Iterator[Finding]:
             found.append((pair, old, new))
     best = {id(pair) for pair in _mutual(pair for pair, _, _ in found)}
     for pair, old, new in found:
-        needed = OF_ONE_CAUSE if _of_one_cause(old, new) else RESURRECTED
+        needed = DUPLICATE
+        if new.status in BEFORE_SERVICE:
+            needed = OF_ONE_CAUSE if _of_one_cause(old, new) else RESURRECTED
         if pair.score < needed or id(pair) not in best or declared_successor(case.register, old, new):
             continue
         started = new.created or new.status_since

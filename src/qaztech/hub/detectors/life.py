@@ -144,15 +144,14 @@ def _mass_use(case: Case, object_: DigitalObject) -> tuple[Fact, ...]:
 
 
 def zero_result(case: Case) -> Iterator[Finding]:
-    """Money was paid to create or develop it long ago, and no result is declared."""
+    """Money was paid to create or develop it in past years, and no result is declared; this year's is too early."""
     kinds = {CostKind.CREATION, CostKind.DEVELOPMENT}
     for object_ in objects(case):
         if object_.result:
             continue
-        total, facts = money(paid(c for c in case.register.of(Cost, object_.id) if c.kind in kinds), "invested")
-        begun = object_.created or min(
-            (date(c.year, 12, 31) for c in case.register.of(Cost, object_.id) if c.kind in kinds), default=None
-        )
+        spent_before = [c for c in case.register.of(Cost, object_.id) if c.kind in kinds and c.year < case.today.year]
+        total, facts = money(paid(spent_before), "invested")
+        begun = object_.created or min((date(c.year, 12, 31) for c in spent_before), default=None)
         if begun is None or (case.today - begun).days <= limit(case, "zero_result_days"):
             continue
         if total > limit(case, "zero_result_tenge"):
