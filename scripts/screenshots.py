@@ -1,8 +1,9 @@
-"""Make docs/screenshots from a running country: every page of portal, registry's console and member's console.
+"""Make docs/screenshots from a running country: pages of portal, consoles and support center.
 
 python scripts/screenshots.py [NAME …]    (make screenshots)
 
-Needs Chromium. Names pick pages; without any, all are made and the page that shows them is written too.
+Needs Chromium. Names pick pages (`centre-` all that begin so); without any, all are made. The page that shows them is
+written each time.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import screenshot_centre
 import screenshot_scene
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from small_png import small_png
 
+from qaztech.testing.centre import centre_passwords
 from qaztech.testing.consoles import passwords
 from qaztech.testing.country import DEFAULT_BASE_PORT, CountryOptions, Ports, found
 from qaztech.testing.instance import Instance
@@ -33,7 +36,7 @@ WITNESSING = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """One picture: where, in which language, how wide, and what it shows. `site`: portal, registry or a member."""
+    """One picture: where, in which language, how wide, what it shows. `site`: portal, registry, centre or a member."""
 
     name: str
     site: str
@@ -42,8 +45,10 @@ class Shot:
     language: str = "kk"
     width: int = WIDE
     dark: bool = False
-    # What is done on the page first: `open` one operation and show it alone, or `send` its form.
+    # What is done on the page first: `open` one operation and show it alone, `send` its form, or `bring` a file.
     step: str = ""
+    # Milliseconds until it is drawn.
+    wait: int = 150
 
 
 def _shots() -> list[Shot]:
@@ -134,7 +139,11 @@ def _shots() -> list[Shot]:
         Shot(name="ministry-nodes-dark", site="ministry", path="/console/nodes", shows="nodes on a dark screen",
              dark=True),
     ]  # fmt: skip
-    return [*portal, *registry, *member, *more]
+    centre = [
+        Shot(name=f"centre-{name}", site="centre", path=path, shows=shows, **own)
+        for name, path, shows, own in screenshot_centre.PAGES
+    ]
+    return [*portal, *registry, *member, *more, *centre]
 
 
 class Photographer:
@@ -159,8 +168,10 @@ class Photographer:
         path = shot.path.format(**self._facts)
         page.goto(f"{self._site(shot.site)}{path}{'&' if '?' in path else '?'}lang={shot.language}")
         page.wait_for_load_state()
-        page.wait_for_timeout(1200 if shot.name.startswith("portal-live") else 150)
-        if shot.step:
+        page.wait_for_timeout(1200 if shot.name.startswith("portal-live") else shot.wait)
+        if shot.step == "bring":
+            screenshot_centre.bring(page)
+        elif shot.step:
             operation = page.locator("details.operation").filter(has_text="/countries/{alpha_2}.json")
             operation.locator("summary").click()
             if shot.step == "open":
@@ -186,7 +197,16 @@ class Photographer:
             return str(country["portal"])
         if site == "registry":
             return str(country["console"]).removesuffix("/console/")
+        if site == "centre":
+            return self._country.center
         return str(country["consoles"][site])
+
+    def centre_facts(self) -> dict[str, str]:
+        """What addresses of the support center are made of."""
+        context = self._browser.new_context(storage_state=self._signed_in("centre"))
+        found = screenshot_centre.facts(context.new_page(), self._site("centre"))
+        context.close()
+        return found
 
     def _signed_in(self, site: str) -> object:
         """The cookies of who signed in at a site; None where nobody needs to."""
@@ -205,6 +225,8 @@ class Photographer:
         return self._states[site]
 
     def _account(self, site: str) -> tuple[str, str]:
+        if site == "centre":
+            return "analyst", centre_passwords(self._country.home)["analyst"]
         if site != "registry":
             return "admin", passwords(self._country.home, site)["admin"]
         lines = (self._country.home / "registry" / "people.txt").read_text().splitlines()
@@ -216,6 +238,7 @@ def index(shots: list[Shot]) -> str:
     """The page that shows them."""
     titles = {
         "portal": "The portal", "registry": "The registry's console", "ministry": "A member's console",
+        "centre": "The support center",
     }  # fmt: skip
     lines = [
         "# Screenshots",
@@ -241,10 +264,15 @@ def _new_folder() -> Path:
     return usual
 
 
+def _all_of(shot: Shot, name: str) -> bool:
+    return name.endswith("-") and shot.name.startswith(name)
+
+
 def main(names: list[str]) -> int:
     """Make them; 1 where one is too large."""
     shots = _shots()
-    chosen = [shot for shot in shots if not names or shot.name in names]
+    chosen = [shot for shot in shots if not names or any(shot.name == name or _all_of(shot, name) for name in names)]
+    sample = any(shot.site == "centre" for shot in chosen)
     FOLDER.mkdir(parents=True, exist_ok=True)
     folder = _new_folder()
     status = 0
@@ -252,7 +280,8 @@ def main(names: list[str]) -> int:
         home = folder / "home"
         usual = Ports.at(DEFAULT_BASE_PORT)
         ports = Ports.free() if usual.taken() else usual
-        asyncio.run(found(home, CountryOptions(ports=ports, witnessing_seconds=WITNESSING, refresh_seconds=2.0)))
+        options = CountryOptions(ports=ports, witnessing_seconds=WITNESSING, refresh_seconds=2.0, sample=sample)
+        asyncio.run(found(home, options))
         with Instance(home) as country, sync_playwright() as playwright:
             facts = screenshot_scene.act(country, folder)
             provider = "/".join(country.service.split("/")[1:3])
@@ -261,6 +290,8 @@ def main(names: list[str]) -> int:
             }  # fmt: skip
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
             photographer = Photographer(browser, country, facts)
+            if sample:
+                facts |= photographer.centre_facts()
             for shot in chosen:
                 picture = photographer.take(shot)
                 (FOLDER / f"{shot.name}.png").write_bytes(picture)
@@ -269,8 +300,8 @@ def main(names: list[str]) -> int:
             browser.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if not names:
-        (FOLDER / "README.md").write_text(index(shots), encoding="utf-8")
+    made = [shot for shot in shots if (FOLDER / f"{shot.name}.png").exists()]
+    (FOLDER / "README.md").write_text(index(made), encoding="utf-8")
     return status
 
 

@@ -24,7 +24,7 @@ def test_the_page_shows_what_the_script_makes(root: Path, folder: Path, monkeypa
     shots = screenshots._shots()
     assert (folder / "README.md").read_text(encoding="utf-8") == screenshots.index(shots)
     assert sorted(path.stem for path in folder.glob("*.png")) == sorted(shot.name for shot in shots)
-    for name in ("screenshots", "screenshot_scene", "small_png"):
+    for name in ("screenshots", "screenshot_centre", "screenshot_scene", "small_png"):
         sys.modules.pop(name)
 
 
