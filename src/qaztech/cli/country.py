@@ -146,8 +146,12 @@ def _status(args: argparse.Namespace) -> int:
             _say_center(now["centre"])
         for name, console in now["consoles"].items():
             print(f"  {'console':18} {console['url']}  ({name}; who may sign in: {console['people']})")
+        if "ai" in now:
+            print(f"  {'gateway':18} {now['ai']['gateway']}/v1  (model {now['ai']['model']}; key: {now['ai']['key']})")
         for name in ("curl", "receipt", "verify"):
             print(f"  {name:18} {now['try'][name]}")
+        if "ai" in now:
+            print(f"  {'call a model':18} {now['ai']['try']}")
     return 0 if now["ready"] else 1
 
 

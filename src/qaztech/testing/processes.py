@@ -273,11 +273,12 @@ def _node_troubles(url: str) -> list[str]:
 
 
 def _center(home: Path, country: dict[str, Any]) -> dict[str, Any]:
-    """Where the support center is, if the country has one; `installed` says whether what it needs is here."""
+    """Where support center and gateway are, if the country has them; `installed`: whether what it needs is here."""
     if "centre" not in country:
         return {}
     people = str(home / centre.FOLDER / centre.PASSWORDS)
-    return {"centre": {"url": country["centre"]["url"], "people": people, "installed": centre.is_installed()}}
+    ai = {"ai": country["ai"]} if "ai" in country and centre.is_installed() else {}
+    return {**ai, "centre": {"url": country["centre"]["url"], "people": people, "installed": centre.is_installed()}}
 
 
 def console_of(country: dict[str, Any]) -> str:
