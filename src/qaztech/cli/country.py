@@ -27,7 +27,7 @@ def add_parsers(verbs: Verbs) -> None:
     """Add the three verbs."""
     up = verbs.add_parser("up", help="start the embedded country and say how to try it")
     add_home(up)
-    up.add_argument("--base-port", type=int, default=None, metavar="N", help="first of 17 ports (8400; only at first)")
+    up.add_argument("--base-port", type=int, default=None, metavar="N", help="first of 19 ports (8400; only at first)")
     up.add_argument("--no-sample", action="store_true", help="without the national sample (only at first)")
     up.add_argument("--json", action="store_true", help="print the status as JSON when ready")
     up.set_defaults(run=_up)
