@@ -62,7 +62,21 @@ def national_sample(today: date) -> Sample:
     links = [*make_links(drafts), *real_links(drafts)]
     work = plant(drafts, links, today)
     hourly = [link.hourly for link in links if link.seen]
-    return Sample(rows=tuple(_rows(embedded, drafts, links)), hourly=(*hourly, *work.hourly), planted=work.planted)
+    return Sample(
+        rows=tuple(_rows(embedded, drafts, links)),
+        hourly=(*hourly, *work.hourly, *_before(drafts)),
+        planted=work.planted,
+    )
+
+
+def _before(drafts: list[Draft]) -> Iterator[Hourly]:
+    """What two links that exchange for real had each night of the half year before.
+
+    Without it their organisations would be seen only since they deliver, some minutes.
+    """
+    of = {draft.system.id: draft.system for draft in drafts}
+    for consumer in ("permits", "research"):
+        yield Hourly(client=of[consumer].subsystem, service=of["codes"].service, calls=2, pattern="night")
 
 
 def _rows(embedded: dict[str, Body], drafts: list[Draft], links: list[Link]) -> Iterator[tuple[str, dict[str, Any]]]:
