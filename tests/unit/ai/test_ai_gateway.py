@@ -121,6 +121,9 @@ async def test_a_stream_is_restored_wherever_it_is_cut(stand: Stand, *, tools: b
              "function": {"name": "f", "arguments": '{"q": "\\u0039\\u00390101300006"}'}}]},
             {"role": "tool", "tool_call_id": "1", "content": IIN}]},
         {"messages": [{"role": "user", "content": "x"}], "metadata": {"who": IIN}, "user": IIN, "stop": [IIN]},
+        {"messages": [{"role": "user", "content": "x", "data": IIN, "url": f"data:{IIN}", "file": {"data": IIN}}]},
+        {"messages": [{"role": "user", "content": [
+            {"type": "file", "file": {"file_data": "data:,x", "filename": f"{IIN}.pdf"}}]}]},
         {"messages": [{"role": "user", "content": "x"}], "response_format": {
             "type": "json_schema", "json_schema": {"name": "n", "schema": {"enum": [IIN]}}}},
     ],
@@ -391,6 +394,7 @@ async def test_a_key_says_what_is_done_with_personal_data(
         (b'{"model": "small", "messages": [{"role": "user"}], "n": 0}', "ai.call.field"),
         (b'{"model": "small", "messages": [{"role": "user"}], "max_tokens": true}', "ai.call.field"),
         (b'{"model": "small", "messages": [{"role": "user"}], "stream": "yes"}', "ai.call.field"),
+        (b'{"model": "small", "messages": [{"role": "", "x": "' + b"[" * 900 + b"]" * 900 + b'"}]}', "ai.call.deep"),
         (b'{"model": "vectors", "messages": [{"role": "user"}]}', "ai.call.kind"),
         (b'{"model": "small", "messages": [{"role": "", "x": ' + b"[" * 200 + b"]" * 200 + b"}]}", "ai.call.deep"),
     ],

@@ -46,12 +46,8 @@ class ModelCall:
     most: int | None
     unreadable: bool
     body: dict[str, Any]
-
-    def texts(self) -> list[str]:
-        """Every text in it, names of fields included."""
-        found: list[str] = []
-        _collect(self.body, found.append, 0)
-        return found
+    # Every text in it, names of fields included.
+    texts: tuple[str, ...]
 
     def masked(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """The body with every text changed by `mask`. Raises `Malformed` where a field's name would change."""
@@ -77,12 +73,14 @@ def parse_call(endpoint: Endpoint, data: bytes) -> ModelCall:
     if endpoint == "chat/completions":
         _check_messages(body["messages"])
     options = body.get("stream_options")
+    texts: list[str] = []
     unreadable: list[str] = []
-    _look_for_unreadable(body, unreadable.append, 0)
+    _collect(body, texts.append, unreadable.append, 0)
     return ModelCall(
         endpoint=endpoint, model=model, stream=_flag(body, "stream") and endpoint != "embeddings",
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         choices=_choices(body, endpoint), most=_most(body), unreadable=bool(unreadable), body=body,
+        texts=tuple(texts),
     )  # fmt: skip
 
 
@@ -125,45 +123,53 @@ def _most(body: dict[str, Any]) -> int | None:
     return min((value for value in asked if value is not None), default=None)
 
 
-def _look_for_unreadable(value: object, found: Callable[[str], object], depth: int) -> None:
+def _collect(value: object, found: Callable[[str], object], unreadable: Callable[[str], object], depth: int) -> None:
     if depth > _DEPTH:
         raise Malformed("ai.call.deep", f"the body is nested deeper than {_DEPTH}", at="caller")
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name in _UNREADABLE and not (name == "file" and isinstance(inner, str)):
-                _check_inline(name, inner)
-                found(name)
-            _look_for_unreadable(inner, found, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _look_for_unreadable(inner, found, depth + 1)
-
-
-def _check_inline(name: str, part: object) -> None:
-    """A server that fetches an address on a caller's word would reach where the caller may not."""
-    url = part.get("url") if isinstance(part, dict) else part
-    if isinstance(url, str) and name.endswith("url") and not url.startswith("data:"):
-        raise Malformed("ai.call.remote", "images are sent in the request (data:…), not by address", at="caller")
-
-
-def _collect(value: object, found: Callable[[str], object], depth: int) -> None:
     if isinstance(value, str):
         inner = _inner_json(value)
         if inner is None:
             found(value)
         else:
-            _collect(inner, found, depth + 1)
+            _collect(inner, found, unreadable, depth + 1)
     elif isinstance(value, dict):
+        part = _part(value)
+        if part:
+            _check_inline(part, value[part])
+            unreadable(part)
         for name, each in value.items():
             found(name)
+            if name == part:
+                each = _readable(each)  # noqa: PLW2901
             if name not in _WORDS or not isinstance(each, str):
-                if not (name in _UNREADABLE or _is_data(name, each)):
-                    _collect(each, found, depth + 1)
-                elif isinstance(each, dict):
-                    _collect({k: v for k, v in each.items() if not _is_data(k, v)}, found, depth + 1)
+                _collect(each, found, unreadable, depth + 1)
     elif isinstance(value, list):
         for each in value:
-            _collect(each, found, depth + 1)
+            _collect(each, found, unreadable, depth + 1)
+
+
+def _part(value: dict[str, Any]) -> str:
+    """The name of what cannot be read, where this is a part of a message that has such; else empty."""
+    kind = value.get("type")
+    return kind if isinstance(kind, str) and kind in _UNREADABLE and kind in value else ""
+
+
+def _readable(content: object) -> object:
+    """What of such a part can be read: its name, its format, whatever is not the content itself."""
+    if isinstance(content, dict):
+        return {name: each for name, each in content.items() if not _is_content(name, each)}
+    return None
+
+
+def _is_content(name: str, value: object) -> bool:
+    return isinstance(value, str) and (name in {"data", "file_data"} or (name == "url" and value.startswith("data:")))
+
+
+def _check_inline(name: str, part: object) -> None:
+    """A server that fetches an address on a caller's word would reach where the caller may not."""
+    url = part.get("url") if isinstance(part, dict) else part
+    if isinstance(url, str) and name.endswith(("url", "image")) and not url.startswith("data:"):
+        raise Malformed("ai.call.remote", "images are sent in the request (data:…), not by address", at="caller")
 
 
 def _changed(value: object, mask: Callable[[str], str]) -> object:
@@ -179,22 +185,24 @@ def _changed(value: object, mask: Callable[[str], str]) -> object:
                 raise Malformed(
                     "ai.personal.name", "a field's name holds personal data, which cannot be masked there", at="caller"
                 )
+        part = _part(value)
         return {
-            name: each
-            if (name in _WORDS and isinstance(each, str)) or _is_data(name, each)
+            name: _part_changed(each, mask)
+            if name == part
+            else each
+            if name in _WORDS and isinstance(each, str)
             else _changed(each, mask)
             for name, each in value.items()
-        }  # fmt: skip
+        }
     if isinstance(value, list):
         return [_changed(each, mask) for each in value]
     return value
 
 
-def _is_data(name: str, value: object) -> bool:
-    """Whether this is the content of a part that cannot be read."""
-    return isinstance(value, str) and (
-        (name == "url" and value.startswith("data:")) or name in {"data", "file_data", "image_url", "video_url"}
-    )
+def _part_changed(content: object, mask: Callable[[str], str]) -> object:
+    if not isinstance(content, dict):
+        return content
+    return {name: each if _is_content(name, each) else _changed(each, mask) for name, each in content.items()}
 
 
 def _inner_json(text: str) -> object | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ CLASS_HEADER = b"x-qaztech-data-class"
 _AUTHORIZATION = b"authorization"
 _POSTS: Mapping[bytes, Endpoint] = {f"/v1/{name}".encode(): name for name in ENDPOINTS}
 _MODELS = b"/v1/models"
+# More would only take turns: finding is Python's own work.
+_READERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,7 @@ class Gateway:
         self._kit = Kit(
             ledger=ledger, places=places, finder=finder, cache=AnswerCache(), metrics=self.metrics,
             routings={model.name: Routing(model.deployments) for model in models}, loop=asyncio.get_running_loop(),
+            readers=ThreadPoolExecutor(_READERS, thread_name_prefix="ai-reader"),
             settled=settled,
         )  # fmt: skip
         self._server = HttpServer(
@@ -91,6 +95,7 @@ class Gateway:
     async def drain(self, grace: float) -> None:
         """Take no more calls, and let those under way come to their end."""
         await self._server.drain(grace)
+        self._kit.readers.shutdown(wait=False, cancel_futures=True)
 
     # Requests -------------------------------------------------------------------------------------------------------
 

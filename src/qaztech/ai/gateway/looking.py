@@ -35,7 +35,7 @@ class Seen:
 
     def masked(self, call: ModelCall) -> tuple[dict[str, Any], Vault]:
         """The body with what was found put aside. Raises `Malformed` where it stands in a field's name."""
-        vault = Vault(draw_mark(call.texts()))
+        vault = Vault(draw_mark(call.texts))
         spans = self.spans
         return call.masked(lambda text: vault.mask(text, found) if (found := spans.get(text)) else text), vault
 
@@ -53,7 +53,7 @@ def look(finder: Finder, call: ModelCall) -> Seen:
     spans: dict[str, tuple[Span, ...]] = {}
     counts: dict[str, int] = {}
     try:
-        for text in call.texts():
+        for text in call.texts:
             if len(text) < _SHORTEST or text in spans or text in _PROTOCOL:
                 continue
             found = _personal(finder.find(text))

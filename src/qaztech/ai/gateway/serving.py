@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -45,8 +46,9 @@ from qaztech.runtime.telemetry import Metrics, log_error
 logger = logging.getLogger("qaztech.ai")
 _JSON = b"Content-Type:application/json\r\nCache-Control:no-store\r\n"
 _EVENTS = b"Content-Type:text/event-stream\r\nCache-Control:no-store\r\n"
-# Pieces a stream may have beyond the tokens it was allowed, before it is one that never ends.
+# Pieces a stream may have beyond the tokens it was allowed, before it is one that never ends; bytes after its last one.
 _SLACK = 256
+_MOST_HELD = 1024 * 1024
 _NOTHING = Usage(prompt=0, completion=0)
 
 
@@ -61,6 +63,8 @@ class Kit:
     cache: AnswerCache
     metrics: Metrics
     loop: asyncio.AbstractEventLoop
+    # Threads for looking through what is large, so that nothing else waits behind that.
+    readers: ThreadPoolExecutor
     # Called with each settled call that its provider has to be told of.
     settled: Callable[[Settled], None]
     under_way: set[Serving] = field(default_factory=set)
@@ -130,10 +134,10 @@ class Serving:
         """Look through it, beside the loop where it is large, and go on."""
         self._kit.under_way.add(self)
         self.request.on_disconnect = self._gone
-        if sum(map(len, self.call.texts())) <= LARGE:
+        if sum(map(len, self.call.texts)) <= LARGE:
             self._guarded(self._looked, look, self._kit.finder, self.call)
             return
-        task = self._kit.loop.run_in_executor(None, look, self._kit.finder, self.call)
+        task = self._kit.loop.run_in_executor(self._kit.readers, look, self._kit.finder, self.call)
         task.add_done_callback(lambda done: self._guarded(self._looked, done.result))
 
     def _guarded(self, then: Callable[[Any], None], work: Callable[..., Any], *given: Any) -> None:
@@ -445,6 +449,7 @@ class _Stream:
         self._produced = Produced(unfinished=serving.call.choices)
         self._hash = sha256()
         self._held: list[bytes] = []
+        self._events = self._held_size = 0
         self._is_over = self._is_done = False
 
     def begin(self) -> None:
@@ -489,6 +494,7 @@ class _Stream:
         claimed = answers.claimed_usage(found)
         if claimed is not None:
             self._produced.claimed = claimed
+        self._events += 1
         choices = found.get("choices")
         if not choices and claimed is not None and not self._of.call.wants_usage:
             return
@@ -508,7 +514,9 @@ class _Stream:
             if choice.get("finish_reason") is not None:
                 self._produced.unfinished -= 1
                 ends = True
-        if self._produced.pieces > self._of.most_completion + _SLACK:
+        # Some events hold nothing, but none of them is for ever.
+        most = self._of.most_completion + _SLACK
+        if self._produced.pieces > most or self._events > 4 * most or self._held_size > _MOST_HELD:
             raise Unavailable("ai.server.endless", "the model's server gives more than was asked for", at="service")
         return ends
 
@@ -526,6 +534,7 @@ class _Stream:
         line = events.event(answers.encode(found))
         if self._held or (ends and self._produced.unfinished <= 0):
             self._held.append(line)
+            self._held_size += len(line)
         else:
             of.request.write(line)
 
