@@ -15,6 +15,7 @@ from ai_books import added_up, issue
 from model_gateway import CARD, IIN, Said, Stand, gateway_stand, until
 from qaztech.ai.gateway.gateway import GatewayLimits
 from qaztech.core.time import ManualClock
+from qaztech.node.http_client import HttpClient
 
 
 @pytest.fixture
@@ -434,3 +435,31 @@ async def test_health_and_counters(stand: Stand) -> None:
     assert 'qaztech_ai_calls_total{outcome="complete"} 1' in counters
     assert (await stand.send("GET", "/else", key="")).status == 404
     assert replace(stand.key).id not in counters
+
+
+async def test_calls_that_hang_leave_no_connection_behind(engine: Engine, clock: ManualClock) -> None:
+    """However many were given up, by us or by their callers, the next one goes through."""
+    async with gateway_stand(engine, clock=clock, tenge=1000) as stand:
+        hung = await asyncio.gather(*(stand.chat("hello", model="hasty") for _ in range(60)))
+        assert {code(each) for each in hung} == {"service.timeout"}
+        given_up = [asyncio.create_task(stand.chat("hello", model="stuck", stream=True)) for _ in range(20)]
+        await until(lambda: len(stand.server.seen) >= 80)
+        await stand.client.close()
+        for each in given_up:
+            each.cancel()
+        stand.client = HttpClient(url=stand.url)
+        assert (await stand.chat("hello")).status == 200
+        assert added_up(engine, stand.budget.id)[1] <= 20 * 1_000_000
+        gauges = (await stand.send("GET", "/metrics", key="")).body.decode()
+        assert 'qaztech_ai_place_calls{place="hasty/here"} 0' in gauges
+
+
+async def test_ten_megabytes_are_looked_through_beside_other_calls(engine: Engine, clock: ManualClock) -> None:
+    """Nobody waits behind a large prompt; what is in it is found to its last character."""
+    async with gateway_stand(engine, clock=clock, tenge=1_000_000, tokens_per_minute=10**8) as stand:
+        text = "сөз " * 1_200_000 + IIN
+        large = asyncio.create_task(stand.chat(text))
+        await asyncio.sleep(0)
+        assert (await stand.chat("hello")).status == 200
+        assert (await large).status == 200
+        assert IIN not in json.dumps(stand.server.seen[-1])
