@@ -164,6 +164,7 @@ class _Pages:
         anchor: Anchor,
         clock: Clock,
     ) -> None:
+        from qaztech.web.hub_ai_cases import CardCases  # noqa: PLC0415
         from qaztech.web.hub_app import HubSite  # noqa: PLC0415  # a centre without pages need not have them
         from qaztech.web.hub_import_work import ImportWork  # noqa: PLC0415
         from qaztech.web.hub_parts import HubParts  # noqa: PLC0415
@@ -175,13 +176,14 @@ class _Pages:
         provider = pages.openid.provider(people, origin=origin, beside=base)
         gate = Gate(people, origin=origin, provider=provider, behind_proxy=pages.behind_proxy)
         self.log = _admin_log(directory / ADMIN_LOG, anchor.instance, clock)
-        self._imports = ImportWork()
+        self._imports, cards = ImportWork(), _cards(engine, clock)
+        self.card_cases = CardCases(cards, deliveries, findings, clock)
         self.site = HubSite(
             HubParts(
                 imports=self._imports,
                 deliveries=deliveries,
                 objects=ObjectStore(engine),
-                cards=_cards(engine, clock),
+                cards=cards,
                 flows=Flows(directory / FLOWS, deliveries.store),
                 findings=findings,
                 detecting=self.detecting,
@@ -276,7 +278,11 @@ def _signals(settings: HubSettings, directory: Path, engine: Engine, clock: Cloc
 def _people_tasks(pages: _Pages | None, stop: asyncio.Event) -> list[asyncio.Task[None]]:
     if pages is None:
         return []
-    return [asyncio.create_task(pages.record(stop)), asyncio.create_task(pages.detecting.keep(stop))]
+    return [
+        asyncio.create_task(pages.record(stop)),
+        asyncio.create_task(pages.detecting.keep(stop)),
+        asyncio.create_task(pages.card_cases.keep(stop)),
+    ]
 
 
 def _deliverers(base: Path, settings: HubSettings, clock: Clock, stop: asyncio.Event) -> list[asyncio.Task[None]]:

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qaztech.ai.register.card import PROHIBITED
-from qaztech.ai.register.findings import ENDINGS, Called, CardFinding, findings
 from qaztech.ai.register.law import current_law
 from qaztech.ai.register.life import STATES, STEPS, callable_until, obstacles, review_due
 from qaztech.ai.register.store import Kept, Origin
@@ -24,13 +23,12 @@ from qaztech.core.errors import Conflict, Error, Malformed
 from qaztech.hub import scopes
 from qaztech.people.gate import read_form
 from qaztech.people.people import Person
+from qaztech.web.hub_ai_cases import SEEN_DAYS, CardCases
 from qaztech.web.hub_pages import HubPages
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 from qaztech.web.registry_pages import asked, redirect
 
 AI, CARD = "/console/ai", "/console/ai/{id}"
-# How far back calls are looked at.
-SEEN_DAYS: Final = 30
 _LINES: Final = 50
 _FINDINGS: Final = 100
 # What a choice of `stands` may be, beside nothing.
@@ -44,6 +42,7 @@ class AiPages:
     def __init__(self, parts: HubParts, pages: HubPages) -> None:
         self._parts = parts
         self._pages = pages
+        self._cases = CardCases(parts.cards, parts.deliveries, parts.findings, parts.clock)
 
     def routes(self) -> list[HubRoute]:
         """Every route with its scope."""
@@ -63,7 +62,7 @@ class AiPages:
     def _listed(self, request: Request) -> dict[str, Any]:
         now, kept, page = self._parts.clock.now(), self._parts.cards.cards(), page_of(request)
         found = _chosen(request, kept, now)
-        told, seen = self._findings(kept, now)
+        told, seen = self._cases.found(kept, now)
         return {
             "lines": [(each, each.why(now)) for each in found[page * _LINES :][:_LINES]],
             "page": page,
@@ -123,19 +122,6 @@ class AiPages:
 
     def _known_object(self, identifier: str) -> bool:
         return bool(identifier) and identifier in self._parts.objects.register().objects
-
-    def _findings(self, kept: Sequence[Kept], now: int) -> tuple[list[CardFinding], bool]:
-        """What is found, and whether calls could be looked at."""
-        called, seen = [], True
-        try:
-            services = sorted({
-                model.service for each in kept if each.reviewed for model in each.card.models if model.service
-            })  # fmt: skip
-            rows = self._parts.deliveries.traffic.callers(ENDINGS, services, now - SEEN_DAYS * 86_400_000, now)
-            called = [Called(client=client, service=service, calls=n, last=last) for client, service, n, last in rows]
-        except Error:  # without the engine that counts, or its rows: the cards are still looked at
-            seen = False
-        return findings(kept, self._parts.cards.stopped(), called, now), seen
 
 
 def card_values(kept: Kept, now: int) -> dict[str, Any]:

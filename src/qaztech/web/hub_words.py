@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from qaztech.ai.register.law import current_law as ai_law
 from qaztech.hub.detectors.finding import Fact
 from qaztech.hub.register.columns import Column, Form, columns_of
 from qaztech.hub.register.kato import regions
@@ -23,12 +24,14 @@ from qaztech.web.hub_pages import count_text
 from qaztech.web.texts import Catalogue
 
 OBJECT, HISTORY, FLOWS, LAW = "/console/objects/object", "/console/objects/history", "/console/flows", "/console/law"
-GROUP = "/console/bodies/"
+GROUP, AI = "/console/bodies/", "/console/ai"
 # Facts whose number is tenge, and those whose number is a share.
 _TENGE: Final = frozenset(
     {"upkeep", "invested", "contract", "initial_estimate", "modification", "development", "budget_now", "budget_over"}
     | {"first_budget", "cost", "zero_result_tenge"}
 )
+# Facts on cards of AI systems, and the texts in which their values are words.
+_OF_CARDS: Final = {"ai_document_missing": "documents", "ai_obstacle": "why", "ai_state": "state"}
 _SHARE: Final = frozenset({"share_percent", "regularity_percent", "variation_percent"})
 # Parts of the source of a fact on one flow: the client's four and the service's five; of one system its four.
 _FLOW_PARTS, _SYSTEM_PARTS = 9, 4
@@ -77,6 +80,8 @@ def down(fact: Fact) -> tuple[str, dict[str, str]] | None:
             client = {} if source.client == "*" else {"client": source.client}
             return FLOWS, {**client, "service": source.service}
         return FLOWS, {"system": source.client}
+    if source.kind == "ai":  # a card of the register of AI systems
+        return f"{AI}/{source.key.partition('/')[0]}", {}
     if source.kind == "similarity":
         return OBJECT, {"id": source.key.partition("|")[0]}
     return (LAW, {}) if source.kind in {"law", "stacks"} else None
@@ -100,7 +105,10 @@ class Words:
         return str(own or row.name_ru or row.name_kk or row.name_en or otherwise or row.key)
 
     def thing(self, id_: str) -> str:
-        """The name of an object, or of a supplier written `bin:<BIN>`."""
+        """The name of an object, of a supplier written `bin:<BIN>`; the id of a card (`ai:`) or system (`system:`)."""
+        for prefix in ("ai:", "system:"):
+            if id_.startswith(prefix):
+                return id_.removeprefix(prefix)
         if id_.startswith("bin:"):
             return self.body(id_.removeprefix("bin:"))
         return self.name(self._register.objects.get(id_), id_)
@@ -158,6 +166,8 @@ class Words:
             return self.provision(str(fact.value))
         if fact.what == "body":
             return self.body(str(fact.value))
+        if fact.what in _OF_CARDS:
+            return self._of_card(fact)
         if fact.what in _TENGE:
             return tenge_text(int(fact.value))
         if fact.what in _SHARE:
@@ -167,6 +177,14 @@ class Words:
         if fact.what == "role_left":
             return self.value("roles", "role", fact.value)
         return plain_text(fact.value)
+
+    def _of_card(self, fact: Fact) -> str:
+        """What stands against an AI system's card, or its state."""
+        texts, value = self._texts["ai"], str(fact.value)
+        if fact.what == "ai_document_missing":
+            kind = ai_law().document_kinds().get(value)
+            return value if kind is None else str(getattr(kind, self._language))
+        return str(texts[_OF_CARDS[fact.what]].get(value, value))
 
     def provision(self, reference: str) -> str:
         """A provision in words, as the law data have it."""

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
 pytest.importorskip("duckdb")
 
-from ai_cards import CARD, OTHER, OWNER, words
+from ai_cards import CARD, OTHER, OWNER
+from ai_cards import words as in_three
 from hub_office import HOLDERS, HubOffice
 from people_console import PASSWORD, Visitor
+from qaztech.ai.register.findings import CardFinding
 from qaztech.ai.register.store import Origin
+from qaztech.web.hub_ai_cases import DETECTOR_OF, CardCases, case_of
+from qaztech.web.hub_pages import hub_texts
 from registry_country import quick_folder
 
 BODY = Origin(by=f"{OWNER}/health", role="owner", message="0199b2f4-6c1d-7a52-9c3e-5b0c0f1f7a11")
+SERVICE = "KZ/EDU/991340000037/models/chat"
+REVIEWER = Origin(by="analyst", role="reviewer")
 PAGE = f"/console/ai/{CARD.id}"
 
 
@@ -27,7 +36,7 @@ def office() -> Iterator[HubOffice]:
         office = HubOffice(folder / "hub", deliver=False)
         office.cards.put(CARD, BODY, version=0)
         office.cards.act(CARD.id, "declare", BODY, reason="", version=1, owner=OWNER)
-        draft = msgspec.structs.replace(CARD, id="other-draft", owner=OTHER, names=words("<b>Draft</b>"))
+        draft = msgspec.structs.replace(CARD, id="other-draft", owner=OTHER, names=in_three("<b>Draft</b>"))
         office.cards.put(draft, BODY, version=0)
         yield office
         office.close()
@@ -110,3 +119,76 @@ def test_what_does_not_add_up_stands_above_the_list(office: HubOffice) -> None:
         assert told in listed
     page = Visitor(office.app).get(f"/ai/{CARD.id}?lang=en").body.decode()
     assert "The register refuses its calls now: a prohibited capability was found." in page
+
+
+def test_what_does_not_add_up_becomes_a_case_that_people_decide(office: HubOffice) -> None:
+    """In words of three languages, with the way to the card; a run of detectors leaves it; it goes when mended."""
+    analyst = entered(office, "analyst")
+    cases = CardCases(office.cards, office.deliveries, office.findings, office.clock)
+    assert acted(analyst, "approve", 2) == 303
+    office.cards.act(CARD.id, "serve", BODY, reason="", version=3, owner=OWNER)
+    assert cases.refresh().new == 0
+    worse = msgspec.structs.replace(CARD, documents=CARD.documents[1:], risk_review=None, audit=None)
+    office.cards.put(worse, BODY, version=4)
+    assert cases.refresh().new == 3
+    office.detecting.run("dana")
+    standing = [case for case in office.findings.cases() if case.finding.detector.startswith("ai_")]
+    assert {case.finding.detector for case in standing} == {"ai_review_overdue", "ai_blocked", "ai_documents_missing"}
+    assert all(case.gone is None for case in standing)
+    lacking = next(case for case in standing if case.finding.detector == "ai_documents_missing")
+    for language, said in (
+        ("kk", "Пайдаланушы келісімі"),
+        ("ru", "Пользовательское соглашение"),
+        ("en", "User agreement"),
+    ):
+        page = analyst.get(f"/console/cases/case?lang={language}&key={quote(lacking.key)}")
+        assert page.status == 200
+        assert said in page.body.decode()
+        assert f"/console/ai/{CARD.id}?" in page.body.decode()
+    listed = analyst.get("/console/cases?lang=en").body.decode()
+    assert "AI system without documents that its risk needs" in listed
+    assert analyst.get(f"/console/bodies/body?lang=en&code={OWNER.rpartition('/')[2]}").status == 200
+    office.cards.put(CARD, BODY, version=5)
+    assert cases.refresh().gone == 3
+
+
+def test_a_system_that_calls_without_a_card_becomes_a_case(office: HubOffice) -> None:
+    """By what it called; without the rows of traffic such cases stay as they are."""
+    now = office.clock.now()
+    called = CardFinding(kind="called-without-card", system=f"{OWNER}/archive", what=(SERVICE,), at=now, calls=3)
+    case = case_of(called, None)
+    assert case.objects == (f"system:{OWNER}/archive",)
+    office.findings.refresh([case], [case.detector])
+    page = entered(office, "auditor").get(f"/console/cases/case?lang=en&key={quote(case.key)}").body.decode()
+    assert "Calls a model without a card" in page
+    assert f"service={quote(SERVICE, safe='')}" in page
+    again = case_of(replace(called, calls=9), None)
+    assert again.facts == case.facts, "more calls make it no other finding"
+
+
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_every_such_case_has_words(language: str) -> None:
+    """Its name, its rule, its facts."""
+    texts = hub_texts(language)["cases"]
+    assert all(texts["detector"][slug] and texts["rule"][slug] for slug in DETECTOR_OF.values())
+
+
+def test_the_queue_is_brought_up_to_date_until_it_is_told_to_stop(office: HubOffice) -> None:
+    """Soon after the start, again and again."""
+    cases = CardCases(office.cards, office.deliveries, office.findings, office.clock)
+
+    async def keeping() -> None:
+        stop = asyncio.Event()
+        kept = asyncio.create_task(cases.keep(stop, every_seconds=0.01))
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if office.findings.cases():
+                break
+        stop.set()
+        await asyncio.wait_for(kept, 10)
+
+    for version, (act, by) in enumerate((("approve", REVIEWER), ("serve", BODY)), 2):
+        office.cards.act(CARD.id, act, by, reason="", version=version)
+    office.clock.advance(400 * 86_400_000)
+    asyncio.run(keeping())
+    assert [case.finding.detector for case in office.findings.cases()] == ["ai_review_overdue"]
