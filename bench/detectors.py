@@ -105,7 +105,7 @@ class Watched(embedding.Embedder):
 
     seconds = 0.0
 
-    def vectors(self, texts: Sequence[str]) -> embedding.Vectors:
+    def vectors(self, texts: Sequence[tuple[str, str]]) -> embedding.Vectors:
         """As the embedder does it, timed."""
         began = time.process_time()
         found = super().vectors(texts)

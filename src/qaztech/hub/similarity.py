@@ -11,7 +11,7 @@ import msgspec
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """Why two objects look alike.
 
-    `what` is purpose, name, functions, public_services, data_elements, fields, legal_basis, consumers or
+    `what` is purpose, ahead, words, functions, public_services, data_elements, fields, legal_basis, consumers or
     rarely_together; `strength` 0..1; `shared` what they share, in words.
     """
 

@@ -49,6 +49,9 @@ _TURN: Final = 0.5
 _COPY_BY_WORDS: Final = 0.6
 ENOUGH_WORDS: Final = 0.25
 _BY_WORDS: Final = 0.9
+# The sum of these at which a pair is as likely alike as not, and how fast the chance grows about it: set by hand.
+_EVEN_BY_WORDS: Final = 0.21
+_STEEP_BY_WORDS: Final = 33.0
 # Pairs below this are not kept.
 LEAST: Final = 0.005
 
@@ -138,6 +141,10 @@ def chance(found: Measured) -> float:
     """The chance that two do the same, 0 to 1."""
     weights = _weights()
     sum_ = weights["nothing"] + sum(weights[name] * value for name, value in found.measures().items())
+    return _logistic(sum_)
+
+
+def _logistic(sum_: float) -> float:
     return round(1 / (1 + math.exp(-sum_)), 4)
 
 
@@ -184,8 +191,9 @@ def _by_words(register: Register, traffic: Traffic) -> Iterator[Pair]:
     for pair in sorted({*words.near(NEAREST), *shared.leads()}):
         overlap, reasons = _reasons(pair, words, shared)
         copied = _COPY_BY_WORDS * overlap if overlap >= COPIED else 0.0
-        score = copied + _BY_WORDS * min(overlap / ENOUGH_WORDS, 1.0) * _sum(reasons)
-        yield Pair(one=pair[0], other=pair[1], score=round(_within(score, (0, 1)), 4), reasons=tuple(reasons))
+        sum_ = copied + _BY_WORDS * min(overlap / ENOUGH_WORDS, 1.0) * _sum(reasons)
+        score = _logistic(_STEEP_BY_WORDS * (sum_ - _EVEN_BY_WORDS))
+        yield Pair(one=pair[0], other=pair[1], score=score, reasons=tuple(reasons))
 
 
 def _length(here: Iterable[Text], there: Iterable[Text]) -> float:
