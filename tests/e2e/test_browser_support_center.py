@@ -57,7 +57,7 @@ def country(tmp_path_factory: pytest.TempPathFactory, program: Callable[[str], s
     with Instance(tmp_path_factory.mktemp("support") / "home", only=RUNNING, centre=True) as running:
         for _ in range(CALLS):
             assert running.call().status == 200
-        hours(running.home / FOLDER / "flows")
+        hours(running)
         yield running
 
 
@@ -84,10 +84,13 @@ def page(country: Instance, program: Callable[[str], str]) -> Iterator[Page]:
     assert [text for text in complaints if "409 (Conflict)" not in text] == []
 
 
-def hours(folder: Path) -> None:
-    """A file of hours of a hundred days, of systems that are none of ours: so long the backbone was observed."""
+def hours(country: Instance) -> None:
+    """A file of hours of a hundred days, of other systems of the members: so long they were observed."""
+    folder = country.home / FOLDER / "flows"
     path = folder.parent / "hours.parquet"
-    client, service = f"KZ/GOV/{reserved_bin(74_090)}/desk", f"KZ/GOV/{reserved_bin(74_091)}/archive/search"
+    caller, provider = country.node("ministry")["system"], country.service
+    client, service = (f"{each.rsplit('/', count)[0]}/old" for each, count in ((caller, 1), (provider, 2)))
+    service += "/search"
     last = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC) - timedelta(days=2)
     with duckdb.connect() as db:
         db.execute(

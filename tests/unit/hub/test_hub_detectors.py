@@ -133,6 +133,16 @@ def test_what_nobody_delivers_is_no_zero() -> None:
         assert ("nobody_delivers" in whats, "calls" in whats, "observed_days" in whats) == (not days, False, False)
 
 
+def test_an_integration_is_silent_only_where_an_end_delivers() -> None:
+    """Both ends record a call: with neither delivering, no calls say nothing of it."""
+    link = integration(channel="gateway", service=SERVICE, declared_monthly_calls=800)
+    held = [*BODIES, system(), CONSUMER, link]
+    since, until = TODAY - timedelta(days=184), TODAY - timedelta(days=1)
+    for watched, count in (({}, 0), ({MEMBER: since}, 1), ({f"KZ/GOV/{OTHER}": since}, 1)):
+        seen = Case(register=Register(held), traffic=Traffic((), since, until, watched), law=current_law(), today=TODAY)
+        assert len(run(seen, ["integration_gap"])) == count
+
+
 def test_a_channel_that_nobody_declared_is_told_as_such() -> None:
     """That its use does not cross the backbone is said only where its owner says so."""
     whats = {

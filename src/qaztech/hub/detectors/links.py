@@ -68,24 +68,26 @@ def _silent(case: Case, row: Integration) -> tuple[Fact, ...]:
     ends = _ends(case, row)
     if ends is None or row.channel is not Channel.GATEWAY or not row.service:
         return ()
-    quiet = limit(case, "unused_days")
-    if case.traffic.days < quiet or (row.since is not None and (case.today - row.since).days < quiet):
+    quiet, provider = limit(case, "unused_days"), row.service.rsplit("/", 1)[0]
+    # Both ends record a call: it is seen where either delivers.
+    seen = max(case.traffic.days_for([provider]), case.traffic.days_for(ends[0].subsystems))
+    if seen < quiet or (row.since is not None and (case.today - row.since).days < quiet):
         return ()
-    flows = [flow for flow in case.traffic.to([row.service.rsplit("/", 1)[0]]) if _of(case, row, flow)]
+    flows = [flow for flow in case.traffic.to([provider]) if _of(case, row, flow)]
     calls, days = sum(flow.calls for flow in flows), max((flow.active_days for flow in flows), default=0)
     declared = row.declared_monthly_calls
-    monthly = calls * _DAYS_OF_MONTH / case.traffic.days
+    monthly = calls * _DAYS_OF_MONTH / seen
     if declared is None and monthly > limit(case, "unused_calls_per_month"):
         return ()
     if declared is not None and declared < max(_FAR * monthly, _FEWEST):
         return ()
-    if days * _SELDOM > case.traffic.days:
+    if days * _SELDOM > seen:
         return ()
     source = f"flows/{(*ends[0].subsystems, '*')[0]}/{row.service}"
     return (
         fact("declared_monthly_calls", "" if declared is None else declared, row, "declared_monthly_calls"),
         Fact(what="calls", value=calls, source=source, as_of=case.traffic.until, moving=True),
-        Fact(what="observed_days", value=case.traffic.days, source="flows", as_of=case.traffic.until, moving=True),
+        Fact(what="observed_days", value=seen, source="flows", as_of=case.traffic.until, moving=True),
     )
 
 
