@@ -30,7 +30,12 @@ def add_parser(verbs: Verbs) -> None:
     )
     add_home(parser)
     parser.add_argument("message", metavar="MESSAGE_ID", help="x-road-request-id of the answer, or `last`")
-    parser.add_argument("--node", default="", metavar="NAME", help="which party's node of the embedded country to ask")
+    parser.add_argument(
+        "--node",
+        default="",
+        metavar="NAME",
+        help="which node of the embedded country to ask, by its name or its member",
+    )
     parser.add_argument("--management", default="", metavar="URL", help="or any node, at its management API")
     parser.add_argument("--token-file", type=Path, default=None, metavar="FILE", help="the token that API wants")
     parser.add_argument(

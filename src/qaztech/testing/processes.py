@@ -374,11 +374,14 @@ def _command() -> str:
 
 
 def management(home: Path, node: str, path: str, method: str = "GET", seconds: float = 130.0) -> Any:
-    """Ask a node's management API; gives the JSON. Raises `NotFound` and `Unavailable` with its words."""
+    """Ask the management API of a node, given by its name or its member; gives the JSON.
+
+    Raises `NotFound` and `Unavailable` with its words.
+    """
     if not is_founded(home):
         raise NotFound("country.none", f"there is no country in {home}; `qaztech up --home {home}` makes one")
     country = read_country(home)
-    found = next((n for n in country["nodes"] if n["name"] == node), None)
+    found = next((n for n in country["nodes"] if node in {n["name"], n["member"]}), None)
     if found is None:
         names = ", ".join(n["name"] for n in country["nodes"])
         raise NotFound("node.unknown", f"there is no node {node!r} in {home / COUNTRY_FILE}; it has {names}")

@@ -84,8 +84,9 @@ class TrafficPages:
         ]
         head = next((row for row in rows if row.kind == "request"), rows[0])
         return self._pages.render(
-            request, person, "exchange.html", message=message, head=head, logs=logs, owners=owners, findings=findings
-        )
+            request, person, "exchange.html", message=message, head=head, logs=logs, owners=owners, findings=findings,
+            sides=[owner for owner in owners.values() if owner],
+        )  # fmt: skip
 
     def _days(self, days: int) -> tuple[date, date]:
         last = datetime.fromtimestamp((self._parts.clock.now() + DAY_BEGINS) / 1000, UTC).date()

@@ -16,6 +16,7 @@ pytest.importorskip("duckdb")
 from hub_office import HOLDERS, HubOffice
 from operational_logs import START
 from people_console import PASSWORD, Visitor
+from qaztech.cli.main import parser
 from qaztech.core.bin import reserved_bin
 from qaztech.core.errors import Limited, Unavailable
 from qaztech.hub.detectors.all import DETECTORS
@@ -154,6 +155,18 @@ def test_a_flow_leads_to_its_exchanges_or_says_why_there_are_none(office: HubOff
     assert hub_texts("en")["flows"]["no-log"] in unescape(silent.text)
     strange = analyst.get(f"/console/flows?lang=en&client=KZ/GOV/{OWNER}/a&service=KZ/GOV/{OWNER}/b/c")
     assert hub_texts("en")["flows"]["no-exchanges"] in strange.text
+
+
+def test_an_exchange_names_commands_that_run_as_they_stand(office: HubOffice, analyst: Visitor) -> None:
+    """The receipt at a party's own node or at its node of the embedded country, and the check of it."""
+    page = unescape(analyst.get(f"/console/exchanges/{office.message}?lang=en").text)
+    side = office.pair.consumer.rows(0, 1)[0].client.rpartition("/")[0]
+    lines = [line for line in re.sub("<[^>]+>", "", page).splitlines() if line.startswith("qaztech ")]
+    there, checked, here, again = (parser().parse_args(line.partition(" > ")[0].split()[1:]) for line in lines)
+    assert there.message == here.message == office.message
+    assert there.management
+    assert here.node == side
+    assert checked.require == again.require == "witnessed"
 
 
 def test_a_system_shows_declared_beside_observed(analyst: Visitor) -> None:
