@@ -15,15 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import embedded, exchange, machine, memory, network, receipts, report
+from bench import embedded, exchange, gateway, gateway_sides, machine, memory, network, receipts, report
 from bench.bodies import MIB
+from bench.gateway_report import RSS_CALLS
 from bench.instance import WITNESSING, Nodes, nodes
 from bench.pair import pair, service
 from bench.side import Side
 from bench.targets import ENTRIES, EXCHANGES, Found
 from bench.tools import Unusable
 
-PARTS = ("up", "exchange", "bodies", "memory", "verify", "append")
+PARTS = ("up", "exchange", "bodies", "memory", "verify", "append", "gateway")
 _SOAK_LIMIT = 120  # seconds for one side
 _APPEND_LIMIT = 300  # seconds
 
@@ -39,6 +40,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--receipts", type=int, default=200, help="how many are verified")
     parser.add_argument("--entries", type=int, default=ENTRIES, help="of the large log")
     parser.add_argument("--witnessing", type=float, default=WITNESSING, help="seconds between witnessings of our nodes")
+    parser.add_argument("--model-calls", type=int, default=RSS_CALLS, help="before the gateway's memory is looked at")
     parser.add_argument("--only-pair", action="store_true", help="measure the nginx pair alone")
     parser.add_argument("--output", type=Path, help="the page whose marked sections are replaced; else standard output")
     parser.add_argument("--json", type=Path, help="where every window goes, unrounded")
@@ -47,9 +49,11 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     options.connections = [int(count) for count in options.connections.split(",")]
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    # The gateway's section says by itself when and beside what it was measured.
+    options.alone = options.parts == ["gateway"]
     partly = set(options.parts) != set(PARTS) or options.only_pair or options.witnessing != WITNESSING
-    if options.output and (partly or options.rounds < 3):
-        parser.error("the page holds one whole run, with medians of at least three rounds")
+    if options.output and ((partly and not options.alone) or options.rounds < 3):
+        parser.error("the page holds one whole run, or the gateway's alone, with medians of at least three rounds")
     return options
 
 
@@ -97,6 +101,10 @@ class _Run:
             self._sides()
         if self._wants("append") and not options.only_pair:
             self.found.append = _append(self._folder, options)
+        if self._wants("gateway") and not options.only_pair:
+            self.found.gateway = gateway.measure(
+                self._folder, rounds=options.rounds, seconds=options.seconds, calls=options.model_calls, progress=_say
+            )
         self.found.seconds = time.monotonic() - _BEGAN
 
     def _sides(self) -> None:
@@ -151,6 +159,8 @@ class _Run:
 def main(given: Sequence[str] | None = None) -> int:
     """0: measured; 1: measured, and void; 2: could not be measured."""
     options = _arguments(given)
+    if "gateway" in options.parts and not options.only_pair:
+        gateway_sides.prepare_peer(_say)  # here: there is no way out of the network that is entered next
     network.enter(sys.argv[1:] if given is None else given)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended on that way, too
     try:
@@ -164,6 +174,8 @@ def main(given: Sequence[str] | None = None) -> int:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(run.raw(), indent=1) + "\n")
     for name, text in report.sections(run.found, run.reasons).items():
+        if options.output and options.alone and name != "gateway":
+            continue
         if options.output:
             report.put(options.output, name, text)
         else:

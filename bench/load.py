@@ -17,10 +17,11 @@ _MARK = "RESULT "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where the client posts its 1 KiB, and with which headers."""
+    """Where the client posts its 1 KiB (or `body`, which is JSON), and with which headers."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Load:
     seconds: float
     bytes: int
     p50: int
+    p95: int
     p99: int
     errors: Mapping[str, int]
     cpu: float  # of the client itself
@@ -51,6 +53,7 @@ def parse(output: str, cpu: float) -> Load:
                 seconds=values["microseconds"] / 1e6,
                 bytes=values["bytes"],
                 p50=values["p50"],
+                p95=values["p95"],
                 p99=values["p99"],
                 errors={kind: values[kind] for kind in ("connect", "read", "write", "status", "timeout")},
                 cpu=cpu,
@@ -64,8 +67,11 @@ def drive(target: Target, *, connections: int, seconds: int) -> Load:
     command += ["--timeout", "10s", "--latency", "--script", str(_SCRIPT)]
     for name, value in target.headers.items():
         command += ["--header", f"{name}: {value}"]
+    command.append(target.url)
+    if target.body is not None:
+        command += ["--", str(target.body)]
     before = os.times()
-    done = subprocess.run([*command, target.url], capture_output=True, text=True, timeout=seconds + 60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     after = os.times()
     if done.returncode != 0:
         raise Unusable(f"wrk failed ({done.returncode}): {done.stderr or done.stdout}")

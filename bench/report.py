@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import gateway_report
 from bench.embedded import Up
 from bench.exchange import Row
 from bench.log_append import KILLED_AFTER
@@ -181,4 +182,6 @@ def sections(found: Found, void: Sequence[str]) -> dict[str, str]:
         text["verify"] = receipts(found.verified)
     if found.up is not None:
         text["embedded"] = embedded(found.up)
+    if found.gateway is not None:
+        text["gateway"] = gateway_report.section(found.gateway)
     return text

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.embedded import Up
 from bench.exchange import Row
+from bench.gateway import GatewayFound
 from bench.memory import Passage, Soaked
 from bench.receipts import Verified
 
@@ -27,6 +28,7 @@ class Found:
     verified: Verified | None = None
     up: Up | None = None
     append: Mapping[str, Any] | None = None  # as `bench.log_append` prints it
+    gateway: GatewayFound | None = None
     pair: str = "nginx pair"
 
     def ratio(self, value: str, connections: int) -> float | None:

@@ -32,7 +32,14 @@ def window(
     """A window of one second."""
     kinds = dict.fromkeys(("connect", "read", "write", "status", "timeout"), 0)
     load = Load(
-        exchanges=exchanges, seconds=1.0, bytes=exchanges * size, p50=900, p99=2000, errors=kinds | errors, cpu=0.2
+        exchanges=exchanges,
+        seconds=1.0,
+        bytes=exchanges * size,
+        p50=900,
+        p95=1500,
+        p99=2000,
+        errors=kinds | errors,
+        cpu=0.2,
     )
     return exchange.Window(
         side=side,
@@ -190,7 +197,7 @@ def test_the_page_holds_only_whole_runs(capsys):
 
 def test_the_client_reports_in_one_line():
     """Everything else wrk prints is passed over."""
-    line = 'RESULT {"exchanges": 7, "microseconds": 2000000, "bytes": 9, "p50": 1, "p99": 2, '
+    line = 'RESULT {"exchanges": 7, "microseconds": 2000000, "bytes": 9, "p50": 1, "p95": 1, "p99": 2, '
     line += '"connect": 0, "read": 1, "write": 0, "status": 2, "timeout": 0}'
     load = parse(f"Running 1s test\n{line}\n", cpu=0.5)
     assert (load.exchanges, load.seconds, load.failed, load.cpu) == (7, 2.0, 3, 0.5)
