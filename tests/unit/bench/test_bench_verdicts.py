@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))  # the benchmark is not part of the package
 
-from bench import exchange, instance, processes, report, targets  # noqa: E402 - needs the path above
+from bench import exchange, gateway, gateway_report, instance, processes, report, targets  # noqa: E402 - needs the path above
 from bench.__main__ import main as bench_main  # noqa: E402
 from bench.embedded import Up  # noqa: E402
 from bench.load import Load, parse  # noqa: E402
@@ -154,7 +154,51 @@ def everything():
         verified=Verified(receipts=200, rounds=3, rate=199.9, first=0.04, size=50_000.0, made=0.001),
         up=Up(rounds=3, seconds=9.9, again=4.0, pss=501.0 * 2**20, processes=7),
         append=append,
+        gateway=gateways(),
     )
+
+
+def gateways(**changes):
+    """The gateways as they were measured once."""
+    rows = [
+        gateway.Row(
+            side=side, prompt="iin", rounds=3, cpu=cpu, rate=900.0, p50=9.0, p95=20.0, failed=0,
+            parts={"": 1.0, "ministry": 0.5, "registers": 0.5} if "both" in side else {},
+        )
+        for side, cpu in (("our gateway", 1.0), ("LiteLLM 1", 9.99), ("our gateway and both nodes", 2.0))
+    ]  # fmt: skip
+    cost = 120 * 100 + 22 * 200
+    burst = {"calls": 1000, "answered": 600, "refused": 400, "other": 0, "later": 9, "allowance": 10_000_000}
+    burst |= {"settled": 609 * cost, "costs": 609 * cost, "reserved": 0, "needed": 118_900}
+    return gateway.GatewayFound(
+        rows=rows, peer="LiteLLM 1", first={"our gateway": 3.01}, direct=0.2, burst=gateway.Burst(**burst | changes),
+        rss={"our gateway": (100_000, 2**25, 120 * 2**20)}, load_average=(0.5, 2.0),
+    )  # fmt: skip
+
+
+def test_the_gateways_targets_are_judged_before_rounding():
+    """Just within is met, just beyond is missed, and what was not measured is neither."""
+    lines = gateway_report.section(gateways()).splitlines()
+    verdicts = {
+        line.split(" | ")[0].strip("| "): line.rsplit(" | ", 1)[1].strip(" |*") for line in lines if " | " in line
+    }
+    assert verdicts["CPU of a call, ms"] == "met"
+    assert verdicts["CPU of LiteLLM's, × ours"] == "missed"
+    assert verdicts["RSS after 100,000 calls, MiB"] == "met"
+    assert verdicts["first event of a stream, ms later than direct"] == "missed"
+    assert verdicts["1,000 calls at once on one budget in two processes"] == "met"
+    assert "not measured" in gateway_report.section(gateway.GatewayFound())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"settled": 609 * 16_400 - 1}, {"costs": 608 * 16_400}, {"reserved": 1}, {"other": 1}, {"needed": 12_000},
+     {"allowance": 9_987_599}, {"answered": 601}],
+)  # fmt: skip
+def test_a_burst_is_exact_to_the_micro_tenge_or_not_at_all(changes):
+    """One micro-tenge too few, a reservation left, an end that is none, a refusal of what fits: none of it passes."""
+    assert gateways().burst.is_exact
+    assert not gateways(**changes).burst.is_exact
 
 
 def test_every_section_has_its_place_on_the_page(tmp_path):
