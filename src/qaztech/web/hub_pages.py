@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -203,6 +204,15 @@ def count_text(number: float) -> str:
     return f"{round(number):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def day_text(value: object) -> str:
+    """A day, or one as YYYY-MM-DD, as DD.MM.YYYY; what is none as it is."""
+    try:
+        day = value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        return str(value)
+    return day.strftime("%d.%m.%Y")
+
+
 def bytes_text(number: float) -> str:
     """A size for people, in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -217,6 +227,12 @@ def _environment() -> Environment:
     # One for all who make pages in this process: a template is compiled once.
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.filters.update(
-        moment=moment_text, grouped=grouped, named=named, told=told, count=count_text, bytes=bytes_text
+        moment=moment_text,
+        grouped=grouped,
+        named=named,
+        told=told,
+        count=count_text,
+        bytes=bytes_text,
+        day=day_text,
     )
     return environment

@@ -20,7 +20,7 @@ from qaztech.hub.register.rows import TABLES, DigitalObject, Organisation
 from qaztech.hub.register.snapshot import Register
 from qaztech.hub.register.titles import choice_title, column_title, table_title
 from qaztech.hub.stakes import Scope
-from qaztech.web.hub_pages import count_text
+from qaztech.web.hub_pages import count_text, day_text
 from qaztech.web.texts import Catalogue
 
 OBJECT, HISTORY, FLOWS, LAW = "/console/objects/object", "/console/objects/history", "/console/flows", "/console/law"
@@ -226,15 +226,6 @@ def plain_text(value: object) -> str:
 def tenge_text(amount: int | None) -> str:
     """Whole tenge; a dash where no money can be told."""
     return "—" if amount is None else f"{count_text(amount)}\N{NARROW NO-BREAK SPACE}₸"
-
-
-def day_text(value: object) -> str:
-    """A day as DD.MM.YYYY; what is none as it is."""
-    try:
-        day = value if isinstance(value, date) else date.fromisoformat(str(value))
-    except ValueError:
-        return str(value)
-    return day.strftime("%d.%m.%Y")
 
 
 def address(path: str, language: str, **query: str) -> str:

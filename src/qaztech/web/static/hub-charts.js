@@ -18,10 +18,10 @@ function colours() {
   };
 }
 
-function options(data, tone) {
+function options(data, tone, room) {
   const names = { type: "category", data: data.labels, inverse: data.lying,
-    axisLabel: { color: tone.soft, width: data.lying ? 170 : undefined, overflow: "truncate" }, axisLine: { lineStyle: { color: tone.line } } };
-  const numbers = { type: "value", axisLabel: { color: tone.soft, formatter: short }, minInterval: 1,
+    axisLabel: { color: tone.soft, width: data.lying ? Math.min(170, room * 0.38) : undefined, overflow: "truncate" }, axisLine: { lineStyle: { color: tone.line } } };
+  const numbers = { type: "value", axisLabel: { color: tone.soft, formatter: short, hideOverlap: true }, minInterval: 1, splitNumber: room < 500 ? 2 : 5,
     splitLine: { lineStyle: { color: tone.line } } };
   return {
     animation: false, color: tone.parts, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
@@ -39,10 +39,10 @@ function draw(figure) {
   const data = JSON.parse(figure.dataset.chart);
   figure.classList.add("drawn");
   const chart = window.echarts.init(place, null, { renderer: "canvas" });
-  const paint = () => chart.setOption(options(data, colours()), true);
+  const paint = () => chart.setOption(options(data, colours(), place.clientWidth), true);
   paint();
   figure.querySelector("details")?.removeAttribute("open");
-  new ResizeObserver(() => chart.resize()).observe(place);
+  new ResizeObserver(() => { chart.resize(); paint(); }).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 }
 
