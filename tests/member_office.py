@@ -11,6 +11,7 @@ from typing import Any
 
 from databases import database_at
 from people_console import CHEAP, ORIGIN, PASSWORD
+from qaztech.ai.office import AiOffice
 from qaztech.core.ids import MemberId
 from qaztech.core.time import ManualClock
 from qaztech.member.console import CONSOLE_ROLES, Console, Places
@@ -50,7 +51,9 @@ class NoCountry:
 class MemberOffice:
     """One member's console with its registry. `admitted` says whether the member is one already."""
 
-    def __init__(self, country: Country, folder: Path, *, admitted: bool = True) -> None:
+    def __init__(
+        self, country: Country, folder: Path, *, admitted: bool = True, register: Any = None, books: Any = None
+    ) -> None:
         self.registry: Registry = country.registry
         self.clock: ManualClock = country.clock  # type: ignore[assignment]
         self.folder = folder
@@ -85,6 +88,10 @@ class MemberOffice:
         self.site = MemberConsole(
             console=self.console, people=self.people, gate=Gate(self.people, origin=ORIGIN), log=self.log,
             anchor=b"{}", secret_hash=sha256(SECRET.encode()).digest(),
+            ai=AiOffice(
+                member=lambda: self.console.work.file().member, note=self.console.work.note, clock=self.clock,
+                register=register, books=books,
+            ),
         )  # fmt: skip
 
     def submit(self, submission: Submission) -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from qaztech.ai.office import AiOffice, GatewayBooks
+from qaztech.ai.register.client import RegisterClient
+from qaztech.compose.gateway import open_books
 from qaztech.core.errors import Error, Malformed
+from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock, SystemClock
 from qaztech.member.centre import centre_of
 from qaztech.member.console import CONSOLE_ROLES, Console, Places
@@ -66,6 +70,11 @@ class ConsoleSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     # The centre's service, and the own subsystem that asks it what it knows of us; empty: it is not asked.
     centre: str = ""
     centre_client: str = ""
+    # The register of AI systems, and the own subsystem that asks it; the settings of the gateway by which the member's
+    # systems call models, whose database with keys, budgets and calls is shared. Empty: the pages of AI say so.
+    ai_register: str = ""
+    ai_client: str = ""
+    gateway: str = ""
     # The node's own settings and the file of limits it reads; empty where the node is on another machine.
     node_settings: str = ""
     limits: str = ""
@@ -180,9 +189,14 @@ class _ConsoleProcess:
                 clock=clock,
             ),
         )
+        self.books = _books(at(settings.gateway)) if settings.gateway else None
         self.site = MemberConsole(
             console=self.console, people=people, gate=gate, log=self.log, anchor=anchor_bytes,
             secret_hash=sha256(exchange_secret.encode()).digest(),
+            ai=AiOffice(
+                member=lambda: self.console.work.file().member, note=self.console.work.note, clock=clock,
+                register=_register(settings, secret(settings.edge_token_file)), books=self.books,
+            ),
         )  # fmt: skip
 
     async def follow(self) -> None:
@@ -212,6 +226,26 @@ class _ConsoleProcess:
             log_error(logger, "acts are not brought to the admin log", exc)
         await self.log.close()
         self.engine.dispose()
+        if self.books is not None:
+            self.books.engine.dispose()
+
+
+def _register(settings: ConsoleSettings, token: str) -> RegisterClient | None:
+    """The register of AI systems, as far as the settings name it. Raises `Malformed`."""
+    if not settings.ai_register:
+        return None
+    return RegisterClient(
+        edge=settings.edge, service=ServiceId.parse(settings.ai_register),
+        client=SubsystemId.parse(settings.ai_client), token=token,
+    )  # fmt: skip
+
+
+def _books(path: Path) -> GatewayBooks:
+    gateway, engine = open_books(path)
+    return GatewayBooks(
+        engine=engine, models=tuple(model.name for model in gateway.models),
+        address=f"http://{gateway.host}:{gateway.port}/v1",
+    )  # fmt: skip
 
 
 def _admin_log(directory: Path, instance: str, clock: Clock) -> AdminLog:

@@ -41,14 +41,16 @@ LIMITS = "limits.json"
 TAKEN_AWAY = "The owner has taken the right away. Құқықты иесі қайтарып алды. Владелец отозвал право."
 _READ = frozenset({
     "overview:read", "services:read", "access:read", "requests:read", "rights:read", "nodes:read", "exchanges:read",
-    "member:read",
+    "member:read", "ai:read",
 })  # fmt: skip
-_OWNER = _READ | {"services:write", "access:write", "requests:write", "rights:write"}
+_DEVELOPER = _READ | {"requests:write", "ai-cards:write"}
+_OWNER = _DEVELOPER | {"services:write", "access:write", "rights:write", "ai-service:write"}
 # The one table of what each role may do.
 CONSOLE_ROLES: RoleScopes = {
-    "administrator": _OWNER | {"nodes:write", "member:write", "people:read", "people:write", "log:read"},
+    "administrator": _OWNER
+    | {"nodes:write", "member:write", "people:read", "people:write", "log:read", "ai-keys:write"},
     "service-owner": _OWNER,
-    "developer": _READ | {"requests:write"},
+    "developer": _DEVELOPER,
 }
 
 

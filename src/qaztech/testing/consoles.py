@@ -44,9 +44,12 @@ def member_settings(name: str, port: int, secret: str) -> list[str]:
 
 def make_console(  # each is a place
     home: Path, name: str, *, title: str, port: int, registry: int, management: int, edge: int, refresh: float,
-    clock: Clock, centre: tuple[str, str] | None = None,
+    clock: Clock, centre: tuple[str, str] | None = None, ai: tuple[str, str, str] | None = None,
 ) -> None:  # fmt: skip
-    """A member's console as it can be started: `console.toml`, and accounts in its database."""
+    """A member's console as it can be started: `console.toml`, and accounts in its database.
+
+    `ai` is the register of AI systems, the system that asks it, and the gateway's settings.
+    """
     member = home / "members" / name
     lines = [
         f"# The console of {title}. Paths are relative to this file.",
@@ -64,6 +67,8 @@ def make_console(  # each is a place
     ]
     if centre is not None:
         lines += [f'centre = "{centre[0]}"', f'centre_client = "{centre[1]}"']
+    if ai is not None:
+        lines += [f'ai_register = "{ai[0]}"', f'ai_client = "{ai[1]}"', f'gateway = "{ai[2]}"']
     write_file(member / SETTINGS, ("\n".join(lines) + "\n").encode())
     (member / FOLDER).mkdir(mode=0o700, exist_ok=True)
     engine = open_database(sqlite_url(member / FOLDER / "console.db"), PEOPLE)

@@ -400,7 +400,15 @@ class _Founding:
                     management=ports.management[name], edge=ports.edges[name], refresh=self._options.refresh_seconds,
                     clock=self._clock,
                     centre=(str(OPERATIONAL), str(organisation.system)) if self._options.centre else None,
+                    ai=self._ai_of(organisation),
                 )  # fmt: skip
+
+    def _ai_of(self, organisation: Organisation) -> tuple[str, str, str] | None:
+        """What the ministry's console is told of the register of AI systems and of the gateway."""
+        if organisation is not MINISTRY or not self._has_ai:
+            return None
+        gateway = f"../../{ai_service.FOLDER}/{ai_service.SETTINGS}"
+        return str(AI_REGISTER), str(organisation.system), gateway
 
     def centre(self) -> None:
         """The support center, with accounts."""

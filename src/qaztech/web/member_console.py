@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from qaztech.ai.office import AiOffice
 from qaztech.core.errors import Error
 from qaztech.member.console import Console
 from qaztech.member.exchanges import desk_exchange_routes
@@ -24,6 +25,9 @@ from qaztech.runtime.shell import ShellLimits, application
 from qaztech.web.files import StaticFiles
 from qaztech.web.headers import Guard
 from qaztech.web.member_access import AccessPages
+from qaztech.web.member_ai_cards import AiCardPages
+from qaztech.web.member_ai_keys import AiKeyPages
+from qaztech.web.member_ai_usage import AiUsagePages
 from qaztech.web.member_api import MemberApi
 from qaztech.web.member_centre import CentrePages
 from qaztech.web.member_desk import DeskPages
@@ -46,6 +50,7 @@ MENU = (
     ("/console/nodes", "nodes:read"),
     ("/console/exchanges", "exchanges:read"),
     ("/console/centre", "exchanges:read"),
+    ("/console/ai", "ai:read"),
     ("/console/joining", "member:read"),
     ("/console/people", "people:read"),
     ("/console/log", "log:read"),
@@ -56,21 +61,27 @@ class MemberConsole:
     """The console of one member. `app` is the ASGI application; `secret_hash` the SHA-256 of the node's secret."""
 
     def __init__(
-        self, *, console: Console, people: People, gate: Gate, log: AdminLog, anchor: bytes, secret_hash: bytes
-    ) -> None:
+        self, *, console: Console, people: People, gate: Gate, log: AdminLog, anchor: bytes, secret_hash: bytes,
+        ai: AiOffice | None = None,
+    ) -> None:  # fmt: skip
+        """`ai` is what is done with AI; None: its pages say what the console has to be told first."""
         self._gate = gate
         self._log = log
         doors, self._people_pages = sign_in_routes(people, gate, site=SITE, home=HOME, admin_log=log)
         parts = Parts(
-            console=console, people=people, log=log, anchor=anchor, pages=MemberPages(site=SITE, menu=MENU)
+            console=console, people=people, log=log, anchor=anchor, pages=MemberPages(site=SITE, menu=MENU),
+            ai=ai or AiOffice(member=lambda: console.work.file().member, note=console.work.note, clock=console.clock),
         )  # fmt: skip
-        self._pages = parts.pages
+        self._pages, self.ai = parts.pages, parts.ai
         self.page_routes: list[PageRoute] = [
             *DeskPages(parts).routes(),
             *ServicePages(parts).routes(),
             *AccessPages(parts).routes(),
             *NodePages(parts).routes(),
             *CentrePages(parts).routes(),
+            *AiCardPages(parts).routes(),
+            *AiKeyPages(parts).routes(),
+            *AiUsagePages(parts).routes(),
         ]
         self.api = MemberApi(parts)
         files = StaticFiles(STATIC)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from qaztech.ai.office import AiOffice
 from qaztech.member.console import Console
 from qaztech.member.desk_work import Outcome
 from qaztech.people.acts import AdminLog
@@ -22,13 +23,14 @@ Handler = Callable[[Request, Person], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The console, its people, its admin log, the anchor's bytes, and what draws pages."""
+    """The console, its people, its admin log, the anchor's bytes, what draws pages, and what is done with AI."""
 
     console: Console
     people: People
     log: AdminLog
     anchor: bytes
     pages: MemberPages
+    ai: AiOffice
 
 
 @dataclass(frozen=True, slots=True)

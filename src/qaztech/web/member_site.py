@@ -30,6 +30,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 HOME = "/console/"
 MAX_DOCUMENT = 2 * 1024 * 1024
 Form = dict[str, list[str]]
+# Of an address, what stays when the language is changed.
+_KEPT = frozenset({"q", "state", "service", "before", "from", "to", "month", "by", "key", "card"})
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -53,7 +55,7 @@ class MemberPages:
         language = page_language(request)
         texts = member_texts(language)
         lang = f"lang={language}"
-        kept = {k: v for k, v in request.query_params.items() if k in {"q", "state", "service", "before", "from", "to"}}
+        kept = {k: v for k, v in request.query_params.items() if k in _KEPT}
         page = self._environment.get_template(f"member/{template}").render(
             language=language,
             languages=LANGUAGES,

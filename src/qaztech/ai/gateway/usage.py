@@ -53,7 +53,9 @@ class CallRow:
     deployment: str
     service: str
     version: str
+    declared: str
     data_class: str
+    decision: str
     outcome: str
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -152,6 +154,19 @@ def calls_of(engine: Engine, member: MemberId, month: str, *, provider: str | No
         if len(rows) < _PAGE:
             return
         after = rows[-1].id
+
+
+def calls_before(
+    engine: Engine, member: MemberId, *, key: str | None = None, before: str = "", most: int = 50
+) -> list[CallRow]:
+    """A member's calls, the newest first; those taken in before one, where it is given by its id."""
+    chosen = _narrowed(select(calls), member=member, first=None, last=None, provider=None)
+    if key is not None:
+        chosen = chosen.where(calls.c.key == key)
+    if before:
+        chosen = chosen.where(calls.c.id < before)
+    with reading(engine) as db:
+        return [_call(row) for row in db.execute(chosen.order_by(calls.c.id.desc()).limit(most))]
 
 
 def untold(engine: Engine, gateway: str, *, most: int = _PAGE) -> list[CallRow]:
