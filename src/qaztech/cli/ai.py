@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qaztech.cli import ai_gateway
 from qaztech.cli.ai_cards import add_cards
+from qaztech.cli.ai_detect import add_detect
 from qaztech.cli.ai_keys import add_keys
 from qaztech.cli.ai_usage import add_usage
 
@@ -21,3 +22,4 @@ def add_parser(verbs: Verbs) -> None:
     add_keys(actions)
     add_usage(actions)
     add_cards(actions)
+    add_detect(actions)

@@ -1,0 +1,373 @@
+"""Numbers of people and bodies: IIN, BIN, cards, phones, identity cards, passports, IBANs, plates. Grouped in any way.
+
+A run of digits with signs between them is read as one; a piece of it counts that begins and ends with its groups and
+passes what its kind demands: check digits, a date, prefixes. Pure. Letters for digits are read before (`letters`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from qaztech.ai.personal import lists
+from qaztech.ai.personal.spans import Kind, Span
+from qaztech.core.bin import has_valid_checksum
+
+_RUN: Final = re.compile(r"[0-9](?:[0-9]|[ .\-/_:|()*\n]{1,4}(?=[0-9]))*")
+_GROUP: Final = re.compile(r"[0-9]+")
+_APART: Final = re.compile(r"(?<![0-9])([0-9]{6})[^0-9]{2,40}?([0-9]{5,6})(?:[^0-9]{1,20}([0-9]))?(?![0-9])")
+_MOBILE: Final = re.compile(r"7(?:0[0-9]|47|5[01]|6[0-4]|7[0-8])")
+_MONEY: Final = re.compile(
+    r"\s?(?:тенге|теңге|тг\b|тнг|kzt|₸|руб|usd|\$|€|тиын|млн|млрд|шт\b|kg\b|кг\b|tenge)", re.IGNORECASE
+)
+_PHONE_CUE: Final = re.compile(
+    r"тел|сот|моб|звон|набер|номер|нөмір|домашн|қоңырау|хабарлас|ватсап|whats|phone|call|tel\b|mob|cell|ring|"
+    r"\bor\b|код|факс|fax|nomer|nómir|sms|смс|үй\w* тел|городск|дом\b|внутр|ext",
+    re.IGNORECASE,
+)
+_CARD_CUE: Final = re.compile(
+    r"удост|жеке ку|куәлік|identity|\bid\b|id.card|kualig|kýálik|уд\.?\s?л|удл|документ|құжат", re.IGNORECASE
+)
+_PASSPORT_CUE: Final = re.compile(
+    r"па[сc]порт|пасп|төлқұжат|passport|pasport|tolqujat|tólqujat|серия n|travel doc|загран", re.IGNORECASE
+)
+_OTHER_CUE: Final = re.compile(
+    r"(?:счёт|счет|шот|договор|шарт|заказ|тапсырыс|накладн|артикул|order|invoice|contract|ticket|serial|лот|isbn|"
+    r"тендер|протокол|хаттама|реестр|есептегіш|счётчик|партия|каталог|код\w*|build|part no|№ закуп)\W{0,3}(?:№|n"
+    r"|no)?\W{0,3}$",
+    re.IGNORECASE,
+)
+_LETTER_BEFORE: Final = re.compile(r"(?<![^\W_])([NnНнИиПп])[ .\-№]{0,3}$")
+_TIGHT: Final = frozenset("-./_:")
+_CARD_BEGINS: Final = (
+    "4",
+    "51",
+    "52",
+    "53",
+    "54",
+    "55",
+    "22",
+    "23",
+    "24",
+    "25",
+    "26",
+    "27",
+    "62",
+    "60",
+    "65",
+    "94",
+    "50",
+    "67",
+    "63",
+)
+_DATES: Final = ([2, 2, 4], [4, 2, 2])
+_LOCAL: Final = ([2, 2, 2], [3, 2, 2])
+_IBAN: Final = re.compile(r"(?<![^\W_])[KkКк] ?[ZzЗз](?:[ \-./:]{0,3}[0-9A-ZА-Яa-zа-я]){18}(?![^\W_])")
+_KZ: Final = re.compile("[KkКк] ?[ZzЗз]")
+_IBAN_SEEN: Final = re.compile("[A-Z][A-Z][0-9][0-9][A-Z0-9 ]")
+_FOREIGN_IBAN: Final = re.compile(
+    r"(?<![^\W_])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?![^\W_])"
+)
+_LATIN: Final = str.maketrans("АВЕКМНОРСТХУІЗЅавекмнорстхуі", "ABEKMHOPCTXYI3SABEKMHOPCTXYI")
+_PLATE: Final = re.compile(
+    r"(?<![^\W_])(?<!\d[.\-])(?:([0-9OОoо]{3})([ .\-]?)([^\W\d_]{2,3})([ .\-]?)([0-9OОoоlI]{2})|"
+    r"([^\W\d_])([ .\-]?)([0-9]{3})([ .\-]?)([^\W\d_]{2,3}))(?![^\W_])(?![-.][0-9])"
+)
+_PLATE_CUE: Final = re.compile(
+    r"номер|нөмір|маш|көлік|көлігі|авто|тачк|plate|car\b|vehicle|toyota|прицеп|тягач|трактор|госном|гос\.|парков"
+    r"|камер|mashin|"
+    r"дорог|водител|жүргізуші|toktat|мото|truck|van\b|трак|эвакуат",
+    re.IGNORECASE,
+)
+_UNITS: Final = frozenset(lists.part("units"))
+_BEFORE: Final = 48
+_SHORTEST: Final = 6
+# From so many groups on, a number is one only where nothing else is joined to it.
+_MANY: Final = 6
+_CARD_LENGTHS: Final = (15, 16)
+_DOCUMENT_LENGTHS: Final = (8, 9)
+_PHONE_LENGTHS: Final = (6, 7, 10, 11, 12, 13, 14)
+# The lengths that numbers have, by the digit they begin with.
+_BEGINS_ANY: Final = (12, 9, 8)
+_BEGINS_PLUS: Final = (13, 12, 11, 10)
+_BEGINS: Final = {
+    "0": (14, 13, 12, 9, 8, 7, 6), "2": (16, 12, 9, 8, 7, 6), "3": (15, 12, 9, 8, 7, 6), "4": (16, 12, 9, 8, 7, 6),
+    "5": (16, 12, 9, 8, 7, 6), "6": (16, 12, 9, 8, 7, 6), "7": (12, 11, 10, 9, 8, 7, 6), "8": (12, 11, 9, 8, 7, 6),
+    "9": (16, 12, 9, 8, 7, 6), "1": (12, 9, 8, 7, 6),
+}  # fmt: skip
+
+
+class Found(NamedTuple):
+    """A claim: a span with its rank, the lower the stronger."""
+
+    rank: int
+    span: Span
+
+
+class _Run(NamedTuple):
+    """Digits with what parted them: all digits, where each stands, where groups begin and end."""
+
+    digits: str
+    places: list[int]
+    starts: list[int]
+    ends: frozenset[int]
+
+
+def in_text(text: str, read: str) -> Iterator[Found]:
+    """What stands in a text; `read` is the text with letters read as digits."""
+    done = 0
+    for match in _RUN.finditer(read):
+        if match.end() - match.start() < 5:
+            continue
+        run = _run(read, match.start(), match.end())
+        if len(run.digits) >= 6:
+            yield from _in_run(text, read, run)
+        if len(run.digits) in (6, 11, 12) or len(run.starts) > 1:
+            done = max(done, match.end())
+    if done:
+        for apart in _APART.finditer(read):
+            yield from _told_apart(apart)
+
+
+def _run(text: str, start: int, end: int) -> _Run:
+    places: list[int] = []
+    starts, ends = [], []
+    for group in _GROUP.finditer(text, start, end):
+        starts.append(len(places))
+        places.extend(range(*group.span()))
+        ends.append(len(places))
+    return _Run("".join([text[at] for at in places]), places, starts, frozenset(ends))
+
+
+def _in_run(text: str, read: str, run: _Run) -> Iterator[Found]:
+    total = len(run.digits)
+    for first in run.starts:
+        if total - first < _SHORTEST:
+            break
+        start = run.places[first]
+        plus = "+" in read[max(0, start - 3) : start]
+        free = _is_free(read, run, first)
+        begins = _BEGINS_PLUS if plus else _BEGINS.get(run.digits[first], _BEGINS_ANY)
+        for length in begins:
+            last = first + length
+            if last > total or last not in run.ends:
+                continue
+            if length < 8 and (first or last != total):
+                continue
+            groups = _sizes(run, first, last)
+            if len(groups) >= _MANY and not plus and not (free and _is_free(read, run, last)):
+                continue
+            yield from _of_length(text, read, run, (first, last), groups)
+
+
+def _of_length(text: str, read: str, run: _Run, ends: tuple[int, int], groups: list[int]) -> Iterator[Found]:
+    """What so many digits are: a kind goes by its length first."""
+    first, last = ends
+    length = last - first
+    start, end = run.places[first], run.places[last - 1] + 1
+    digits = run.digits[first:last]
+    if length == 12 and (number := _iin_or_bin(digits, groups)):
+        yield Found(3, Span(start, end, number))
+    elif length in _CARD_LENGTHS and _is_card(digits, groups) and not _goes_on(read, run, first, last):
+        yield Found(2, Span(start, end, "card"))
+    elif length in _DOCUMENT_LENGTHS:
+        yield from _document(text, read, run, ends, groups)
+    if length in _PHONE_LENGTHS and (at := _phone(read, run, first, last, groups)) is not None:
+        yield Found(4, Span(at, end, "phone", 0.9))
+
+
+def _is_free(read: str, run: _Run, at: int) -> bool:
+    """Whether digits before this place are none, or of something else."""
+    if at in (0, len(run.digits)):
+        return True
+    between = read[run.places[at - 1] + 1 : run.places[at]]
+    return len(between) > 1 or between in "\n|/"
+
+
+def _sizes(run: _Run, first: int, last: int) -> list[int]:
+    sizes, begun = [], first
+    for at in range(first + 1, last + 1):
+        if at in run.ends:
+            sizes.append(at - begun)
+            begun = at
+    return sizes
+
+
+def _goes_on(read: str, run: _Run, first: int, last: int) -> bool:
+    """Whether more digits are joined on tightly, without a space."""
+    end = run.places[last - 1] + 1
+    if last < len(run.digits) and run.places[last] - end == 1 and read[end] in _TIGHT:
+        return read[end] != "/"
+    start = run.places[first]
+    return first > 0 and start - run.places[first - 1] == 2 and read[start - 1] in _TIGHT and read[start - 1] != "/"
+
+
+def _iin_or_bin(digits: str, groups: list[int]) -> Kind | None:
+    """Its kind, for twelve digits that an IIN or a BIN can have. Months go up to 13, as reserved numbers have it."""
+    if digits[2] > "1" or not 1 <= int(digits[2:4]) <= 13 or groups[:3] in _DATES:
+        return None
+    if digits[4] in "456":
+        return "bin" if digits[5] in "01234" and has_valid_checksum(digits) else None
+    day = int(digits[4:6])
+    if day > 31 or (day == 0 and digits[2:4] != "13") or digits[6] > "6" or not has_valid_checksum(digits):
+        return None
+    return "iin" if len(groups) > 1 or digits.strip("0") else None
+
+
+def _is_card(digits: str, groups: list[int]) -> bool:
+    if not (digits.startswith(("34", "37")) if len(digits) == 15 else digits.startswith(_CARD_BEGINS)):
+        return False
+    total = 0
+    for at, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + at % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0 and len(groups) <= 16
+
+
+def _before(text: str, at: int, most: int = _BEFORE) -> str:
+    return text[max(0, at - most) : at]
+
+
+def _document(text: str, read: str, run: _Run, ends: tuple[int, int], groups: list[int]) -> Iterator[Found]:
+    """An identity card of nine digits, or a passport of eight with or without its letter."""
+    first, last = ends
+    start, end = run.places[first], run.places[last - 1] + 1
+    if _goes_on(read, run, first, last):
+        return
+    digits = run.digits[first:last]
+    if not (_is_free(read, run, first) or len(groups) == 1):
+        return
+    before = _before(text, start)
+    if groups in _DATES or re.search(r"[\n|:]", read[start:end]):
+        return
+    if last - first == 8:
+        letter = _LETTER_BEFORE.search(before)
+        if letter and letter[1] in "NnНн":
+            yield Found(4, Span(start - len(before) + letter.start(1), end, "passport"))
+        elif letter and _PASSPORT_CUE.search(before):
+            yield Found(4, Span(start - len(before) + letter.start(1), end, "passport", 0.9))
+        elif _PASSPORT_CUE.search(before) and (first == 0 or len(groups) == 1) and digits[:2] not in ("20", "19"):
+            yield Found(5, Span(start, end, "passport", 0.8))
+        return
+    whole = len(groups) == 1 or (_is_free(read, run, first) and _is_free(read, run, last))
+    own = digits[0] == "0" and digits[1] != "0" and digits[1:3] != "00"
+    cue = _CARD_CUE.search(before)
+    if (cue and digits[:2] != "00") or (own and whole and not _OTHER_CUE.search(before)):
+        spaced = len(groups) == 1 or len(groups) <= 4 or cue
+        if spaced and not (
+            read[end : end + 1] == "-" and read[end + 1 : end + 2].isalpha() and not cue and len(groups) > 1
+        ):
+            yield Found(5, Span(start, end, "id_card", 0.9))
+
+
+def _phone(read: str, run: _Run, first: int, last: int, groups: list[int]) -> int | None:
+    """Where a phone number begins that ends here; none where this is not one."""
+    digits, start, end = run.digits[first:last], run.places[first], run.places[last - 1] + 1
+    before = _before(read, start)
+    plus = before.endswith(("+", "+ ", "+(")) or (before.endswith("(") and before[-2:-1] == "+")
+    inside = read[start:end]
+    paren = before.endswith("(") and ")" in inside
+    at = start - paren
+    if plus:
+        return _foreign(run, first, last, start - 1 - (not before.endswith("+")))
+    if "|" in inside or "\n" in inside or ":" in inside or inside.count("(") > 1 or _goes_on(read, run, first, last):
+        return None
+    if len(digits) in (6, 7):
+        alone = groups in _LOCAL and first == 0 and last == len(run.digits)
+        return at if alone and not re.search(r"[./_]", inside) and _PHONE_CUE.search(before) else None
+    if len(digits) == 14:
+        return start if digits.startswith("007") and len(groups) == 1 else None
+    if len(digits) == 13:
+        return start if digits.startswith("007") else None
+    if len(digits) == 12:
+        return None
+    cue = bool(_PHONE_CUE.search(before))
+    if _is_sum(read, end, groups) and not (paren or cue):
+        return None
+    if _MONEY.match(read, end):
+        return None
+    if first and not cue and not paren and len(groups) > 1 and run.starts[0] != first and len(digits) == 10:
+        return None
+    if len(digits) == 11:
+        trunk, rest = digits[0], digits[1:]
+        if trunk in "78" and (_MOBILE.match(rest) or rest.startswith("800")):
+            return at
+        if trunk not in "78" or rest[0] not in "79":
+            return None
+        return at if cue or "(" in inside or (rest[0] == "7" and len(groups) > 3) or len(groups) in (4, 5) else None
+    if _MOBILE.match(digits):
+        return at
+    return at if digits.startswith("7") and (paren or cue) else None
+
+
+def _foreign(run: _Run, first: int, last: int, at: int) -> int | None:
+    """A number after `+`: as many digits as belong to it."""
+    digits = run.digits[first:last]
+    if digits.startswith("7"):
+        return at if len(digits) == 11 else None
+    longer = any(first + length in run.ends for length in range(last - first + 1, 14))
+    return at if 10 <= len(digits) <= 13 and not longer else None
+
+
+def _is_sum(read: str, end: int, groups: list[int]) -> bool:
+    """Whether digits are grouped as thousands are, or a currency follows."""
+    thousands = len(groups) > 2 and groups[0] < 4 and all(size == 3 for size in groups[1:])
+    return thousands or bool(_MONEY.match(read, end))
+
+
+def _told_apart(match: re.Match[str]) -> Iterator[Found]:
+    """An IIN told in two or three pieces with words between them."""
+    digits = match[1] + match[2] + (match[3] or "")
+    for number, end in ((digits, match.end()), (match[1] + match[2], match.end(2))):
+        if len(number) == 12 and (kind := _iin_or_bin(number, [6, 6])):
+            yield Found(3, Span(match.start(), end, kind, 0.9))
+            return
+
+
+def ibans(text: str, low: str) -> Iterator[Found]:
+    """Bank accounts whose check digits are right. `low` is the text in small letters."""
+    if "kz" in low or "кз" in low or "k z" in low:
+        for begin in _KZ.finditer(text):
+            match = _IBAN.match(text, begin.start())
+            if match and _is_iban(match[0]):
+                yield Found(1, Span(*match.span(), "iban"))
+    if _IBAN_SEEN.search(text):
+        for match in _FOREIGN_IBAN.finditer(text):
+            if _is_iban(match[0]):
+                yield Found(1, Span(*match.span(), "iban", 0.9))
+
+
+def _is_iban(written: str) -> bool:
+    bare = "".join(filter(str.isalnum, written.translate(_LATIN).upper()))
+    if not (bare.isascii() and bare[2:4].isdecimal()):
+        return False
+    for each in (bare, bare.replace("O", "0")) if "O" in bare else (bare,):
+        if 15 <= len(each) <= 34 and int("".join([str(int(char, 36)) for char in each[4:] + each[:4]])) % 97 == 1:
+            return True
+    return False
+
+
+def plates(text: str) -> Iterator[Found]:
+    """Plates of cars, of the form since 2012 and the one before."""
+    for match in _PLATE.finditer(text):
+        new = match[1] is not None
+        word = match[3] if new else match[10]
+        before = _before(text, match.start())
+        upper = word.isupper() and (new or match[6].isupper())
+        joined = not (match[2] or match[4]) if new else not (match[7] or match[9])
+        cue = bool(_PLATE_CUE.search(before))
+        if (word.lower() in _UNITS and not (upper and cue)) or not (upper or joined or cue):
+            continue
+        if (new and not _is_region(match[5], match[1])) or (before.endswith(("KZ-", "№ ", "№")) and not cue):
+            continue
+        if (not new and not upper and not cue) or (not new and not joined and not cue and len(word) < 3):
+            continue
+        yield Found(6, Span(*match.span(), "plate", 0.95))
+
+
+def _is_region(written: str, number: str) -> bool:
+    digits = written.translate(str.maketrans("OОoоlI", "000011"))
+    return (any(char.isdecimal() for char in written + number) and 1 <= int(digits) <= 20) or (
+        number.upper() in ("OOO", "ООО") and digits.isdecimal()
+    )
