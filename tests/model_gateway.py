@@ -173,11 +173,11 @@ def models(url: str) -> tuple[Model, ...]:
 @asynccontextmanager
 async def gateway_stand(
     engine: Engine, *, clock: ManualClock, finder: Finder | None = None, limits: GatewayLimits | None = None,
-    pace: float = 0.0, tenge: int = 10, **changes: Any,
+    pace: float = 0.0, tenge: int = 10, more: tuple[Model, ...] = (), **changes: Any,
 ) -> AsyncIterator[Stand]:  # fmt: skip
-    """A gateway, its stand-in and a key."""
+    """A gateway, its stand-in and a key; `more` models than those of the stand-in."""
     server = ModelStandIn(pace=pace, remembers=100)
-    offered = models(f"http://127.0.0.1:{await server.listen()}")
+    offered = (*models(f"http://127.0.0.1:{await server.listen()}"), *more)
     keys = Keys(engine, clock)
     budget = Budgets(engine, clock).create(member=MEMBER, name="Chat", kind="month", tenge=tenge, by="aigerim")
     shown, key = issue(keys, budget, models=[model.name for model in offered], **changes)

@@ -7,8 +7,9 @@ part that cannot be looked at (an image, a sound, a file) makes the call persona
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -18,15 +19,40 @@ from qaztech.core.errors import Malformed
 
 Endpoint = Literal["chat/completions", "completions", "embeddings"]
 ENDPOINTS: Final[tuple[Endpoint, ...]] = ("chat/completions", "completions", "embeddings")
-# Words of the protocol: what stands under these names is not what people wrote.
-_WORDS: Final = frozenset({"model", "role", "type", "object", "encoding_format"})
-# Parts that hold what cannot be read here.
-_UNREADABLE: Final = frozenset({"image_url", "input_audio", "file", "input_image", "input_file", "video_url"})
 _NEEDED: Final = {"chat/completions": "messages", "completions": "prompt", "embeddings": "input"}
+# Fields that are passed on. Servers have others, by which they give more than was reserved, fetch, or run something.
+_OF_ALL: Final = frozenset({"model", "user"})
+_OF_BOTH: Final = _OF_ALL | frozenset({
+    "frequency_penalty", "guided_choice", "guided_grammar", "guided_json", "guided_regex", "ignore_eos",
+    "length_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "min_p", "min_tokens", "n",
+    "presence_penalty", "repeat_penalty", "repetition_penalty", "seed", "skip_special_tokens", "stop", "stream",
+    "stream_options", "structured_outputs", "temperature", "top_k", "top_p", "typical_p",
+})  # fmt: skip
+_FIELDS: Final[dict[Endpoint, frozenset[str]]] = {
+    "chat/completions": _OF_BOTH | frozenset({
+        "function_call", "functions", "messages", "metadata", "parallel_tool_calls", "prediction",
+        "prompt_cache_key", "reasoning_effort", "response_format", "safety_identifier", "service_tier", "store",
+        "tool_choice", "tools", "top_logprobs", "verbosity",
+    }),
+    "completions": _OF_BOTH | frozenset({"best_of", "echo", "prompt", "suffix"}),
+    "embeddings": _OF_ALL | frozenset({"dimensions", "encoding_format", "input"}),
+}  # fmt: skip
+# What the parts of a message are that can be read; all others are images, sounds, files, whatever they are called.
+_READABLE: Final = frozenset({"text", "refusal", "input_text", "output_text", "thinking", "reasoning"})
+_MEDIA: Final = re.compile(r"image|audio|video|file|source|embeds", re.IGNORECASE)
 MOST_CHOICES = 16
 _DEPTH = 64
+# Values of a body, each of which costs much more to read than its bytes do; commas say how many there can be.
+_MOST_VALUES = 100_000
+_MOST_COMMAS = 1_000_000
+# Digits from which on a number may be somebody's; one that has lost its leading zeros had twelve.
+_DIGITS = 9
+_FULL = 12
 # A model's template may put some tokens around what it is given.
 _TEMPLATE_TOKENS = 64
+
+_ADDRESS: Final = re.compile(r"\s*(?!data:)([a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{64,}={0,2}")
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -46,8 +72,10 @@ class ModelCall:
     most: int | None
     unreadable: bool
     body: dict[str, Any]
-    # Every text in it, names of fields included.
+    # Every text in it, names of fields and long numbers included.
     texts: tuple[str, ...]
+    # What servers put together of texts that stand side by side: the parts of a message.
+    joined: tuple[tuple[str, ...], ...] = ()
 
     def masked(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """The body with every text changed by `mask`. Raises `Malformed` where a field's name would change."""
@@ -58,6 +86,8 @@ class ModelCall:
 
 def parse_call(endpoint: Endpoint, data: bytes) -> ModelCall:
     """Read a body. Raises `Malformed` with what to change."""
+    if data.count(b",") > _MOST_COMMAS:
+        raise _too_many()
     try:
         body = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -67,21 +97,47 @@ def parse_call(endpoint: Endpoint, data: bytes) -> ModelCall:
     model = body.get("model")
     if not isinstance(model, str) or not 0 < len(model) <= 100:
         raise Malformed("ai.call.model", "`model` names the model", at="caller")
+    if unknown := sorted(name for name, value in body.items() if name not in _FIELDS[endpoint] and value is not None):
+        raise Malformed("ai.call.field", f"this gateway does not pass on `{unknown[0][:60]}`", at="caller")
     needed = _NEEDED[endpoint]
     if not body.get(needed):
         raise Malformed("ai.call.empty", f"`{needed}` is missing or empty", at="caller")
     if endpoint == "chat/completions":
         _check_messages(body["messages"])
     options = body.get("stream_options")
-    texts: list[str] = []
-    unreadable: list[str] = []
-    _collect(body, texts.append, unreadable.append, 0)
+    found = _Found()
+    _collect({name: value for name, value in body.items() if name != "model"}, found, 0)
     return ModelCall(
         endpoint=endpoint, model=model, stream=_flag(body, "stream") and endpoint != "embeddings",
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        choices=_choices(body, endpoint), most=_most(body), unreadable=bool(unreadable), body=body,
-        texts=tuple(texts),
+        choices=_choices(body, endpoint), most=_most(body),
+        unreadable=found.unreadable or (endpoint != "chat/completions" and _is_tokens(body[needed])), body=body,
+        texts=tuple(found.texts), joined=tuple(found.joined),
     )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a walk through a body brings."""
+
+    texts: list[str] = field(default_factory=list)
+    joined: list[tuple[str, ...]] = field(default_factory=list)
+    unreadable: bool = False
+    values: int = 0
+
+
+def _is_tokens(prompt: object) -> bool:
+    """Whether a prompt is given in tokens, of one text or of several. Raises `Malformed`: it is neither that nor text.
+
+    What tokens say nobody here can read.
+    """
+    several: list[Any] = prompt if isinstance(prompt, list) else [prompt]
+    if all(isinstance(each, str) for each in several):
+        return False
+    lists = several if all(isinstance(each, list) for each in several) else [several]
+    if not all(each and all(type(token) is int for token in each) for each in lists):
+        raise Malformed("ai.call.field", "a prompt is a text, texts, tokens, or lists of tokens", at="caller")
+    return True
 
 
 def _check_messages(messages: object) -> None:
@@ -123,53 +179,99 @@ def _most(body: dict[str, Any]) -> int | None:
     return min((value for value in asked if value is not None), default=None)
 
 
-def _collect(value: object, found: Callable[[str], object], unreadable: Callable[[str], object], depth: int) -> None:
+def _collect(value: object, found: _Found, depth: int) -> None:
     if depth > _DEPTH:
         raise Malformed("ai.call.deep", f"the body is nested deeper than {_DEPTH}", at="caller")
     if isinstance(value, str):
         inner = _inner_json(value)
         if inner is None:
-            found(value)
+            found.texts.append(value)
         else:
-            _collect(inner, found, unreadable, depth + 1)
+            _collect(inner, found, depth + 1)
     elif isinstance(value, dict):
-        part = _part(value)
-        if part:
-            _check_inline(part, value[part])
-            unreadable(part)
+        _count(found, len(value))
         for name, each in value.items():
-            found(name)
-            if name == part:
-                each = _readable(each)  # noqa: PLW2901
-            if name not in _WORDS or not isinstance(each, str):
-                _collect(each, found, unreadable, depth + 1)
+            found.texts.append(name)
+            if name == "content" and isinstance(each, list):
+                _collect_parts(each, found, depth + 1)
+            else:
+                _collect(each, found, depth + 1)
     elif isinstance(value, list):
+        if value and all(type(each) is int for each in value):
+            return  # tokens
+        _count(found, len(value))
         for each in value:
-            _collect(each, found, unreadable, depth + 1)
+            _collect(each, found, depth + 1)
+    else:
+        found.texts += _as_texts(value)
 
 
-def _part(value: dict[str, Any]) -> str:
-    """The name of what cannot be read, where this is a part of a message that has such; else empty."""
-    kind = value.get("type")
-    return kind if isinstance(kind, str) and kind in _UNREADABLE and kind in value else ""
+def _count(found: _Found, values: int) -> None:
+    found.values += values
+    if found.values > _MOST_VALUES:
+        raise _too_many()
+
+
+def _collect_parts(parts: list[Any], found: _Found, depth: int) -> None:
+    """The parts of a message."""
+    texts = []
+    for part in parts:
+        if _is_unreadable(part):
+            _check_inline(part, 0)
+            found.unreadable = True
+            _collect(_readable(part), found, depth)
+        else:
+            _collect(part, found, depth)
+            text = part.get("text") if isinstance(part, dict) else part
+            if isinstance(text, str):
+                texts.append(text)
+    if len(texts) > 1:
+        found.joined.append(tuple(texts))
+
+
+def _is_unreadable(part: object) -> bool:
+    """Whether a part of a message is, or has beside its text, what cannot be looked at."""
+    if not isinstance(part, dict):
+        return False
+    kind = part.get("type", "text")
+    return kind not in _READABLE or any(_MEDIA.search(name) for name in part)
 
 
 def _readable(content: object) -> object:
     """What of such a part can be read: its name, its format, whatever is not the content itself."""
     if isinstance(content, dict):
-        return {name: each for name, each in content.items() if not _is_content(name, each)}
-    return None
+        return {name: _readable(each) for name, each in content.items() if not _is_content(each)}
+    if isinstance(content, list):
+        return [_readable(each) for each in content if not _is_content(each)]
+    return content
 
 
-def _is_content(name: str, value: object) -> bool:
-    return isinstance(value, str) and (name in {"data", "file_data"} or (name == "url" and value.startswith("data:")))
+def _is_content(value: object) -> bool:
+    return isinstance(value, str) and (value.startswith("data:") or _BASE64.fullmatch(value) is not None)
 
 
-def _check_inline(name: str, part: object) -> None:
+def _check_inline(value: object, depth: int) -> None:
     """A server that fetches an address on a caller's word would reach where the caller may not."""
-    url = part.get("url") if isinstance(part, dict) else part
-    if isinstance(url, str) and name.endswith(("url", "image")) and not url.startswith("data:"):
+    if depth > _DEPTH:
+        raise Malformed("ai.call.deep", f"the body is nested deeper than {_DEPTH}", at="caller")
+    if isinstance(value, dict):
+        for each in value.values():
+            _check_inline(each, depth + 1)
+    elif isinstance(value, list):
+        for each in value:
+            _check_inline(each, depth + 1)
+    elif isinstance(value, str) and _ADDRESS.match(value):
         raise Malformed("ai.call.remote", "images are sent in the request (data:…), not by address", at="caller")
+
+
+def _as_texts(value: object) -> tuple[str, ...]:
+    """A number as people write it, where it is long enough to be somebody's."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return ()
+    text = str(int(value)) if value == value // 1 else repr(value)
+    if len(text) < _DIGITS:
+        return ()
+    return (text,) if len(text) >= _FULL or not text.isdigit() else (text, text.zfill(_FULL))
 
 
 def _changed(value: object, mask: Callable[[str], str]) -> object:
@@ -185,35 +287,27 @@ def _changed(value: object, mask: Callable[[str], str]) -> object:
                 raise Malformed(
                     "ai.personal.name", "a field's name holds personal data, which cannot be masked there", at="caller"
                 )
-        part = _part(value)
-        return {
-            name: _part_changed(each, mask)
-            if name == part
-            else each
-            if name in _WORDS and isinstance(each, str)
-            else _changed(each, mask)
-            for name, each in value.items()
-        }
+        return {name: _changed(each, mask) for name, each in value.items()}
     if isinstance(value, list):
         return [_changed(each, mask) for each in value]
-    return value
-
-
-def _part_changed(content: object, mask: Callable[[str], str]) -> object:
-    if not isinstance(content, dict):
-        return content
-    return {name: each if _is_content(name, each) else _changed(each, mask) for name, each in content.items()}
+    # A number that is somebody's becomes a text: there is no other way to put it aside.
+    return next((masked for text in _as_texts(value) if (masked := mask(text)) != text), value)
 
 
 def _inner_json(text: str) -> object | None:
     """What a text holds that is JSON itself (a tool's arguments): escapes would hide what it says."""
-    if not text.startswith(("{", "[")) or ("\\" not in text and len(text) > 64 * 1024):
+    begin = text[:64].lstrip().lstrip("\ufeff").lstrip()[:1]
+    if begin not in {"{", "[", '"'} or ("\\" not in text and len(text) > 64 * 1024):
         return None
     try:
-        inner = _decode(text.encode())
+        inner = _decode(text.strip().lstrip("\ufeff").encode())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    return inner if isinstance(inner, (dict, list)) else None
+    return inner if isinstance(inner, (dict, list, str)) else None
+
+
+def _too_many() -> Malformed:
+    return Malformed("ai.call.values", "the body is made of too many values", at="caller")
 
 
 def prepared(call: ModelCall, body: dict[str, Any], *, model: str, most: int) -> tuple[bytes, int, int]:

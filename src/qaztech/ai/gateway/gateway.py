@@ -19,8 +19,9 @@ from qaztech.ai.gateway.keys import Key, Keys
 from qaztech.ai.gateway.ledger import Ledger
 from qaztech.ai.gateway.models import Model
 from qaztech.ai.gateway.places import Places, header
+from qaztech.ai.gateway.refusing import respond_error
 from qaztech.ai.gateway.routing import Routing
-from qaztech.ai.gateway.serving import Kit, Serving, Settled, respond_error
+from qaztech.ai.gateway.serving import Kit, Serving, Settled
 from qaztech.ai.personal.spans import Finder
 from qaztech.ai.register.standing import CardStanding
 from qaztech.core.errors import Error, Internal, Limited, Malformed, NotFound, Unauthenticated

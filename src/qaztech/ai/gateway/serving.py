@@ -20,9 +20,10 @@ from qaztech.ai.gateway.answers import Produced, StreamRestorer, Usage
 from qaztech.ai.gateway.books import Ask, Outcome, Settlement
 from qaztech.ai.gateway.cache import Answer, AnswerCache
 from qaztech.ai.gateway.calls import ModelCall
+from qaztech.ai.gateway.counting import count_refusal, count_usage
 from qaztech.ai.gateway.keys import Key
 from qaztech.ai.gateway.ledger import Ledger
-from qaztech.ai.gateway.looking import LARGE, Seen, look
+from qaztech.ai.gateway.looking import LARGE, Seen, look_through
 from qaztech.ai.gateway.models import Deployment, Model
 from qaztech.ai.gateway.places import (
     CALL_HEADER,
@@ -34,6 +35,7 @@ from qaztech.ai.gateway.places import (
     refusal_of,
 )
 from qaztech.ai.gateway.policy import Allowed
+from qaztech.ai.gateway.refusing import JSON, error_body, respond_error
 from qaztech.ai.gateway.routing import Routing
 from qaztech.ai.personal.masking import Vault
 from qaztech.ai.personal.spans import Finder
@@ -44,7 +46,6 @@ from qaztech.node.http_request import Request
 from qaztech.runtime.telemetry import Metrics, log_error
 
 logger = logging.getLogger("qaztech.ai")
-_JSON = b"Content-Type:application/json\r\nCache-Control:no-store\r\n"
 _EVENTS = b"Content-Type:text/event-stream\r\nCache-Control:no-store\r\n"
 # Pieces a stream may have beyond the tokens it was allowed, before it is one that never ends; bytes after its last one.
 _SLACK = 256
@@ -135,9 +136,11 @@ class Serving:
         self._kit.under_way.add(self)
         self.request.on_disconnect = self._gone
         if sum(map(len, self.call.texts)) <= LARGE:
-            self._guarded(self._looked, look, self._kit.finder, self.call)
+            self._guarded(self._looked, look_through, self._kit.finder, self.call, self._key.handling)
             return
-        task = self._kit.loop.run_in_executor(self._kit.readers, look, self._kit.finder, self.call)
+        task = self._kit.loop.run_in_executor(
+            self._kit.readers, look_through, self._kit.finder, self.call, self._key.handling
+        )
         task.add_done_callback(lambda done: self._guarded(self._looked, done.result))
 
     def _guarded(self, then: Callable[[Any], None], work: Callable[..., Any], *given: Any) -> None:
@@ -148,16 +151,15 @@ class Serving:
         except Exception as exc:  # noqa: BLE001 - a fault of ours is the caller's 500, not a call without an end
             self.refuse(Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
 
-    def _looked(self, seen: Seen) -> None:
-        self._seen = seen
+    def _looked(self, looked: tuple[Seen, dict[str, Any], Vault | None]) -> None:
+        self._seen, self._body, self.vault = looked
+        seen = self._seen
         handling = self._key.handling
         self._allowed = policy.allow(
             self.model.deployments, card=self._card, declared=self._declared, has_personal=seen.has_personal,
             handling=handling,
         )  # fmt: skip
         self._decision = seen.said(handling)
-        if seen.spans and handling == "mask":
-            self._body, self.vault = seen.masked(self.call)
         amount = tokens = 0
         data = b""
         for place in self._allowed.places:
@@ -190,8 +192,11 @@ class Serving:
         return made
 
     def _cached(self) -> Answer | None:
-        may = self._cache_seconds() > 0
-        return self._kit.cache.get(str(self._key.member), *self._cache_key(), self._kit.loop.time()) if may else None
+        """The answer that an equal question had, of a place that may have this one: only that is free."""
+        if self._cache_seconds() <= 0:
+            return None
+        found = self._kit.cache.get(str(self._key.member), *self._cache_key(), self._kit.loop.time())
+        return found if found is not None and any(each.name == found.place for each in self._allowed.places) else None
 
     def _cache_seconds(self) -> float:
         held = AnswerCache.may_hold(
@@ -218,11 +223,7 @@ class Serving:
             self._fail(Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
 
     def _answer_cached(self, cached: Answer) -> None:
-        place = next((each for each in self._allowed.places if each.name == cached.place), None)
-        if place is None:
-            self._try_next()
-            return
-        self.place = place
+        self.place = next(each for each in self._allowed.places if each.name == cached.place)
         answer = answers.parse_answer(cached.body)
         self.settle("cached", _NOTHING, lambda: self._respond(answer, _NOTHING))
 
@@ -286,6 +287,8 @@ class Serving:
 
     def _answered(self, response: Response) -> None:
         self._response = response
+        if self.place is not None and self.place.service:
+            self._kit.places.reached()
         self._exchange = exchange_of(response)
         if response.status == 200 and self.call.stream and is_stream(response):
             self._stream = _Stream(self, response)
@@ -305,6 +308,7 @@ class Serving:
         if self._stream is not None:
             self._stream.broke(error)
             return
+        error = self._kit.places.failure(error, by_node=self.place is not None and bool(self.place.service))
         self.leave(failed=True)
         self._try_next(error)
 
@@ -363,7 +367,7 @@ class Serving:
             "model": self.model.name,
             "qaztech": answers.mark(place.model, place.version, self.identifier, estimated=usage.estimated),
         }
-        self.request.respond(200, self.head(_JSON), answers.encode(marked))
+        self.request.respond(200, self.head(JSON), answers.encode(marked))
         self.end("complete")
 
     def head(self, lines: bytes) -> bytes:
@@ -393,7 +397,7 @@ class Serving:
                         exchange=self._exchange, usage=usage, cost=charged or 0, outcome=outcome, answer=digest,
                     )
                 )  # fmt: skip
-            self._kit.metrics.count("ai_tokens_total", usage.prompt + usage.completion)
+            count_usage(self._kit.metrics, usage.prompt, usage.completion, charged or 0)
             then()
 
         # Without a backbone, and for what cost nothing, there is nobody to tell.
@@ -423,7 +427,8 @@ class Serving:
             self.request.abort()
         else:
             respond_error(self.request, error, self.head(b""))
-        self.end(error.code.rpartition(".")[0] or "error")
+        count_refusal(self._kit.metrics, error)
+        self.end("failed" if error.status >= 500 else "refused")
 
     def end(self, label: str) -> None:
         """It is over; `label` says how, from a closed set."""
@@ -577,24 +582,3 @@ class _Stream:
         request.write(events.event(events.DONE))
         request.finish()
         self._of.end("complete")
-
-
-def error_body(error: Error) -> dict[str, Any]:
-    """An error as clients of the OpenAI API read it."""
-    kind = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-    return {
-        "message": error.detail,
-        "type": kind.get(error.status, "not_found_error" if error.status == 404 else "server_error"),
-        "param": None,
-        "code": error.code,
-    }
-
-
-def respond_error(request: Request, error: Error, lines: bytes = b"") -> None:
-    """Answer with an error."""
-    head = _JSON + lines
-    if error.retry_after is not None:
-        head += b"Retry-After:%d\r\n" % error.retry_after
-    if error.status == 401:
-        head += b"WWW-Authenticate:Bearer\r\n"
-    request.respond(error.status, head, answers.encode({"error": error_body(error)}))

@@ -13,20 +13,28 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 from qaztech.ai.personal.spans import KINDS, Span
+from qaztech.core.errors import Unavailable
 
 _LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 _MARK = 4
+# Where every mark of that length stands in the texts, a longer one is drawn.
+_MOST_MARK = 12
+_DRAWS = 8
 _KINDS = "|".join(kind.upper() for kind in KINDS)
-_TOKEN = re.compile(rf"(\[?)((?:{_KINDS})_[0-9]{{1,6}}_[{_LETTERS}]{{{_MARK}}})(\]?)", re.IGNORECASE | re.ASCII)
+_TOKEN = re.compile(
+    rf"(\[?)((?:{_KINDS})_[0-9]{{1,6}}_[{_LETTERS}]{{{_MARK},{_MOST_MARK}}})(\]?)", re.IGNORECASE | re.ASCII
+)
 
 
 def draw_mark(texts: Iterable[str]) -> str:
-    """Four characters that stand in none of these texts, in either case."""
+    """Four characters that stand in none of these texts, in either case; more, where a caller wrote all there are."""
     everything = [text.upper() for text in texts]
-    while True:
-        mark = "".join(secrets.choice(_LETTERS) for _ in range(_MARK))
-        if not any(mark in text for text in everything):
-            return mark
+    for length in range(_MARK, _MOST_MARK + 1):
+        for _ in range(_DRAWS):
+            mark = "".join(secrets.choice(_LETTERS) for _ in range(length))
+            if not any(mark in text for text in everything):
+                return mark
+    raise Unavailable("ai.mark.none", "no mark could be drawn that stands nowhere in the text", at="consumer-node")
 
 
 class Vault:
