@@ -28,7 +28,9 @@ from qaztech.people.people import Person
 from qaztech.web.hub_book import PRINTABLE, Book, as_json, book_of, printed, words_for
 from qaztech.web.hub_pages import HubPages
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
+from qaztech.web.hub_sources import SourceWords, act_title
 from qaztech.web.hub_words import down, source_of
+from qaztech.web.people_pages import page_language
 from qaztech.web.registry_pages import asked, redirect
 
 CASES, CASE = "/console/cases", "/console/cases/case"
@@ -164,6 +166,7 @@ class CasePages:
     def _values(self, request: Request) -> dict[str, Any]:
         case = self._parts.findings.case(_key(request))
         book = book_of(self._parts)
+        language, words = page_language(request), words_for(request, book)
         owners = [object_.owner_bin for id_ in case.finding.objects if (object_ := book.register.objects.get(id_))]
         return {
             "case": case,
@@ -174,7 +177,9 @@ class CasePages:
             "owners": [owner for owner in dict.fromkeys(owners) if owner],
             "register": book.register,
             "today": book.today,
-            "words": words_for(request, book),
+            "words": words,
+            "act_title": act_title,
+            "sources": lambda called: SourceWords(language, words.known, called, book.today),
             "printable": PRINTABLE(),
             "now": self._parts.clock.now(),
         }

@@ -23,6 +23,7 @@ from qaztech.people.people import Person
 from qaztech.web.hub_book import as_json, book_of, traffic_of, words_for
 from qaztech.web.hub_pages import HubPages
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
+from qaztech.web.hub_sources import act_title, in_force
 from qaztech.web.hub_words import FLOWS, LAW
 
 _MOST_FLOWS = 200
@@ -75,8 +76,8 @@ class FlowPages:
         book = await asyncio.to_thread(book_of, self._parts)
         law = current_law()
         return self._pages.render(
-            request, person, "law.html", references=list(law.references.values()), values=law.values(),
-            areas=law.areas(book.today), today=book.today, stacks=stacks(),
+            request, person, "law.html", references=law.references, values=law.values(), act_title=act_title,
+            in_force=in_force, areas=law.areas(book.today), today=book.today, stacks=stacks(),
         )  # fmt: skip
 
     def _values(self, request: Request) -> dict[str, Any]:

@@ -113,6 +113,10 @@ class Words:
             return self.body(id_.removeprefix("bin:"))
         return self.name(self._register.objects.get(id_), id_)
 
+    def known(self, id_: str) -> str:
+        """The name of an object by its id or of a body by its BIN; nothing where there is none."""
+        return self.name(self._register.objects.get(id_)) or self.name(self._register.organisations.get(id_))
+
     def body(self, bin_: str | None) -> str:
         """The name of a body."""
         return self.name(self._register.organisations.get(bin_ or ""), bin_ or "—")

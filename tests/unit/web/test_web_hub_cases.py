@@ -157,6 +157,23 @@ def test_a_flow_leads_to_its_exchanges_or_says_why_there_are_none(office: HubOff
     assert hub_texts("en")["flows"]["no-exchanges"] in strange.text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_finding_names_body_act_and_sources_in_words(analyst: Visitor, language: str) -> None:
+    """No code stands for an act, a place in the registry or the center's settings; a limit is no older than its act."""
+    texts = hub_texts(language)
+    page = unescape(analyst.get(f"/console/cases/case?lang={language}&key=trial_too_long%7Cds-1").text)
+    assert f"/console/bodies/body?lang={language}&code={OWNER}" in page
+    assert texts["cases"]["act"]["K2600000255"] in page
+    assert texts["cases"]["source"]["since"].replace("{day}", "11.07.2026") in page
+    shown = re.sub("<[^>]+>", "", page)
+    assert "K2600000255" not in shown
+    assert "objects/ds-1" not in shown
+    law = unescape(analyst.get(f"/console/law?lang={language}").text)
+    shown = re.sub("<[^>]+>", "", law.partition('id="stacks"')[0])
+    assert texts["cases"]["act"]["Settings of the support center"] in shown
+    assert not re.search(r"center\.settings|code\.\d|01\.01\.2020", shown)
+
+
 def test_an_exchange_names_commands_that_run_as_they_stand(office: HubOffice, analyst: Visitor) -> None:
     """The receipt at a party's own node or at its node of the embedded country, and the check of it."""
     page = unescape(analyst.get(f"/console/exchanges/{office.message}?lang=en").text)
