@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -17,13 +17,14 @@ from qaztech.ai.gateway.keys import Keys
 from qaztech.ai.gateway.ledger import Ledger
 from qaztech.ai.gateway.models import Model, check_models
 from qaztech.ai.gateway.places import Node, Places
-from qaztech.ai.gateway.standings import Standings
+from qaztech.ai.gateway.standings import ASK_SECONDS, Standings
 from qaztech.ai.gateway.tables import AI_GATEWAY
 from qaztech.ai.gateway.telling import Teller
 from qaztech.ai.gateway.usage import CallRow, untold
+from qaztech.ai.gateway.watching import Watch
 from qaztech.ai.personal.finding import finder
 from qaztech.ai.register.standing import Standing, parse_standing
-from qaztech.core.errors import Malformed
+from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import MemberId, ServiceId
 from qaztech.core.time import Clock, SystemClock
 from qaztech.runtime.database import database_url, open_database
@@ -31,6 +32,7 @@ from qaztech.runtime.settings import read_settings
 from qaztech.runtime.shell import require_free
 
 logger = logging.getLogger("qaztech.ai")
+T = TypeVar("T")
 _DRAIN_SECONDS = 20.0
 _TELL_SECONDS = 5.0
 
@@ -62,6 +64,8 @@ class GatewaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     database: str = ""
     # Only to try things out: deployments may be a URL, and calls of those are no exchanges.
     without_backbone: bool = False
+    # How often the register is asked how the cards stand: so long a suspended system may still be called.
+    register_seconds: Annotated[float, Meta(ge=1, le=300)] = ASK_SECONDS
     max_prompt_bytes: int = 10 * 1024 * 1024
 
 
@@ -77,22 +81,26 @@ async def run_gateway(path: Path, stop: asyncio.Event, *, clock: Clock | None = 
     """Run a gateway until told to stop; calls under way come to their end first."""
     clock = clock or SystemClock()
     settings, engine = open_books(path)
-    check_models(tuple(settings.models), without_backbone=settings.without_backbone)
+    check_settings(settings)
+    tokens = tokens_of(path, settings)
     require_free((settings.host, settings.port))
-    node = Node(edge=settings.edge, tokens=_tokens(path, settings))
+    _say_what_it_is(settings)
+    node = Node(edge=settings.edge, tokens=tokens)
     places = Places(node)
     ledger = Ledger(engine, clock, settings.name)
     orphans = await ledger.start()
     if orphans.calls:
         logger.warning("calls of before are settled in full", extra={"fields": {"calls": orphans.calls}})
-    standings = Standings(_questions(settings, places), clock)
+    standings = Standings(questions(settings, places), clock, every=settings.register_seconds)
     standings.start()
     teller = Teller(ledger, places)
     teller.resume(await asyncio.to_thread(_untold, engine, settings, clock), settings.models)
+    watch = Watch(standings=standings, ledger=ledger, places=places, teller=teller)
+    watch.start()
     gateway = Gateway(
         models=tuple(settings.models), keys=Keys(engine, clock), ledger=ledger, places=places, finder=finder(),
         card=standings.card, clock=clock, settled=teller.tell, limits=GatewayLimits(prompt=settings.max_prompt_bytes),
-        ready=lambda: _reasons(settings, standings),
+        ready=watch.reasons, warnings=watch.warnings, gauges=watch.gauges,
     )  # fmt: skip
     try:
         await gateway.listen(settings.host, settings.port)
@@ -101,6 +109,7 @@ async def run_gateway(path: Path, stop: asyncio.Event, *, clock: Clock | None = 
         await gateway.drain(_DRAIN_SECONDS)
         await teller.drain(_TELL_SECONDS)
     finally:
+        await watch.close()
         await standings.close()
         await ledger.close()
         await places.close()
@@ -112,16 +121,65 @@ def _untold(engine: Engine, settings: GatewaySettings, clock: Clock) -> list[tup
     return [(row, keys[row.key]) for row in untold(engine, settings.name)]
 
 
-def _tokens(path: Path, settings: GatewaySettings) -> dict[str, str]:
+def check_settings(settings: GatewaySettings) -> None:
+    """Raises `Malformed` for settings that no gateway can run by, and says which of them."""
+    check_models(tuple(settings.models), without_backbone=settings.without_backbone)
+    _named("register", settings.register, ServiceId.parse)
+    members = [_named("member", each.member, MemberId.parse) for each in settings.members]
+    if len(set(members)) != len(members):
+        raise Malformed("ai.gateway.members", "a member is named twice")
+
+
+def _named(setting: str, value: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(value)
+    except Error as exc:
+        raise Malformed("ai.gateway.setting", f"`{setting}` = {value!r}: {exc.detail}", at="caller") from exc
+
+
+def tokens_of(path: Path, settings: GatewaySettings) -> dict[str, str]:
+    """The bearer tokens for the edge, by system. Raises `Malformed`, which names the file that cannot be used."""
     found = {}
     for each in settings.members:
         member = MemberId.parse(each.member)
         for system, file in each.tokens.items():
-            found[f"{member}/{system}"] = (path.parent / file).read_text().strip()
+            found[f"{member}/{system}"] = _token(path.parent / file, f"{member}/{system}")
     return found
 
 
-def _questions(settings: GatewaySettings, places: Places) -> dict[str, Callable[[], Awaitable[Standing]]]:
+def _token(file: Path, system: str) -> str:
+    try:
+        token = file.read_text("ascii").strip()
+        why = "" if token.isprintable() and token else "is empty, or more than one line"
+    except OSError as exc:
+        token, why = "", (exc.strerror or "cannot be read").lower()
+    except UnicodeDecodeError:
+        token, why = "", "holds something else"
+    if why:
+        said = (
+            f"the file {file} with the token of {system} cannot be used: {why}. It holds what the node's edge asks for"
+        )
+        raise Malformed("ai.gateway.token", said, at="caller")
+    return token
+
+
+def _say_what_it_is(settings: GatewaySettings) -> None:
+    """One line at the start, from which a log tells what this gateway was to do."""
+    fields = {
+        "name": settings.name, "edge": settings.edge, "register": settings.register,
+        "members": [each.member for each in settings.members],
+        "models": {
+            model.name: [f"{place.name} {place.service or 'url'}" for place in model.deployments]
+            for model in settings.models
+        },
+    }  # fmt: skip
+    logger.info("a gateway starts", extra={"fields": fields})
+    if not settings.models:
+        logger.warning("this gateway offers no model: its settings have no [[models]]")
+
+
+def questions(settings: GatewaySettings, places: Places) -> dict[str, Callable[[], Awaitable[Standing]]]:
+    """By member, how the register is asked for its cards."""
     register = str(ServiceId.parse(settings.register))
 
     def question(served: ServedMember) -> Callable[[], Awaitable[Standing]]:
@@ -132,15 +190,4 @@ def _questions(settings: GatewaySettings, places: Places) -> dict[str, Callable[
 
         return ask
 
-    found = {str(MemberId.parse(each.member)): question(each) for each in settings.members}
-    if len(found) != len(settings.members):
-        raise Malformed("ai.gateway.members", "a member is named twice")
-    return found
-
-
-def _reasons(settings: GatewaySettings, standings: Standings) -> tuple[str, ...]:
-    """Why the gateway cannot serve now, as codes."""
-    known = standings.ages()
-    return tuple(
-        f"register.silent {each.member}" for each in settings.members if str(MemberId.parse(each.member)) not in known
-    )
+    return {str(MemberId.parse(each.member)): question(each) for each in settings.members}

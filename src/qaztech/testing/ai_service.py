@@ -94,6 +94,8 @@ def make_gateway(
         f'edge = "http://127.0.0.1:{edge}"',
         f'register = "{register}"',
         f"port = {port}",
+        "# In a country for trying, what is decided about an AI system is seen at once.",
+        "register_seconds = 5",
         "",
         "[[members]]",
         f'member = "{caller.member}"',

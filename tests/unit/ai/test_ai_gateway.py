@@ -430,7 +430,7 @@ async def test_a_forged_token_stands_for_nothing(stand: Stand) -> None:
 async def test_health_and_counters(stand: Stand) -> None:
     """For operators; counters hold no text and no key."""
     await stand.chat("hello")
-    assert (await stand.send("GET", "/health", key="")).json == {"ready": True, "reasons": []}
+    assert (await stand.send("GET", "/health", key="")).json == {"ready": True, "reasons": [], "warnings": []}
     counters = (await stand.send("GET", "/metrics", key="")).body.decode()
     assert 'qaztech_ai_calls_total{outcome="complete"} 1' in counters
     assert (await stand.send("GET", "/else", key="")).status == 404

@@ -166,6 +166,11 @@ class Books:
         db.exec_driver_sql(self._sql.take_over, (self.gateway, self._incarnation, now))
         return close_orphans(db, self.gateway, now)
 
+    def touch(self, db: Connection) -> None:
+        """Write what is there already: whether these books can be written. Raises `Unavailable`: they are another's."""
+        if db.exec_driver_sql(self._sql.touch, (self.gateway, self._incarnation)).rowcount != 1:
+            raise _superseded()
+
     def apply(
         self, db: Connection, asks: Sequence[Ask], settlements: Sequence[Settlement], told: Sequence[Told], now: int
     ) -> tuple[list[Verdict], list[int | Error]]:
@@ -178,9 +183,7 @@ class Books:
         try:
             cursor.execute(self._sql.incarnation, (self.gateway,))
             if cursor.fetchone() != (self._incarnation,):
-                raise Unavailable(
-                    "ai.gateway.superseded", "another process keeps the books of this gateway now; this one has to stop"
-                )
+                raise _superseded()
             costs = self._settle(cursor, settlements, now) if settlements else []
             verdicts = self._reserve(cursor, asks, now) if asks else []
             if told:
@@ -379,6 +382,7 @@ class _Statements:
             "UPDATE ai_windows SET tokens = CASE WHEN tokens + ? < 0 THEN 0 ELSE tokens + ? END"
             " WHERE key = ? AND minute = ?"
         )
+        self.touch = dialect("UPDATE ai_gateways SET started = started WHERE id = ? AND incarnation = ?")
         self.orphans = dialect(
             "SELECT budget, period, SUM(reserved), COUNT(*) FROM ai_calls"
             " WHERE gateway = ? AND NOT told AND outcome = 'open' GROUP BY budget, period"
@@ -387,3 +391,9 @@ class _Statements:
             "UPDATE ai_calls SET outcome = 'orphaned', cost = reserved, ended = ?"
             " WHERE gateway = ? AND NOT told AND outcome = 'open'"
         )
+
+
+def _superseded() -> Unavailable:
+    return Unavailable(
+        "ai.gateway.superseded", "another process keeps the books of this gateway now; this one has to stop"
+    )

@@ -6,6 +6,7 @@ Who calls is known by key; whether its AI system may be called is asked of the r
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from qaztech.ai.gateway import answers, policy
 from qaztech.ai.gateway.budgeting import new_call_id
 from qaztech.ai.gateway.cache import AnswerCache
 from qaztech.ai.gateway.calls import ENDPOINTS, Endpoint, parse_call
+from qaztech.ai.gateway.counting import count_refusal, outcome_of
 from qaztech.ai.gateway.keys import Key, Keys
 from qaztech.ai.gateway.ledger import Ledger
 from qaztech.ai.gateway.models import Model
@@ -28,8 +30,9 @@ from qaztech.core.errors import Error, Internal, Limited, Malformed, NotFound, U
 from qaztech.core.time import Clock
 from qaztech.node.http_request import Request
 from qaztech.node.http_server import HttpServer, ServerLimits
-from qaztech.runtime.telemetry import Metrics, process_gauges
+from qaztech.runtime.telemetry import Metrics, log_error, process_gauges
 
+logger = logging.getLogger("qaztech.ai")
 CLASS_HEADER = b"x-qaztech-data-class"
 _AUTHORIZATION = b"authorization"
 _POSTS: Mapping[bytes, Endpoint] = {f"/v1/{name}".encode(): name for name in ENDPOINTS}
@@ -63,6 +66,8 @@ class Gateway:
         clock: Clock,
         settled: Callable[[Settled], None],
         ready: Callable[[], tuple[str, ...]],
+        warnings: Callable[[], tuple[str, ...]] = tuple,
+        gauges: Callable[[], Mapping[str, float]] = dict,
         limits: GatewayLimits | None = None,
     ) -> None:
         self._models = {model.name: model for model in models}
@@ -70,7 +75,7 @@ class Gateway:
         self._ledger = ledger
         self._card = card
         self._clock = clock
-        self._ready = ready
+        self._ready, self._warnings, self._gauges = ready, warnings, gauges
         self._limits = limits or GatewayLimits()
         self._reading = 0
         self.metrics = Metrics()
@@ -111,16 +116,28 @@ class Gateway:
             else:
                 raise NotFound("ai.path.unknown", "this gateway answers /v1/models and POST /v1/…", at="caller")
         except Error as exc:
-            respond_error(request, exc)
+            self._refuse(request, exc)
+
+    def _refuse(self, request: Request, error: Error) -> None:
+        """Say no to what did not come to be a call, and count it."""
+        count_refusal(self.metrics, error)
+        self.metrics.count_label("ai_calls_total", "outcome", outcome_of(error))
+        # Of the register it is said once, not with each call.
+        if error.status >= 500 and error.code != "ai.register.silent":
+            log_error(logger, "a call was not taken", error)
+        respond_error(request, error)
 
     def _get(self, request: Request, path: bytes) -> None:
         if path == b"/health":
             reasons = self._ready()
             status = 503 if reasons else 200
-            body = answers.encode({"ready": not reasons, "reasons": reasons})
+            body = answers.encode({"ready": not reasons, "reasons": reasons, "warnings": self._warnings()})
             request.respond(status, b"Content-Type:application/json\r\n", body)
         elif path == b"/metrics" and request.is_local:
-            gauges = {**process_gauges(), "ai_calls_under_way": len(self._kit.under_way), **self._in_flight()}
+            gauges = {
+                **process_gauges(), "ai_ready": int(not self._ready()), "ai_calls_under_way": len(self._kit.under_way),
+                **self._in_flight(), **self._gauges(),
+            }  # fmt: skip
             request.respond(200, b"Content-Type:text/plain; version=0.0.4\r\n", self.metrics.render(gauges))
         elif path == _MODELS or path.startswith(_MODELS + b"/"):
             self._with_key(request, lambda key: self._show_models(request, key, path[len(_MODELS) + 1 :].decode()))
@@ -146,9 +163,9 @@ class Gateway:
             try:
                 then(done.result())
             except Error as exc:
-                respond_error(request, exc)
+                self._refuse(request, exc)
             except Exception as exc:  # noqa: BLE001 - a fault of ours has an answer too
-                respond_error(request, Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
+                self._refuse(request, Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
 
         self._kit.loop.run_in_executor(None, self._keys.find, shown).add_done_callback(found)
 
@@ -196,11 +213,11 @@ class Gateway:
             pieces.append(data)
             if size > self._limits.prompt:
                 over()
-                respond_error(request, _too_large(self._limits.prompt))
+                self._refuse(request, _too_large(self._limits.prompt))
             elif self._reading > self._limits.reading:
                 over()
                 busy = Limited("ai.gateway.busy", "too much is being read", at="consumer-node", retry_after=1)
-                respond_error(request, busy)
+                self._refuse(request, busy)
 
         def over() -> None:
             nonlocal size
@@ -215,7 +232,7 @@ class Gateway:
             try:
                 self._with_key(request, lambda key: self._call(request, endpoint, key, body))
             except Error as exc:
-                respond_error(request, exc)
+                self._refuse(request, exc)
 
         request.on_data, request.on_end, request.on_disconnect = piece, ended, over
 

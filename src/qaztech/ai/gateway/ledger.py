@@ -98,6 +98,15 @@ class Ledger:
         self._next.told.append(Told(call=call, exchange=exchange))
         self._schedule()
 
+    async def check(self) -> None:
+        """See whether the books can be written and are still ours. Raises `Unavailable` and others."""
+        self._check_open()
+        await asyncio.to_thread(self._touch)
+
+    def _touch(self) -> None:
+        with self._engine.begin() as db:
+            self._books.touch(db)
+
     async def reserved(self, ask: Ask) -> None:
         """Take a call in and wait until that is durable. Raises as `reserve` says; cancelled, it leaves nothing."""
         done: asyncio.Future[None] = self._loop.create_future()

@@ -42,6 +42,7 @@ class Places:
         self._tokens = node.tokens if node is not None else {}
         self._edge = HttpClient(url=node.edge, limits=self._limits) if node is not None else None
         self._others: dict[str, HttpClient] = {}
+        self._is_node_away = False
 
     def client(self, place: Deployment) -> HttpClient:
         """The connections by which a place is reached. Raises `Unavailable` where there is no way."""
@@ -53,6 +54,27 @@ class Places:
         if client is None:
             client = self._others[place.url] = HttpClient(url=place.url, limits=self._limits)
         return client
+
+    @property
+    def is_node_away(self) -> bool:
+        """Whether the last attempt to reach the body's own node found nobody there."""
+        return self._is_node_away
+
+    def failure(self, error: Error, *, by_node: bool = True) -> Error:
+        """Why there was no answer, in words that say whose process it is that does not answer."""
+        if not by_node or self._edge is None:
+            return error
+        if error.code == "service.unreachable":
+            self._is_node_away = True
+            return Unavailable(
+                "ai.node.away", "the node of the calling organisation does not answer: start it, or look at `edge`",
+                at="consumer-node", context=error.context, retry_after=5,
+            )  # fmt: skip
+        return error
+
+    def reached(self) -> None:
+        """Somebody answered: the node is there."""
+        self._is_node_away = False
 
     def target(self, place: Deployment, path: str) -> bytes:
         """The request target of a path below `/v1/` there."""
@@ -81,6 +103,7 @@ class Places:
         done: asyncio.Future[bytes] = loop.create_future()
 
         def answered(response: Response) -> None:
+            self.reached()
             Whole(response, lambda data: arrived(response, data), lambda: failed(_large()))
 
         def arrived(response: Response, data: bytes) -> None:
@@ -93,7 +116,7 @@ class Places:
 
         def failed(error: Error) -> None:
             if not done.done():
-                done.set_exception(error)
+                done.set_exception(self.failure(error))
 
         call = self._edge.send(
             "GET", f"/r1/{ServiceId.parse(service)}/{path}".encode(), self._identity(member, system),
@@ -159,7 +182,10 @@ def refusal_of(response: Response, said: str) -> Error:
     if fault is not None:
         code = fault if len(fault) < 100 and fault.isascii() else "unknown"
         kind = {403: Forbidden, 404: NotFound, 429: Limited}.get(response.status, Unavailable)
-        return kind("ai.exchange.refused", f"the exchange was refused: {code}", at="consumer-node", context=code)
+        return kind(
+            "ai.exchange.refused", f"the exchange was refused: {code}", at="consumer-node", context=code,
+            retry_after=5 if kind in {Limited, Unavailable} else None,
+        )  # fmt: skip
     text = f"the model's server refused: {said}" if said else "the model's server refused the call"
     if response.status == 429:
         return Limited("ai.server.busy", text, at="service", retry_after=1)
@@ -167,7 +193,9 @@ def refusal_of(response: Response, said: str) -> Error:
         return NotFound("ai.server.not-found", text, at="service")
     if 400 <= response.status < 500 and response.status not in {401, 403, 408}:
         return Malformed("ai.server.refused", text, at="service")
-    return Unavailable("ai.server.failed", f"the model's server answered {response.status}", at="service")
+    return Unavailable(
+        "ai.server.failed", f"the model's server answered {response.status}", at="service", retry_after=5
+    )
 
 
 def _large() -> Unavailable:

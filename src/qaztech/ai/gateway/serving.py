@@ -20,7 +20,7 @@ from qaztech.ai.gateway.answers import Produced, StreamRestorer, Usage
 from qaztech.ai.gateway.books import Ask, Outcome, Settlement
 from qaztech.ai.gateway.cache import Answer, AnswerCache
 from qaztech.ai.gateway.calls import ModelCall
-from qaztech.ai.gateway.counting import count_refusal, count_usage
+from qaztech.ai.gateway.counting import count_refusal, count_usage, outcome_of
 from qaztech.ai.gateway.keys import Key
 from qaztech.ai.gateway.ledger import Ledger
 from qaztech.ai.gateway.looking import LARGE, Seen, look_through
@@ -225,7 +225,7 @@ class Serving:
     def _answer_cached(self, cached: Answer) -> None:
         self.place = next(each for each in self._allowed.places if each.name == cached.place)
         answer = answers.parse_answer(cached.body)
-        self.settle("cached", _NOTHING, lambda: self._respond(answer, _NOTHING))
+        self.settle("cached", _NOTHING, lambda: self._respond(answer, _NOTHING, "cached"))
 
     # The call itself ------------------------------------------------------------------------------------------------
 
@@ -358,7 +358,7 @@ class Serving:
 
     # Its end --------------------------------------------------------------------------------------------------------
 
-    def _respond(self, answer: dict[str, Any], usage: Usage) -> None:
+    def _respond(self, answer: dict[str, Any], usage: Usage, ended: str = "complete") -> None:
         place = self.place
         assert place is not None  # noqa: S101 - somebody answered
         shown = answers.restored(answer, self.vault) if self.vault is not None else answer
@@ -368,7 +368,7 @@ class Serving:
             "qaztech": answers.mark(place.model, place.version, self.identifier, estimated=usage.estimated),
         }
         self.request.respond(200, self.head(JSON), answers.encode(marked))
-        self.end("complete")
+        self.end(ended)
 
     def head(self, lines: bytes) -> bytes:
         """The head lines of an answer: which call and exchange it is, and that a machine made it."""
@@ -428,7 +428,7 @@ class Serving:
         else:
             respond_error(self.request, error, self.head(b""))
         count_refusal(self._kit.metrics, error)
-        self.end("failed" if error.status >= 500 else "refused")
+        self.end(outcome_of(error))
 
     def end(self, label: str) -> None:
         """It is over; `label` says how, from a closed set."""

@@ -1,4 +1,4 @@
-"""How the cards of the members stand in the register, asked every few seconds over the backbone.
+"""How the cards of the members stand in the register, asked again and again over the backbone.
 
 An answer that is too old stands for nothing: then no call is let through, whatever it said. A register that is away for
 some minutes stops nobody. Not here: what follows from a card (`policy`).
@@ -17,9 +17,11 @@ from qaztech.core.time import Clock
 from qaztech.runtime.telemetry import log_error
 
 logger = logging.getLogger("qaztech.ai")
-ASK_SECONDS = 5.0
+ASK_SECONDS = 15.0
 STALE_MS = 15 * 60 * 1000
 _FIRST_PATIENCE = 0.5
+# One that does not answer is asked more often, so that its return is noticed.
+_FAILING_SECONDS = 5.0
 
 
 class Standings:
@@ -33,6 +35,8 @@ class Standings:
         self._every = every
         # By member: when it was asked (ms, own clock), and the cards.
         self._known: dict[str, tuple[int, dict[str, CardStanding]]] = {}
+        # By member: why the last question had no answer.
+        self._failing: dict[str, Error] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -42,15 +46,28 @@ class Standings:
     def card(self, member: str, identifier: str) -> CardStanding | None:
         """How a card stands; None where the member has none. Raises `Unavailable`: nobody knows any more."""
         known = self._known.get(member)
-        if known is None or self._clock.now() - known[0] > STALE_MS:
+        if known is None or self._is_stale(known[0]):
             raise Unavailable(
                 "ai.register.silent", "the register of AI systems does not answer, so nothing may be called",
-                at="consumer-node", retry_after=5,
+                at="consumer-node", retry_after=max(1, int(self._every)),
             )  # fmt: skip
         card = known[1].get(identifier)
         if card is not None and card.until is not None and card.until <= self._clock.now():
             return None
         return card
+
+    def _is_stale(self, asked: int) -> bool:
+        # A clock that was set back must not keep an answer for longer.
+        return abs(self._clock.now() - asked) > STALE_MS
+
+    def silent(self) -> list[str]:
+        """Members whose calls are refused, because nobody knows any more how their cards stand."""
+        known = self._known
+        return [member for member in self._ask if member not in known or self._is_stale(known[member][0])]
+
+    def failing(self) -> dict[str, Error]:
+        """Members for whom the last question had no answer, and why; their calls may still go on."""
+        return dict(self._failing)
 
     def ages(self) -> dict[str, int]:
         """Milliseconds since each member's cards were asked for."""
@@ -69,8 +86,26 @@ class Standings:
             try:
                 await self.refresh(member)
             except Error as exc:
-                log_error(logger, "the register of AI systems did not answer", exc)
-            await asyncio.sleep(self._every if member in self._known else _FIRST_PATIENCE)
+                self._failed(member, exc)
+            else:
+                if self._failing.pop(member, None) is not None:
+                    logger.info("the register of AI systems answers again", extra={"fields": {"member": member}})
+            await asyncio.sleep(self._pause(member))
+
+    def _pause(self, member: str) -> float:
+        if member not in self._known:
+            return _FIRST_PATIENCE
+        return min(self._every, _FAILING_SECONDS) if member in self._failing else self._every
+
+    def _failed(self, member: str, error: Error) -> None:
+        """Said once, and again when the reason is another; not with each question."""
+        before = self._failing.get(member)
+        self._failing[member] = error
+        if before is None or (before.code, before.context) != (error.code, error.context):
+            said = (
+                "the register of AI systems does not answer; calls go on for a quarter of an hour after its last answer"
+            )
+            log_error(logger, said, error, member=member)
 
     async def close(self) -> None:
         """Ask no more."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from qaztech.ai.gateway.answers import Usage
 from qaztech.ai.gateway.ledger import Ledger
 from qaztech.ai.gateway.models import Model
-from qaztech.ai.gateway.places import USAGE_HEADER, Places, exchange_of
+from qaztech.ai.gateway.places import USAGE_HEADER, Places, exchange_of, refusal_of
 from qaztech.ai.gateway.serving import Settled
 from qaztech.ai.gateway.usage import CallRow
 from qaztech.core.errors import Error
@@ -40,6 +40,13 @@ class Teller:
         self._empty.set()
         self._loop = asyncio.get_running_loop()
         self._again: asyncio.TimerHandle | None = None
+        # Services that could not be told, since when they have not been.
+        self._deaf: set[str] = set()
+
+    @property
+    def deaf(self) -> frozenset[str]:
+        """The services whose hosts were not told at the last attempt."""
+        return frozenset(self._deaf)
 
     def __len__(self) -> int:
         return len(self._waiting) + self._under_way
@@ -85,16 +92,27 @@ class Teller:
             self._under_way -= 1
             exchange = exchange_of(response)
             if response.status < 400 and exchange is not None:
+                if place.service in self._deaf:
+                    self._deaf.discard(place.service)
+                    logger.info("a provider is told of usage again", extra={"fields": {"service": place.service}})
                 with contextlib.suppress(Error):
                     self._ledger.tell(settled.call, exchange)
                 self._go_on()
             else:
-                self._later(settled)
+                not_told(refusal_of(response, ""))
+
+        def not_told(error: Error) -> None:
+            if place.service not in self._deaf:
+                self._deaf.add(place.service)
+                log_error(
+                    logger, "a provider was not told of usage; it is tried again until it is", error,
+                    call=settled.call, service=place.service,
+                )  # fmt: skip
+            self._later(settled)
 
         def failed(error: Error) -> None:
             self._under_way -= 1
-            log_error(logger, "a provider was not told of a call's usage; it will be", error, call=settled.call)
-            self._later(settled)
+            not_told(self._places.failure(error))
 
         try:
             self._places.client(place).send(
