@@ -18,10 +18,10 @@ _NAME: Final = rf"(?:I\.){{0,2}}[{_ANY}](?:-?[{_ANY}e]){{0,2}}"
 _LOOSE: Final = rf"(?:I\.){{0,2}}[{_ANY}wWeKo](?:-?[{_ANY}weKo]){{0,2}}"
 _HOUSE: Final = rf"(?:D\.?-?№?{_N}(?:-?D)?|{_N}-?[Dn]\.?|№{_N}|D\.?o{{1,3}}|DI?{_N}|n)"
 _STREET: Final = (
-    rf"(?:(?:{_NAME}|[fWkhevo])-?U\.?|{_NAME}N-?U|U\.?-?{_LOOSE}|{_N}-?[UM]\.?|{_NAME}M\.?|M\.?-?{_N}"
+    rf"(?:(?:{_NAME}|[fWkhevo])(?:D-)?-?U\.?|{_NAME}N-?U|U\.?-?{_LOOSE}|{_N}-?[UM]\.?|{_NAME}M\.?|M\.?-?{_N}"
     rf"|M\.?«?{_LOOSE}»?(?:-N)?)"
 )
-_PLACE: Final = rf"(?:L\.?-?(?:{_NAME}|[kWef])|{_NAME}w?Q|Z|[Rr](?:-?[RE])?|L\.?N)"
+_PLACE: Final = rf"(?:L\.?-?(?:{_NAME}|[kWef])|{_NAME}w?Q(?:-w|\.)?|Z|[Rr](?:-?[RE])?|L\.?N)"
 _SEP: Final = "[,.;]{0,2}-?"
 _MORE: Final = rf"(?:{_SEP}(?:{_HOUSE}|{_N}|{_PLACE}|{_STREET})){{0,7}}"
 _ALL: Final = re.compile(
@@ -51,6 +51,7 @@ _SAID: Final = frozenset("UMQL")
 _NOT_BEFORE: Final = frozenset("e№@_+&")
 _NOT_AFTER: Final = frozenset("mh")
 _KAZAKH_STREETS: Final = ("көше", "даңғ", "тұйы", "алаңы", "бульвары", "kóshe", "koshe")
+_SECOND: Final = frozenset({"ел", "el", "дала", "dala", "жол", "jol"})
 _MOST_NUMBERS: Final = 4
 
 
@@ -99,6 +100,8 @@ def _is_bare(reading: Reading, first: int, last: int, streets: frozenset[str]) -
     tokens = reading.tokens[first:last]
     numbers = [token for token, kind in zip(tokens, kinds, strict=True) if kind == "N"]
     if any(number[0] == "0" and len(number) > 1 for number in numbers):
+        return False
+    if any(kind == "w" and token.lower() not in _SECOND for token, kind in zip(tokens, kinds, strict=True)):
         return False
     known = any(reading.word(place) in streets for place in range(first, last))
     compound, listed = _COMPOUND.search(kinds) is not None, "N,N" in kinds

@@ -75,6 +75,7 @@ _HEADING: Final = re.compile(
     r"(?:^|[|;,\t])\s*(?:др|д\.р\.?|dob|дата рождения|туған күні|birth\w*|туған)\s*(?:[|;,\t\n]|$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_DATED: Final = re.compile("N[./-][NXIYJSVA][./-][Nn]|(?<!N)N[NXIYJ]N(?!N)|[./-]u")
 _MONTH: Final = re.compile("h")
 _BEFORE: Final = 44
 _AFTER: Final = 30
@@ -88,7 +89,7 @@ def in_text(reading: Reading, names: Sequence[Span], *, digits: bool) -> Iterato
     """Days of birth. `names` are those found; `digits` says whether there are any."""
     text = reading.text
     candidates = _with_months(text, reading.shape, reading.at) if "h" in reading.shape else []
-    if digits:
+    if digits and (_DATED.search(reading.shape) or ("b" in reading.shape and "d" in reading.shape)):
         candidates += [match.span() for match in _NUMERIC.finditer(text) if _is_day(match[0])]
     if not candidates:
         return

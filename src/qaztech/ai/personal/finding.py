@@ -15,11 +15,11 @@ from qaztech.ai.personal.reading import Reading
 from qaztech.ai.personal.spans import Finder, Span
 
 # Where a shape may hold letters read for digits, a plate, a day of birth.
-_MISREAD: Final = re.compile("d|[NZ][YwIiX][NZdYI]|[YIiw]N[NY]")
-_PLATE: Final = re.compile("d|N[.-]?[^N.,;:-][.-]?[Nd]|[IicLDBf][.-]?N[.-]?[a-zA-Z]|[Yf][.-]?Y[.-]?N")
+_MISREAD: Final = re.compile("u|[NZ][YwIiX][NZduYI]|[YIiw]N[NY]")
+_PLATE: Final = re.compile("u|N[.-]?[^N.,;:-][.-]?[Nu]|[IicLDBf][.-]?N[.-]?[a-zA-Z]|[Yf][.-]?Y[.-]?N")
 _BORN: Final = ("г.р", "ж.т", "г. р", "ж. т", "г/р", "д.р", "д/р", "birth", "туған", "born", "рожд")
 # Names, addresses and dates come after what check digits and forms say.
-_DIGITS: Final = frozenset("NZdn")
+_DIGITS: Final = frozenset("NZdnu")
 _EMAIL, _ADDRESS, _BIRTH, _NAME, _SPELT = 0, 8, 7, 9, 5
 
 
@@ -50,7 +50,10 @@ class _Finder:
 
 def _numbers(reading: Reading) -> list[tuple[int, Span]]:
     read = letters.with_digits_read(reading.text) if _MISREAD.search(reading.shape) else reading.text
-    found = [*numbers.in_text(reading.text, read), *numbers.ibans(reading.text, reading.low)]
+    found = [
+        *numbers.in_text(reading.text, read, apart="Z" in reading.shape),
+        *numbers.ibans(reading.text, reading.low),
+    ]
     if _PLATE.search(reading.shape):
         found += numbers.plates(reading.text)
     return [(each.rank, each.span) for each in found]

@@ -5,13 +5,14 @@ What was said of a word is kept, up to a bound; of numbers nothing is kept. Pure
 
     G given name   A given name that is a word too   S surname   V surname by a weak ending   J Asian surname
     P patronymic   g a s p the same in small letters   q may be a surname, small
-    j Asian surname, small
+    j Asian surname, small   y foreign given name, small
     O surname by its ending alone
     X unknown with a capital   Y unknown in capitals   W known word with a capital   w any other word
     I i one letter   B particle of surnames   R r place   E t name of streets
     T form of address or field   k role or kin   c what stands before names   v what a person does   K H behind names
     U street  M district  L locality before  Q locality behind  D house or flat  e f what is named after people
-    b birth   m money   o number word   h month   N house number   Z six digits   d other digits
+    b birth   m money   o number word   h month   N house number   n number with an ending   Z six digits
+    d other digits   u digits and letters
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Lexicon(dict[str, str]):
                 self[token] = said
             return said
         if "_" in token and len(token) > 1:
-            return self._plain.get(token.lower(), "w") if token.replace("_", "").isalpha() else "d"
+            return self._plain.get(token.lower(), "w") if token.replace("_", "").isalpha() else "u"
         return _not_a_word(token)
 
     def _word(self, token: str) -> str:
@@ -201,6 +202,7 @@ class Lexicon(dict[str, str]):
         if not found:
             return False
         stem = key[: found.start()]
+        stem = stem[:-1] + "и" if stem.endswith("ь") else stem
         if stem in _PATRONYMIC_STEMS or any(stem + end in self._given for end in ("", "й", "ь", "а", "i", "a")):
             return True
         return self._is_compound(stem) or (len(stem) > 3 and capital and _CERTAIN.search(word) is not None)
@@ -217,7 +219,9 @@ class Lexicon(dict[str, str]):
         if key in self._given:
             if capital:
                 return "G"
-            return "g" if key in self._own and len(key) >= (5 if key.isascii() else _SHORTEST) else "a"
+            if key in self._own and len(key) >= (5 if key.isascii() else _SHORTEST):
+                return "g"
+            return "y" if key.isascii() and len(key) >= _SHORTEST else "a"
         if len(key) < _SHORTEST:
             return ""
         for stem in _stems(key):
@@ -286,7 +290,7 @@ def _not_a_word(token: str) -> str:
     if not token.isascii() or not token.isdecimal():
         if _HOUSE.fullmatch(token):
             return "N"
-        return "n" if _ENDED.fullmatch(token) else "w" if token.isalpha() else "d"
+        return "n" if _ENDED.fullmatch(token) else "w" if token.isalpha() else "u"
     return "N" if len(token) <= 4 else "Z" if len(token) == 6 else "d"
 
 

@@ -13,19 +13,19 @@ from typing import Final
 from qaztech.ai.personal.reading import Reading
 from qaztech.ai.personal.spans import Span
 
-_INITIALS: Final = r"(?:[IX]\.-?){1,3}(?:B{1,2})?[GASVOXJE](?:-[GASVOXE])?"
+_INITIALS: Final = r"(?:[IX]\.-?){1,3}(?:B{1,2})?[GASVOXJER](?:-[GASVOXE])?"
 _SMALL_INITIALS: Final = r"(?:[ia]\.){1,2}[sqga](?![.@])"
-_AFTER: Final = r"[GASVOXJE](?:-[GASVOXE])?,?(?:I\.-?){2}(?!I)|[GASVOJ](?:-[GASVO])?I\.?(?![.\w])"
+_AFTER: Final = r"[GASVOXJER](?:-[GASVOXE])?,?(?:I\.-?){2}(?!I)|[GASVOJ](?:-[GASVO])?I\.?(?![.\w])"
 _SMALL_AFTER: Final = r"[gsq](?:-[gsq])?(?:[iLDKcB]\.){2}"
 _RUN: Final = (
     r"(?:[GASVOXJPYERgsp]|(?<=T)[aj]|(?<=T[:=])[aj])"
-    r"(?:[-'’]?[GASVOXJPYgspaqj]|-w|B{1,2}[GASVOXEgsw]|,[GAPX](?=[,;\n.\-<]|P|I|[GX]|$)){0,4}(?:,?I\.?(?![\w])){0,2}K?"
+    r"(?:[-'’]?[GASVOXJPYgspaqj]|I['’][GASVOX]|-w|B{1,2}[GASVOXEgsw]|,[GAPX](?=[,;\n.\-<]|P|I|[GX]|$)){0,4}(?:,?I\.?(?![\w])){0,2}K?"
 )
 _PARTICLE: Final = r"B{1,2}['-]?[GASVOXYEsq](?:[GASVOX])?"
-_LOWER: Final = r"[aq][gsp](?:[gsp])?|[aq]K|[aq]P?p|(?<=[kTc])[qs]a|B{2}w"
+_LOWER: Final = r"[aq][gsp](?:[gsp])?|y[ygspqaj]{1,2}|[aqy]K|[aq]P?p|(?<=[kTc])[qs]a|B{2}w"
 _ALL: Final = re.compile(
-    f"(?=[GASVOXJPYERgspIiaqjtBr])(?:(?P<initials>{_INITIALS})|(?P<small>{_SMALL_INITIALS})|(?P<after>{_AFTER})"
-    f"|(?P<smallafter>{_SMALL_AFTER})|(?P<lower>{_LOWER})|(?P<run>{_RUN})|(?P<particle>{_PARTICLE})|(?P<word>a))"
+    f"(?=[GASVOXJPYERgspIiaqjytBr])(?:(?P<initials>{_INITIALS})|(?P<small>{_SMALL_INITIALS})|(?P<after>{_AFTER})"
+    f"|(?P<smallafter>{_SMALL_AFTER})|(?P<lower>{_LOWER})|(?P<run>{_RUN})|(?P<particle>{_PARTICLE})|(?P<word>[ay]))"
 )
 _SURE: Final = frozenset("GSOPgsp")
 _SENTENCE: Final = frozenset('.!?:\n»"—;|>()•*')
@@ -193,7 +193,7 @@ def _run(reading: Reading, first: int, last: int) -> _Judged:
 def _is_named_after(reading: Reading, first: int, last: int, kinds: str, words: int) -> bool:
     """Whether the name is of a street, a body, a work or a thing."""
     before, after = reading.before(first), reading.after(last)
-    if after in ("U", "Q", "M"):
+    if after in ("U", "Q", "M") or (after == "E" and reading.after(last + 1) in ("U", "M")):
         return True
     if "P" in kinds:
         return False
@@ -203,6 +203,8 @@ def _is_named_after(reading: Reading, first: int, last: int, kinds: str, words: 
         return True
     if before == '"' and after != '"' and '"' in reading.shape[last : last + 4]:
         return True
+    if reading.word(last - 1) == "park" and kinds[0] != "J":
+        return True
     if any(token in _BODY for token in reading.tokens[last : last + 2]):
         return True
     return words == 1 and before in ("e", "D") and reading.tokens[first - 1][0].isupper()
@@ -211,8 +213,6 @@ def _is_named_after(reading: Reading, first: int, last: int, kinds: str, words: 
 def _is_pair(reading: Reading, first: int, last: int, bare: str) -> bool:
     """Whether words none of which is a name for certain are one together."""
     opens = _opens(reading, first)
-    if reading.word(last - 1) == "park" and len(bare) == 2:
-        return False
     if "A" in bare:
         if set(bare) & set("VJIK") or bare == "AX":
             return True

@@ -82,6 +82,7 @@ _PLATE_CUE: Final = re.compile(
 )
 _UNITS: Final = frozenset(lists.part("units"))
 _BEFORE: Final = 48
+_AFTER: Final = 12
 _SHORTEST: Final = 6
 # From so many groups on, a number is one only where nothing else is joined to it.
 _MANY: Final = 6
@@ -114,20 +115,17 @@ class _Run(NamedTuple):
     ends: frozenset[int]
 
 
-def in_text(text: str, read: str) -> Iterator[Found]:
-    """What stands in a text; `read` is the text with letters read as digits."""
-    done = 0
+def in_text(text: str, read: str, *, apart: bool) -> Iterator[Found]:
+    """What stands in a text; `read` has letters read as digits; `apart`: six digits stand alone somewhere."""
     for match in _RUN.finditer(read):
         if match.end() - match.start() < 5:
             continue
         run = _run(read, match.start(), match.end())
         if len(run.digits) >= 6:
             yield from _in_run(text, read, run)
-        if len(run.digits) in (6, 11, 12) or len(run.starts) > 1:
-            done = max(done, match.end())
-    if done:
-        for apart in _APART.finditer(read):
-            yield from _told_apart(apart)
+    if apart:
+        for pieces in _APART.finditer(read):
+            yield from _told_apart(pieces)
 
 
 def _run(text: str, start: int, end: int) -> _Run:
@@ -247,7 +245,11 @@ def _document(text: str, read: str, run: _Run, ends: tuple[int, int], groups: li
             yield Found(4, Span(start - len(before) + letter.start(1), end, "passport"))
         elif letter and _PASSPORT_CUE.search(before):
             yield Found(4, Span(start - len(before) + letter.start(1), end, "passport", 0.9))
-        elif _PASSPORT_CUE.search(before) and (first == 0 or len(groups) == 1) and digits[:2] not in ("20", "19"):
+        elif (
+            _PASSPORT_CUE.search(before + " " + text[end : end + _AFTER])
+            and (first == 0 or len(groups) == 1)
+            and digits[:2] not in ("20", "19")
+        ):
             yield Found(5, Span(start, end, "passport", 0.8))
         return
     whole = len(groups) == 1 or (_is_free(read, run, first) and _is_free(read, run, last))
@@ -282,10 +284,13 @@ def _phone(read: str, run: _Run, first: int, last: int, groups: list[int]) -> in
         return start if digits.startswith("007") else None
     if len(digits) == 12:
         return None
-    cue = bool(_PHONE_CUE.search(before))
-    if _is_sum(read, end, groups) and not (paren or cue):
-        return None
     if _MONEY.match(read, end):
+        return None
+    mobile = _MOBILE.match(digits, len(digits) - 10) is not None
+    if mobile and not first and not _is_sum(groups):
+        return at if len(digits) == 10 or digits[0] in "78" else None
+    cue = bool(_PHONE_CUE.search(before))
+    if _is_sum(groups) and not (paren or cue):
         return None
     if first and not cue and not paren and len(groups) > 1 and run.starts[0] != first and len(digits) == 10:
         return None
@@ -310,10 +315,9 @@ def _foreign(run: _Run, first: int, last: int, at: int) -> int | None:
     return at if 10 <= len(digits) <= 13 and not longer else None
 
 
-def _is_sum(read: str, end: int, groups: list[int]) -> bool:
-    """Whether digits are grouped as thousands are, or a currency follows."""
-    thousands = len(groups) > 2 and groups[0] < 4 and all(size == 3 for size in groups[1:])
-    return thousands or bool(_MONEY.match(read, end))
+def _is_sum(groups: list[int]) -> bool:
+    """Whether digits are grouped as thousands are."""
+    return len(groups) > 2 and groups[0] < 4 and all(size == 3 for size in groups[1:])
 
 
 def _told_apart(match: re.Match[str]) -> Iterator[Found]:
