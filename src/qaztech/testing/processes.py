@@ -231,6 +231,8 @@ def troubles(home: Path) -> dict[str, list[str]]:
             found[name] = [_said_last(home, name)] if (home / "run" / f"{name}.pid").exists() else []
         elif name in addresses:
             found[name] = _node_troubles(addresses[name])
+        elif name == ai_service.GATEWAY:
+            found[name] = _gateway_troubles(process.health)
         if name in records:
             found[name] = [*found.get(name, ()), *_said_of_keeping(records[name])]
     return {name: texts for name, texts in found.items() if texts}
@@ -270,6 +272,20 @@ def _node_troubles(url: str) -> list[str]:
     alarms = [(alarm["code"], alarm["detail"]) for alarm in facts["alarms"]]
     told = {detail for _, detail in alarms}
     return [*(why for why in facts["reasons"] if why not in told), *(f"{detail} ({code})" for code, detail in alarms)]
+
+
+def _gateway_troubles(url: str) -> list[str]:
+    """Why it refuses calls, and what has begun to fail: it says so with 503 too."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=2.0)
+    try:
+        connection.request("GET", parts.path)
+        facts = json.loads(connection.getresponse().read())
+    except (OSError, HTTPException, ValueError):
+        return ["does not answer yet"]
+    finally:
+        connection.close()
+    return [*facts.get("reasons", ()), *facts.get("warnings", ())]
 
 
 def _center(home: Path, country: dict[str, Any]) -> dict[str, Any]:

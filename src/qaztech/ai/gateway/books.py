@@ -395,5 +395,6 @@ class _Statements:
 
 def _superseded() -> Unavailable:
     return Unavailable(
-        "ai.gateway.superseded", "another process keeps the books of this gateway now; this one has to stop"
+        "ai.gateway.superseded",
+        "another process keeps the books of this gateway now: give each its own `name`, and start this one again",
     )

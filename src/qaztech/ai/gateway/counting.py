@@ -7,7 +7,7 @@ from typing import Final
 from qaztech.core.errors import Error
 from qaztech.runtime.telemetry import Metrics
 
-_CODES: Final = frozenset(
+CODES: Final = frozenset(
     {
         "ai.answer.large", "ai.answer.malformed", "ai.answer.no-stream", "ai.budget.exhausted", "ai.call.deep",
         "ai.call.empty", "ai.call.field", "ai.call.json", "ai.call.kind", "ai.call.large", "ai.call.messages",
@@ -22,13 +22,14 @@ _CODES: Final = frozenset(
         "service.malformed", "service.timeout", "service.unreachable",
     }
 )  # fmt: skip
+"""Why calls are refused."""
 OUTCOMES: Final = ("complete", "cached", "aborted", "refused", "failed")
 """How a call ends: answered, answered from the cache, left by its caller, refused (ours to say no), or not answered."""
 
 
 def count_refusal(metrics: Metrics, error: Error) -> None:
     """One refusal, by its code; what is not in the set is `other`."""
-    metrics.count_label("ai_refused_total", "code", error.code if error.code in _CODES else "other")
+    metrics.count_label("ai_refused_total", "code", error.code if error.code in CODES else "other")
 
 
 def count_usage(metrics: Metrics, prompt: int, completion: int, cost: int) -> None:
