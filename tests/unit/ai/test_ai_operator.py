@@ -96,11 +96,14 @@ async def test_a_register_that_is_away_is_said_once_and_its_return_too(
     await until(lambda: bool(standings.failing()))
     before = register.asked
     await until(lambda: register.asked > before + 3)
+    clock.advance(STALE_MS + 1)
+    await until(lambda: "so long" in caplog.text)
     register.failure = None
     await until(lambda: not standings.failing())
     await standings.close()
     said = [record.getMessage() for record in caplog.records]
     assert sum("does not answer" in each for each in said) == 1
+    assert sum("so long" in each for each in said) == 1
     assert sum("answers again" in each for each in said) == 1
 
 
@@ -216,6 +219,32 @@ async def test_a_provider_that_cannot_be_told_is_said_once(
     assert [each for each in said if "provider" in each] == [
         "a provider was not told of usage; it is tried again until it is", "a provider is told of usage again"
     ]  # fmt: skip
+    await ledger.close()
+    await places.close()
+
+
+async def test_a_provider_that_cannot_be_told_keeps_no_other_waiting(
+    engine: Engine, clock: ManualClock, key: Key, edge: tuple[Edge, str]
+) -> None:
+    """Also where hundreds of its calls are to be told first."""
+    host, url = edge
+    host.fault = "server.serverproxy.access_denied"
+    places = Places(Node(edge=url, tokens={}))
+    ledger = Ledger(engine, clock, "first")
+    await ledger.start()
+    teller = Teller(ledger, places)
+    for number, service in enumerate([HOST] * 200 + ["KZ/QUASI/991340000028/models/chat"]):
+        place = Deployment(name="there", service=service, model="echo", mode="local", prompt_price=1)
+        teller.tell(
+            Settled(
+                call=f"call-{number}", place=place, member=OWNER, system="letters", exchange="x-1",
+                usage=Usage(prompt=1, completion=1), cost=7, outcome="complete", answer="",
+            )
+        )  # fmt: skip
+    await until(lambda: len(teller) == 200)
+    assert teller.deaf == {HOST}
+    assert host.asked < 30
+    await teller.drain(0)
     await ledger.close()
     await places.close()
 

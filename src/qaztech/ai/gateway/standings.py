@@ -37,6 +37,8 @@ class Standings:
         self._known: dict[str, tuple[int, dict[str, CardStanding]]] = {}
         # By member: why the last question had no answer.
         self._failing: dict[str, Error] = {}
+        # What was logged of it, so that it is said once.
+        self._said: dict[str, set[str]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -90,6 +92,7 @@ class Standings:
             else:
                 if self._failing.pop(member, None) is not None:
                     logger.info("the register of AI systems answers again", extra={"fields": {"member": member}})
+                    self._said.pop(member, None)
             await asyncio.sleep(self._pause(member))
 
     def _pause(self, member: str) -> float:
@@ -98,14 +101,17 @@ class Standings:
         return min(self._every, _FAILING_SECONDS) if member in self._failing else self._every
 
     def _failed(self, member: str, error: Error) -> None:
-        """Said once, and again when the reason is another; not with each question."""
-        before = self._failing.get(member)
+        """Said once for each reason, and when calls are refused for it; not with each question."""
         self._failing[member] = error
-        if before is None or (before.code, before.context) != (error.code, error.context):
-            said = (
-                "the register of AI systems does not answer; calls go on for a quarter of an hour after its last answer"
+        said = self._said.setdefault(member, set())
+        if error.code not in said:
+            said.add(error.code)
+            log_error(logger, "the register of AI systems does not answer", error, member=member)
+        if member in self._known and member in self.silent() and "" not in said:
+            said.add("")
+            log_error(
+                logger, "it has not answered for so long that the member's calls are refused", error, member=member
             )
-            log_error(logger, said, error, member=member)
 
     async def close(self) -> None:
         """Ask no more."""

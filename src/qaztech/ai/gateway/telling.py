@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from qaztech.ai.gateway.answers import Usage
@@ -34,13 +34,15 @@ class Teller:
     def __init__(self, ledger: Ledger, places: Places) -> None:
         self._ledger = ledger
         self._places = places
-        self._waiting: deque[Settled] = deque()
-        self._under_way = 0
+        # By service: one that does not answer keeps no other waiting.
+        self._waiting: dict[str, deque[Settled]] = {}
+        self._count = 0
+        self._under_way: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop = asyncio.get_running_loop()
-        self._again: asyncio.TimerHandle | None = None
-        # Services that could not be told, since when they have not been.
+        self._resting: dict[str, asyncio.TimerHandle] = {}
+        # Services that could not be told at the last attempt.
         self._deaf: set[str] = set()
 
     @property
@@ -49,17 +51,21 @@ class Teller:
         return frozenset(self._deaf)
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._under_way
+        return self._count + self._under_way.total()
 
     def tell(self, settled: Settled) -> None:
         """Tell of one call, soon."""
         if not settled.place.service or settled.exchange is None:
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if self._count >= MOST_WAITING:
             return  # it stands in the ledger as untold, and is told after the next start
-        self._waiting.append(settled)
+        self._wait(settled)
+        self._go_on(settled.place.service)
+
+    def _wait(self, settled: Settled) -> None:
+        self._waiting.setdefault(settled.place.service, deque()).append(settled)
+        self._count += 1
         self._empty.clear()
-        self._go_on()
 
     def resume(self, rows: Iterable[tuple[CallRow, str]], models: Sequence[Model]) -> None:
         """Tell of calls that an earlier process did not get to, each with the member whose call it was."""
@@ -76,20 +82,24 @@ class Teller:
                 )
             )  # fmt: skip
 
-    def _go_on(self) -> None:
-        while self._waiting and self._under_way < AT_ONCE and self._again is None:
-            self._send(self._waiting.popleft())
-        if not self._waiting and not self._under_way:
+    def _go_on(self, service: str) -> None:
+        waiting = self._waiting.get(service)
+        # Who did not answer the last time is asked with one call until it does.
+        most = 1 if service in self._deaf else AT_ONCE
+        while waiting and self._under_way[service] < most and service not in self._resting:
+            self._count -= 1
+            self._send(waiting.popleft())
+        if not len(self):
             self._empty.set()
 
     def _send(self, settled: Settled) -> None:
-        self._under_way += 1
         place = settled.place
+        self._under_way[place.service] += 1
 
         def answered(response: Response) -> None:
             if response.body is None:
                 response.on_data, response.on_end = (lambda _: None), (lambda: None)
-            self._under_way -= 1
+            self._under_way[place.service] -= 1
             exchange = exchange_of(response)
             if response.status < 400 and exchange is not None:
                 if place.service in self._deaf:
@@ -97,7 +107,7 @@ class Teller:
                     logger.info("a provider is told of usage again", extra={"fields": {"service": place.service}})
                 with contextlib.suppress(Error):
                     self._ledger.tell(settled.call, exchange)
-                self._go_on()
+                self._go_on(place.service)
             else:
                 not_told(refusal_of(response, ""))
 
@@ -111,7 +121,7 @@ class Teller:
             self._later(settled)
 
         def failed(error: Error) -> None:
-            self._under_way -= 1
+            self._under_way[place.service] -= 1
             not_told(self._places.failure(error))
 
         try:
@@ -130,20 +140,21 @@ class Teller:
             failed(exc)
 
     def _later(self, settled: Settled) -> None:
-        self._waiting.append(settled)
-        if self._again is None:
-            self._again = self._loop.call_later(AGAIN_SECONDS, self._try_again)
+        self._wait(settled)
+        service = settled.place.service
+        if service not in self._resting:
+            self._resting[service] = self._loop.call_later(AGAIN_SECONDS, self._try_again, service)
 
-    def _try_again(self) -> None:
-        self._again = None
-        self._go_on()
+    def _try_again(self, service: str) -> None:
+        del self._resting[service]
+        self._go_on(service)
 
     async def drain(self, grace: float) -> None:
         """Wait until all is told, for so many seconds at most; the rest stands in the ledger."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), grace)
-        if self._again is not None:
-            self._again.cancel()
+        for timer in self._resting.values():
+            timer.cancel()
 
 
 def usage_line(settled: Settled) -> bytes:
