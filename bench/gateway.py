@@ -31,7 +31,7 @@ from qaztech.testing.processes import pid_of
 
 CONNECTIONS = 32
 _FIRST_WARM_UP, _WARM_UP = 5, 1  # seconds, before all windows and before each
-_QUIET = 1.0  # seconds, in which what the client left in flight comes to its end
+_QUIET, _QUIET_LIMIT = 1.0, 20.0  # seconds without a call: what the client left in flight has come to its end
 _STREAMS = 60  # of each side, a round
 _MICRO = 1_000_000
 _BURST, _BURST_TENGE = 1000, 10
@@ -105,17 +105,25 @@ class GatewayFound:
         return next((row for row in self.rows if row.side.startswith(side) and row.prompt == prompt), None)
 
 
+def _calls_when_quiet(model: Gateway) -> int:
+    """How many calls there have been, when no more come."""
+    deadline = time.monotonic() + _QUIET_LIMIT
+    count = -1
+    while (now := gateway_sides.calls_of(model)) != count and time.monotonic() < deadline:
+        count = now
+        time.sleep(_QUIET)
+    return count
+
+
 def _window(side: Gateway, model: Gateway, prompt: str, body: Path, seconds: int, **parts: Sequence[int]) -> Window:
     target = side.target(body)
     drive(target, connections=CONNECTIONS, seconds=_WARM_UP)
-    time.sleep(_QUIET)
+    called = _calls_when_quiet(model)
     groups = {"": side.processes(), **parts}
     before = {name: processes.cpu(pids) for name, pids in groups.items()}
-    called = gateway_sides.calls_of(model)
     load = drive(target, connections=CONNECTIONS, seconds=seconds)
-    time.sleep(_QUIET)
+    called = _calls_when_quiet(model) - called
     spent = {name: processes.cpu(pids) - before[name] for name, pids in groups.items()}
-    called = gateway_sides.calls_of(model) - called
     if not load.exchanges:
         raise Unusable(f"{side.name} answered nothing in {seconds} seconds")
     if not 0 <= called - load.exchanges <= CONNECTIONS:
@@ -252,7 +260,7 @@ def _over_the_backbone(
 
 
 def measure(run: Path, *, rounds: int, seconds: int, calls: int, progress: Callable[[str], None]) -> GatewayFound:
-    """All of it, in five minutes or so."""
+    """All of it, in six minutes or so."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 16384) if most > 0 else 16384, most))
     found = GatewayFound()
