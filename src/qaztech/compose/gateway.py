@@ -95,7 +95,10 @@ async def run_gateway(path: Path, stop: asyncio.Event, *, clock: Clock | None = 
     standings.start()
     teller = Teller(ledger, places)
     teller.resume(await asyncio.to_thread(_untold, engine, settings, clock), settings.models)
-    watch = Watch(standings=standings, ledger=ledger, places=places, teller=teller)
+    watch = Watch(
+        standings=standings, ledger=ledger, places=places, teller=teller,
+        directory=None if settings.database else path.parent / settings.directory,
+    )  # fmt: skip
     watch.start()
     gateway = Gateway(
         models=tuple(settings.models), keys=Keys(engine, clock), ledger=ledger, places=places, finder=finder(),

@@ -165,6 +165,30 @@ async def test_a_database_that_was_moved_away_is_known_without_a_call(tmp_path: 
     engine.dispose()
 
 
+async def test_a_disk_that_fills_up_is_warned_of_and_a_write_that_failed_is_a_reason(
+    engine: Engine, clock: ManualClock, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not with the next look; the next write that is done takes it back."""
+    monkeypatch.setattr("qaztech.ai.gateway.watching.ROOM", 1 << 60)
+    ledger = Ledger(engine, clock, "first")
+    await ledger.start()
+    places = Places(None)
+    watch = Watch(
+        standings=Standings({}, clock), ledger=ledger, places=places, teller=Teller(ledger, places), directory=tmp_path
+    )
+    await watch.look()
+    assert watch.warnings()[0].startswith("disk.low ")
+    full = Unavailable("database.unavailable", "its disk is full")
+    with monkeypatch.context() as broken:
+        broken.setattr("qaztech.ai.gateway.books.Books.apply", lambda *_: (_ for _ in ()).throw(full))
+        with pytest.raises(Unavailable):
+            await ledger.reserved(ask(key))
+        assert watch.reasons() == ("ledger database.unavailable",)
+    await ledger.reserved(ask(key))
+    assert watch.reasons() == ()
+    await ledger.close()
+
+
 async def test_a_node_that_is_away_is_called_by_its_name(engine: Engine, clock: ManualClock) -> None:
     """Not the provider's system: somebody else would be woken for it."""
     places = Places(Node(edge="http://127.0.0.1:9", tokens={}))

@@ -98,10 +98,17 @@ class Ledger:
         self._next.told.append(Told(call=call, exchange=exchange))
         self._schedule()
 
+    @property
+    def trouble(self) -> Error | None:
+        """Why the last transaction was not written; None where it was."""
+        return self._dead or (self._worker.trouble if self._worker is not None else None)
+
     async def check(self) -> None:
         """See whether the books can be written and are still ours. Raises `Unavailable` and others."""
         self._check_open()
         await asyncio.to_thread(self._touch)
+        if self._worker is not None:
+            self._worker.trouble = None
 
     def _touch(self) -> None:
         with self._engine.begin() as db:
@@ -240,6 +247,8 @@ class _Worker:
         self._answers: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._asked = 0
         self._dead: Error | None = None
+        # Why the last transaction was not written; read by the loop.
+        self.trouble: Error | None = None
         # Whether the last transaction may have been written although it failed.
         self._is_doubtful = False
         self._end: float | None = None
@@ -297,6 +306,7 @@ class _Worker:
             verdicts, costs = self._transact(batch)
         except Unavailable as error:
             self._disconnect()
+            self.trouble = error
             if error.code == "ai.gateway.superseded":
                 self._dead = error
                 self._give_up(batch, error)
@@ -315,6 +325,7 @@ class _Worker:
             known = error if isinstance(error, Error) else Internal("ai.ledger.failed", "the call cannot be written")
             self._give_up(batch, known)
         else:
+            self.trouble = None
             self._note(batch, verdicts, costs)
 
     def _transact(self, batch: _Batch) -> tuple[list[Verdict], list[int | Error]]:
