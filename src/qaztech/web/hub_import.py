@@ -10,9 +10,10 @@ import asyncio
 import io
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from starlette.responses import Response
 from qaztech.core.errors import Error, Limited, Malformed, NotFound
 from qaztech.hub import scopes
 from qaztech.hub.register.archimate import write_model
-from qaztech.hub.register.columns import Form, columns_of
+from qaztech.hub.register.columns import columns_of
 from qaztech.hub.register.export import MODEL_NAME, OWN, tables_of, write_csv_zip, write_xlsx
 from qaztech.hub.register.identify import Decision
 from qaztech.hub.register.importing import (
@@ -58,7 +59,8 @@ from qaztech.hub.register.waiting import SUFFIXES, About, Waiting
 from qaztech.hub.register.workbook import RawTable, is_broken, refuse_empty, text_of
 from qaztech.people.gate import read_form
 from qaztech.people.people import Person
-from qaztech.web.hub_pages import HubPages, count_text, hub_texts
+from qaztech.web.hub_import_told import RowNames, by_row, differences_csv, doubt_of, field_name, teller
+from qaztech.web.hub_pages import HubPages, hub_texts
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
 from qaztech.web.people_pages import page_language
 from qaztech.web.registry_pages import redirect
@@ -68,8 +70,8 @@ IMPORT: Final = "/console/import"
 # The form around a file takes some bytes too.
 UPLOADS: Final = {IMPORT: MOST_FILE + 1024 * 1024}
 _SHOWN: Final = 200
+_MOST_CHANGES: Final = 2_000_000
 _SAMPLES: Final = 3
-_LONGEST: Final = 120
 # Fields of one form, below what the gate reads.
 _MOST_FIELDS: Final = 450
 # Seconds that a page waits for a plan before it says how far that is.
@@ -87,6 +89,7 @@ class _Planned:
     mapping: FileMapping
     plan: Plan
     changes: list[Change]
+    names: Mapping[str, RowNames]
     fields: Mapping[str, int]
     by_table: Mapping[str, int]
 
@@ -243,7 +246,7 @@ class ImportPages:
             )
         language = page_language(request)
         plan = planned.plan
-        texts = hub_texts(language)["imports"]
+        texts, names = hub_texts(language)["imports"], planned.names[language]
         errors, conflicts, warnings = (
             [(p, *_told(p, planned.mapping, language, texts)) for p in found[:_SHOWN]]
             for found in (
@@ -252,11 +255,15 @@ class ImportPages:
         )  # fmt: skip
         return self._pages.render(
             request, person, "import-plan.html", token=token, about=about, plan=plan,
-            errors=errors, conflicts=conflicts, warnings=warnings,
+            errors=errors, warnings=warnings,
+            conflicts=[
+                (p, words, doubt_of(p, planned.tables, planned.mapping, names)) for p, words, _ in conflicts
+            ],
             more=len(plan.problems) + plan.unnamed - len(errors) - len(conflicts) - len(warnings),
-            changes=planned.changes, told=planned.fields, tables=planned.by_table,
+            changes=by_row(planned.changes, names), shown=len(planned.changes), told=planned.fields,
+            tables=planned.by_table,
             table_names={name: table_title(name, language) for name in TABLES},
-            value=_teller(language), field_name=lambda table, field: _field_name(table, field, language),
+            value=teller(language), field_name=partial(field_name, language),
             decisions=list(Decision),
             problem=None if problem is None else self._words(request, problem),
             status=200 if problem is None else problem.status,
@@ -335,6 +342,21 @@ class ImportPages:
         await self._parts.imports.run(write)
         return _download(file.getvalue(), "left-out.xlsx", _XLSX)
 
+    async def differences(self, request: Request, person: Person) -> Response:
+        """Every field that would change, as a file."""
+        token, language = request.path_params["token"], page_language(request)
+
+        def write() -> bytes:
+            plan = self._planned(token, person).plan
+            return self._as_csv(preview(self._parts.objects, plan), language)
+
+        return _download(await self._parts.imports.run(write), "differences.csv", _CSV)
+
+    def _as_csv(self, changes: list[Change], language: str) -> bytes:
+        texts, names = hub_texts(language)["imports"], RowNames(self._parts.objects.register(), changes, language)
+        titles = [str(texts[name]) for name in ("table", "record", "key", "field", "before", "after")]
+        return differences_csv(changes, names, titles, language=language, value=teller(language, most=None))
+
     async def forget(self, request: Request, person: Person) -> Response:
         """The person does not want it."""
         token = request.path_params["token"]
@@ -351,12 +373,24 @@ class ImportPages:
         number = request.path_params["id"]
         batch = await asyncio.to_thread(lambda: self._parts.objects.batch(number))
         changes = await asyncio.to_thread(lambda: self._parts.objects.changes(number, limit=_SHOWN + 1))
-        language = page_language(request)
+        language, register = page_language(request), await asyncio.to_thread(self._parts.objects.register)
+        names = RowNames(register, changes, language)
         return self._pages.render(
-            request, person, "import-change.html", batch=batch, changes=changes[:_SHOWN], more=len(changes) > _SHOWN,
+            request, person, "import-change.html", batch=batch, changes=by_row(changes[:_SHOWN], names),
+            more=len(changes) > _SHOWN,
             table_names={name: table_title(name, language) for name in TABLES}, most=_SHOWN,
-            value=_teller(language), field_name=lambda table, field: _field_name(table, field, language),
+            value=teller(language), field_name=partial(field_name, language),
         )  # fmt: skip
+
+    async def change_file(self, request: Request, person: Person) -> Response:  # noqa: ARG002  # every page knows who asks
+        """One change of the registry whole, as a file."""
+        number, language = request.path_params["id"], page_language(request)
+
+        def write() -> bytes:
+            self._parts.objects.batch(number)
+            return self._as_csv(self._parts.objects.changes(number, limit=_MOST_CHANGES), language)
+
+        return _download(await asyncio.to_thread(write), f"change-{number}.csv", _CSV)
 
     async def undo(self, request: Request, person: Person) -> Response:
         """Take a change back."""
@@ -419,6 +453,7 @@ class ImportPages:
             changes = preview(self._parts.objects, plan)
             made = _Planned(
                 said=said, tables=tables, mapping=mapping, plan=plan, changes=changes[:_SHOWN],
+                names={language: RowNames(register, changes, language) for language in LANGUAGES},
                 fields=fields_told(changes), by_table=Counter(change.table for change in changes),
             )  # fmt: skip
             self._plans[token] = made
@@ -434,6 +469,7 @@ class ImportPages:
         return str(texts["problem"].get(error.code) or self._pages.words(request, error))
 
 
+_CSV: Final = "text/csv; charset=utf-8"
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What the registry is exported as: by the ending of the file its media type.
 _EXPORTED = {"xlsx": _XLSX, "zip": "application/zip", "xml": "application/xml"}
@@ -506,10 +542,6 @@ def _field_title(table: str, name: str, language: str, texts: Mapping[str, Any])
     return column_title(table, name, language)
 
 
-def _field_name(table: str, field: str, language: str) -> str:
-    return column_title(table, field, language) if field in columns_of(table) else field
-
-
 def _told(problem: Problem, mapping: FileMapping, language: str, texts: Mapping[str, Any]) -> tuple[str, str]:
     """What is wrong and what is expected, in words of the reader's language."""
     words = texts["problem"].get(problem.code, problem.code)
@@ -525,25 +557,6 @@ def _told(problem: Problem, mapping: FileMapping, language: str, texts: Mapping[
     return words, problem.expected if shown else ""
 
 
-def _teller(language: str) -> Callable[[str, str, Any], str]:
-    """Values in the reader's words, shortened."""
-
-    def told(table: str, field: str, value: Any) -> str:
-        column = columns_of(table).get(field)
-        if value is None or column is None:
-            return "—" if value is None else str(value)[:_LONGEST]
-        if column.form is Form.CHOICE and value in column.choices:
-            return choice_title(table, field, value, language)
-        if column.form is Form.YES_NO:
-            return str(hub_texts(language)["yes" if value else "no"])
-        if column.form is Form.TENGE:
-            return count_text(value)
-        text = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-    return told
-
-
 def _download(data: bytes, name: str, kind: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(data, media_type=kind, headers=headers)
@@ -557,6 +570,7 @@ def _routes(parts: HubParts, pages: HubPages) -> list[HubRoute]:
         HubRoute("POST", IMPORT, write, own.bring),
         HubRoute("POST", f"{IMPORT}/undo", write, own.undo),
         HubRoute("GET", f"{IMPORT}/changes/{{id:int}}", read, own.change),
+        HubRoute("GET", f"{IMPORT}/changes/{{id:int}}/differences.csv", read, own.change_file),
         HubRoute("GET", f"{IMPORT}/export.{{form}}", read, own.export),
         HubRoute("GET", f"{IMPORT}/{{token}}", write, own.plan),
         HubRoute("POST", f"{IMPORT}/{{token}}", write, own.confirm),
@@ -565,6 +579,7 @@ def _routes(parts: HubParts, pages: HubPages) -> list[HubRoute]:
         HubRoute("GET", f"{IMPORT}/{{token}}/mapping.json", write, own.mapping_file),
         HubRoute("POST", f"{IMPORT}/{{token}}/decisions", write, own.decide),
         HubRoute("GET", f"{IMPORT}/{{token}}/left-out.xlsx", write, own.rows_left_out),
+        HubRoute("GET", f"{IMPORT}/{{token}}/differences.csv", write, own.differences),
         HubRoute("POST", f"{IMPORT}/{{token}}/forget", write, own.forget),
     ]
 

@@ -8,6 +8,7 @@ import re
 import threading
 import zipfile
 from collections.abc import Coroutine, Iterator
+from html import unescape
 from typing import Any
 
 import pytest
@@ -108,6 +109,30 @@ def test_an_analyst_brings_a_register_and_takes_it_back(office: HubOffice, analy
     assert not list(office.objects.register())
     again = place_of(upload(analyst, "другой.csv", FILE.replace("Статус".encode("cp1251"), "СТАТУС".encode("cp1251"))))
     assert 'class="outcome waits"' not in analyst.get(f"{again}/columns").text
+
+
+def test_a_dry_run_names_rows_and_gives_every_difference(office: HubOffice, analyst: Visitor) -> None:
+    """Rows by what they are about; how many of how many are shown, all as a file; a conflict by names and cells."""
+    head = "Наименование ИС;БИН владельца;Статус;Сопровождение 2025 факт, тыс. тенге;Назначение\n"
+    head += f"Учёт воды;{OWNER};создание;3;\n"
+    rows = "".join(f"Система {n} а{n:x}б{n * 7919:x};{OWNER};создание;{n};\n" for n in range(60))
+    place = place_of(upload(analyst, "a.csv", f"{head}{rows}Учёт воды;{OWNER};создание;7;=Учёт\n".encode()))
+    analyst.submit(f"{place}/columns", chosen(analyst.get(f"{place}/columns")))
+    plan = unescape(analyst.get(f"{place}?lang=ru").text)
+    assert re.search(r"Учёт воды · 2025 · [^<]*[^<·]+ · [^<·]+</th>", plan, re.IGNORECASE)
+    assert re.search(r"Показаны первые поля: 200 из \d{3}\.", plan)
+    assert "Учёт воды</strong>" in plan
+    assert re.search(r'<td[^>]*data-label="Эта строка">7</td><td[^>]*>3</td>', plan)
+    decide = next(name for name in chosen(analyst.get(place)) if name.startswith("d:"))
+    csrf = analyst.get(place).csrf
+    analyst.submit(f"{place}/decisions", {"csrf": csrf, decide: "skip"})
+    file = analyst.get(f"{place}/differences.csv?lang=ru").body.decode("utf-8-sig").splitlines()
+    assert file[0] == "Таблица реестра,Запись,Ключ,Поле,Было,Станет"
+    assert len(file) > 201
+    assert analyst.submit(place, {"csrf": csrf, "good": "yes"}).status == 303
+    done = analyst.get("/console/import/changes/1/differences.csv?lang=ru").body.decode("utf-8-sig").splitlines()
+    assert len(done) == len(file)
+    assert "Учёт воды" in unescape(analyst.get("/console/import/changes/1?lang=ru").text)
 
 
 def test_a_sheet_said_to_be_another_table_is_looked_at_again(analyst: Visitor) -> None:
