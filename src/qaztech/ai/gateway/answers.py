@@ -17,6 +17,9 @@ from qaztech.core.errors import Unavailable
 MOST_TOKENS: Final = 10**9
 # Characters of a token where a server does not say how many there were; languages written in Cyrillic have fewer.
 _CHARACTERS = 3
+# How deep an answer may be nested, and how many values it may have: embeddings of many texts have millions.
+_DEPTH = 64
+_MOST_COMMAS = 4_000_000
 _decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 
@@ -50,13 +53,27 @@ class Produced:
 
 def parse_answer(data: bytes) -> dict[str, Any]:
     """A whole answer. Raises `Unavailable`: the server does not speak JSON."""
+    if data.count(b",") > _MOST_COMMAS:
+        raise Unavailable("ai.answer.malformed", "the model's server answered too many values", at="service")
     try:
         answer = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Unavailable("ai.answer.malformed", "the model's server did not answer JSON", at="service") from exc
     if not isinstance(answer, dict):
         raise Unavailable("ai.answer.malformed", "the model's server did not answer a JSON object", at="service")
+    # One with few brackets is not deep; that costs no walk.
+    if data.count(b"[") + data.count(b"{") > _DEPTH and not _is_shallow(answer, _DEPTH):
+        raise Unavailable("ai.answer.malformed", "the model's server answered what is too deep", at="service")
     return answer
+
+
+def _is_shallow(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_shallow(each, depth - 1) for each in value.values())
+    if isinstance(value, list):
+        flat = bool(value) and all(type(each) is float for each in value)
+        return depth > 0 and (flat or all(_is_shallow(each, depth - 1) for each in value))
+    return True
 
 
 def claimed_usage(answer: dict[str, Any]) -> Usage | None:
@@ -134,7 +151,7 @@ class StreamRestorer:
 
     def choice(self, choice: dict[str, Any]) -> dict[str, Any]:
         """One choice of one event. What is held back comes with a later event, the last of it with the choice's end."""
-        index, ends = choice.get("index", 0), choice.get("finish_reason") is not None
+        index, ends = _index(choice), choice.get("finish_reason") is not None
         found = dict(choice)
         if isinstance(text := found.get("text"), str):
             found["text"] = self._fed((index, "text"), text) + (self._ended((index, "text")) if ends else "")
@@ -163,7 +180,7 @@ class StreamRestorer:
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             return tool
-        place = (index, "arguments", tool.get("index", 0))
+        place = (index, "arguments", _index(tool))
         return {**tool, "function": {**function, "arguments": self._fed(place, arguments, json_escape)}}
 
     def _end_choice(self, index: object, delta: dict[str, Any]) -> None:
@@ -172,7 +189,9 @@ class StreamRestorer:
             if not rest:
                 continue
             if place[1] == "arguments":
-                tools = delta.setdefault("tool_calls", [])
+                tools = delta.get("tool_calls")
+                if not isinstance(tools, list):
+                    tools = delta["tool_calls"] = []
                 tools.append({"index": place[2], "function": {"arguments": rest}})
             else:
                 delta[str(place[1])] = str(delta.get(str(place[1])) or "") + rest
@@ -186,3 +205,8 @@ class StreamRestorer:
     def _ended(self, place: tuple[object, ...]) -> str:
         restorer = self._open.pop(place, None)
         return restorer.end() if restorer is not None else ""
+
+
+def _index(choice: dict[str, Any]) -> int:
+    found = choice.get("index", 0)
+    return found if isinstance(found, int) else 0

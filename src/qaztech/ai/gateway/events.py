@@ -60,7 +60,7 @@ class EventReader:
             raise _malformed("a line of an event stream begins with no field it can have")
         if name == b"data":
             self._lines.append(value.removeprefix(b" "))
-            self._size += len(value)
+            self._size += len(value) + 1
 
 
 def event(data: bytes) -> bytes:

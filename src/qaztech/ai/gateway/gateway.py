@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from qaztech.ai.gateway.places import Places, header
 from qaztech.ai.gateway.refusing import respond_error
 from qaztech.ai.gateway.routing import Routing
 from qaztech.ai.gateway.serving import Kit, Serving, Settled
+from qaztech.ai.gateway.shares import Readers, Shares
 from qaztech.ai.personal.spans import Finder
 from qaztech.ai.register.standing import CardStanding
 from qaztech.core.errors import Error, Internal, Limited, Malformed, NotFound, Unauthenticated
@@ -37,16 +37,15 @@ CLASS_HEADER = b"x-qaztech-data-class"
 _AUTHORIZATION = b"authorization"
 _POSTS: Mapping[bytes, Endpoint] = {f"/v1/{name}".encode(): name for name in ENDPOINTS}
 _MODELS = b"/v1/models"
-# More would only take turns: finding is Python's own work.
-_READERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLimits:
-    """What callers may cost: bytes of one prompt, bytes of all that are being read, calls under way."""
+    """What callers may cost: bytes of a prompt, of all that are being read, of all calls under way, and how many."""
 
     prompt: int = 10 * 1024 * 1024
     reading: int = 64 * 1024 * 1024
+    held: int = 256 * 1024 * 1024
     calls: int = 4096
     connections: int = 8192
 
@@ -82,7 +81,8 @@ class Gateway:
         self._kit = Kit(
             ledger=ledger, places=places, finder=finder, cache=AnswerCache(), metrics=self.metrics,
             routings={model.name: Routing(model.deployments) for model in models}, loop=asyncio.get_running_loop(),
-            readers=ThreadPoolExecutor(_READERS, thread_name_prefix="ai-reader"),
+            readers=Readers(asyncio.get_running_loop()),
+            shares=Shares(calls=self._limits.calls, held=self._limits.held),
             settled=settled,
         )  # fmt: skip
         self._server = HttpServer(
@@ -101,7 +101,7 @@ class Gateway:
     async def drain(self, grace: float) -> None:
         """Take no more calls, and let those under way come to their end."""
         await self._server.drain(grace)
-        self._kit.readers.shutdown(wait=False, cancel_futures=True)
+        self._kit.readers.close()
 
     # Requests -------------------------------------------------------------------------------------------------------
 
@@ -194,15 +194,18 @@ class Gateway:
     # Calls ----------------------------------------------------------------------------------------------------------
 
     def _take(self, request: Request, endpoint: Endpoint) -> None:
-        """Read the body, within limits, then the key, then the call."""
+        """Find the key, then read the body, within limits, then the call. Who has no key is not read."""
         if len(self._kit.under_way) >= self._limits.calls:
             raise Limited("ai.gateway.busy", "too many calls are under way", at="consumer-node", retry_after=1)
         if request.body is not None:
             self._with_key(request, lambda key: self._call(request, endpoint, key, request.body or b""))
             return
-        _bearer(request)  # a caller without any key is not read
         if (request.content_length or 0) > self._limits.prompt:
             raise _too_large(self._limits.prompt)
+        request.pause()
+        self._with_key(request, lambda key: self._read(request, endpoint, key))
+
+    def _read(self, request: Request, endpoint: Endpoint, key: Key) -> None:
         pieces: list[bytes] = []
         size = 0
 
@@ -230,11 +233,12 @@ class Gateway:
             body = b"".join(pieces)
             over()
             try:
-                self._with_key(request, lambda key: self._call(request, endpoint, key, body))
+                self._call(request, endpoint, key, body)
             except Error as exc:
                 self._refuse(request, exc)
 
         request.on_data, request.on_end, request.on_disconnect = piece, ended, over
+        request.resume()
 
     def _call(self, request: Request, endpoint: Endpoint, key: Key, body: bytes) -> None:
         call = parse_call(endpoint, body)
@@ -247,7 +251,7 @@ class Gateway:
         declared = policy.declared_class(key.data_class, header(request.headers, CLASS_HEADER))
         Serving(
             self._kit, request, identifier=new_call_id(self._clock.now()), key=key, card=card, model=model, call=call,
-            declared=declared,
+            declared=declared, size=len(body),
         ).begin()  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Makes a request's target and head lines, and says what an answer is: the model's
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from qaztech.node.http_client import ClientLimits, HttpClient
 CALL_HEADER = b"x-qaztech-ai"
 USAGE_HEADER = b"x-qaztech-ai-usage"
 _EXCHANGE = b"x-road-request-id"
+_MESSAGE = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FAULT = b"x-road-error"
 # Bytes of an answer that is not a stream; embeddings of many texts are some megabytes.
 MOST_ANSWER = 32 * 1024 * 1024
@@ -137,10 +139,13 @@ class Places:
 class Whole:
     """Gathers an answer that comes in pieces, up to a limit."""
 
-    def __init__(self, response: Response, done: Callable[[bytes], None], too_large: Callable[[], None]) -> None:
+    def __init__(
+        self, response: Response, done: Callable[[bytes], None], too_large: Callable[[], None], most: int = MOST_ANSWER
+    ) -> None:
         self._pieces: list[bytes] = []
         self._size = 0
         self._too_large = too_large
+        self._most = most
         if response.body is not None:
             done(response.body)
             return
@@ -149,7 +154,7 @@ class Whole:
 
     def _piece(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > MOST_ANSWER:
+        if self._size > self._most:
             self._pieces.clear()
             self._too_large()
         else:
@@ -163,7 +168,8 @@ def header(headers: Headers, name: bytes) -> str | None:
 
 def exchange_of(response: Response) -> str | None:
     """The message id of the exchange that brought an answer; None without a backbone."""
-    return header(response.headers, _EXCHANGE)
+    found = header(response.headers, _EXCHANGE)
+    return found if found is not None and _MESSAGE.fullmatch(found) else None
 
 
 def is_stream(response: Response) -> bool:

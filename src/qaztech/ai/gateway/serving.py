@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from qaztech.ai.gateway import answers, calls, events, policy
-from qaztech.ai.gateway.answers import Produced, StreamRestorer, Usage
+from qaztech.ai.gateway.answers import Usage
 from qaztech.ai.gateway.books import Ask, Outcome, Settlement
 from qaztech.ai.gateway.cache import Answer, AnswerCache
 from qaztech.ai.gateway.calls import ModelCall
@@ -27,6 +25,7 @@ from qaztech.ai.gateway.looking import LARGE, Seen, look_through
 from qaztech.ai.gateway.models import Deployment, Model
 from qaztech.ai.gateway.places import (
     CALL_HEADER,
+    MOST_ANSWER,
     Places,
     Whole,
     exchange_of,
@@ -37,6 +36,8 @@ from qaztech.ai.gateway.places import (
 from qaztech.ai.gateway.policy import Allowed
 from qaztech.ai.gateway.refusing import JSON, error_body, respond_error
 from qaztech.ai.gateway.routing import Routing
+from qaztech.ai.gateway.shares import Readers, Shares
+from qaztech.ai.gateway.streaming import Stream
 from qaztech.ai.personal.masking import Vault
 from qaztech.ai.personal.spans import Finder
 from qaztech.ai.register.standing import CardStanding
@@ -46,10 +47,9 @@ from qaztech.node.http_request import Request
 from qaztech.runtime.telemetry import Metrics, log_error
 
 logger = logging.getLogger("qaztech.ai")
-_EVENTS = b"Content-Type:text/event-stream\r\nCache-Control:no-store\r\n"
-# Pieces a stream may have beyond the tokens it was allowed, before it is one that never ends; bytes after its last one.
-_SLACK = 256
-_MOST_HELD = 1024 * 1024
+# Bytes of a token with its probability and its rivals' (logprobs), and of what an answer has beside them.
+_BYTES_OF_TOKEN = 4096
+_AROUND = 1024 * 1024
 _NOTHING = Usage(prompt=0, completion=0)
 
 
@@ -65,7 +65,8 @@ class Kit:
     metrics: Metrics
     loop: asyncio.AbstractEventLoop
     # Threads for looking through what is large, so that nothing else waits behind that.
-    readers: ThreadPoolExecutor
+    readers: Readers
+    shares: Shares
     # Called with each settled call that its provider has to be told of.
     settled: Callable[[Settled], None]
     under_way: set[Serving] = field(default_factory=set)
@@ -100,6 +101,7 @@ class Serving:
         model: Model,
         call: ModelCall,
         declared: Any,
+        size: int,
     ) -> None:
         self._kit = kit
         self.request = request
@@ -109,6 +111,7 @@ class Serving:
         self.model = model
         self.call = call
         self._declared = declared
+        self._size = size
         self._routing = kit.routings[model.name]
         self._body: dict[str, Any] = call.body
         self.vault: Vault | None = None
@@ -127,21 +130,23 @@ class Serving:
         self._reserved = self._over = False
         self._caller_gone = False
         self._timer: asyncio.TimerHandle | None = None
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
 
     # Before anything leaves -----------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Look through it, beside the loop where it is large, and go on."""
+        self._kit.shares.take(str(self._key.member), self._size)
         self._kit.under_way.add(self)
         self.request.on_disconnect = self._gone
         if sum(map(len, self.call.texts)) <= LARGE:
             self._guarded(self._looked, look_through, self._kit.finder, self.call, self._key.handling)
             return
-        task = self._kit.loop.run_in_executor(
-            self._kit.readers, look_through, self._kit.finder, self.call, self._key.handling
+        self._kit.readers.read(
+            str(self._key.member),
+            lambda: look_through(self._kit.finder, self.call, self._key.handling),
+            lambda done: self._guarded(self._looked, done.result),
         )
-        task.add_done_callback(lambda done: self._guarded(self._looked, done.result))
 
     def _guarded(self, then: Callable[[Any], None], work: Callable[..., Any], *given: Any) -> None:
         try:
@@ -280,6 +285,12 @@ class Serving:
             if self.place is not None:
                 self._routing.ended(self.place, failed=failed, now=self._kit.loop.time())
 
+    def soon(self, seconds: float, then: Callable[[], None]) -> None:
+        """Give the place so many seconds more, no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._kit.loop.call_later(seconds, then)
+
     def _too_long(self) -> None:
         if self.out is not None:
             self.out.abort()
@@ -289,12 +300,20 @@ class Serving:
         self._response = response
         if self.place is not None and self.place.service:
             self._kit.places.reached()
-        self._exchange = exchange_of(response)
+            self._exchange = exchange_of(response)  # elsewhere it is the server's own word
         if response.status == 200 and self.call.stream and is_stream(response):
-            self._stream = _Stream(self, response)
+            self._stream = Stream(self, response)
             self._stream.begin()
+            if self._caller_gone:
+                self._stream.caller_gone()
             return
-        Whole(response, self._whole, self._unbearable)
+        most = MOST_ANSWER if self.call.endpoint == "embeddings" else self.most_bytes
+        Whole(response, self._whole, self._unbearable, most)
+
+    @property
+    def most_bytes(self) -> int:
+        """What an answer may have: its tokens with whatever servers say of each, and something around them."""
+        return min(_AROUND + _BYTES_OF_TOKEN * self.most_completion, MOST_ANSWER)
 
     def _unbearable(self) -> None:
         if self.out is not None:
@@ -398,7 +417,10 @@ class Serving:
                     )
                 )  # fmt: skip
             count_usage(self._kit.metrics, usage.prompt, usage.completion, charged or 0)
-            then()
+            try:
+                then()
+            except Exception as exc:  # noqa: BLE001 - a call has an end, whatever its server made of the answer
+                self.refuse(Internal("ai.gateway.failed", "the gateway failed", context=type(exc).__name__))
 
         # Without a backbone, and for what cost nothing, there is nobody to tell.
         untold = place is not None and bool(place.service) and outcome != "cached" and self._exchange is not None
@@ -433,7 +455,9 @@ class Serving:
     def end(self, label: str) -> None:
         """It is over; `label` says how, from a closed set."""
         self._over = True
-        self._kit.under_way.discard(self)
+        if self in self._kit.under_way:
+            self._kit.under_way.remove(self)
+            self._kit.shares.give(str(self._key.member), self._size)
         self._kit.metrics.count_label("ai_calls_total", "outcome", label)
 
     def _gone(self) -> None:
@@ -441,144 +465,3 @@ class Serving:
         self._caller_gone = True
         if self._stream is not None:
             self._stream.caller_gone()
-
-
-class _Stream:
-    """The stream of one call: passed on as it comes, but for its end, which waits for the record."""
-
-    def __init__(self, serving: Serving, response: Response) -> None:
-        self._of = serving
-        self._response = response
-        self._reader = events.EventReader()
-        self._restorer = StreamRestorer(serving.vault) if serving.vault is not None else None
-        self._produced = Produced(unfinished=serving.call.choices)
-        self._hash = sha256()
-        self._held: list[bytes] = []
-        self._events = self._held_size = 0
-        self._is_over = self._is_done = False
-
-    def begin(self) -> None:
-        """Answer the head, and take what comes."""
-        request = self._of.request
-        request.start(200, self._of.head(_EVENTS))
-        request.on_drain = self._response.resume
-        if self._response.body is not None:
-            self._data(self._response.body)
-            if not self._is_over:
-                self._ended()
-            return
-        self._response.on_data = self._data
-        self._response.on_end = self._ended
-
-    def _data(self, piece: bytes) -> None:
-        if self._is_over:
-            return
-        try:
-            for data in self._reader.feed(piece):
-                self._event(data)
-        except Error as exc:
-            self._cut(exc)
-            return
-        request = self._of.request
-        if not request.is_answered and not request.is_writable:
-            self._response.pause()
-
-    def _event(self, data: bytes) -> None:
-        if self._is_done:
-            return
-        self._hash.update(data)
-        if data == events.DONE:
-            self._is_done = True
-            return
-        try:
-            found = answers.parse_answer(data)
-        except Error:
-            raise Unavailable("ai.stream.malformed", "an event of the stream is not JSON", at="service") from None
-        if "error" in found:
-            raise Unavailable("ai.server.failed", "the model's server broke its stream off", at="service")
-        claimed = answers.claimed_usage(found)
-        if claimed is not None:
-            self._produced.claimed = claimed
-        self._events += 1
-        choices = found.get("choices")
-        if not choices and claimed is not None and not self._of.call.wants_usage:
-            return
-        ends = self._count(choices if isinstance(choices, list) else [])
-        self._pass_on(found, ends=ends)
-
-    def _count(self, choices: list[Any]) -> bool:
-        """Count what was produced; whether a choice ends with this event."""
-        ends = False
-        for choice in choices:
-            if not isinstance(choice, dict):
-                continue
-            characters = sum(map(len, answers.texts_of(choice.get("delta") or choice.get("text") or "")))
-            if characters:
-                self._produced.pieces += 1
-                self._produced.characters += characters
-            if choice.get("finish_reason") is not None:
-                self._produced.unfinished -= 1
-                ends = True
-        # Some events hold nothing, but none of them is for ever.
-        most = self._of.most_completion + _SLACK
-        if self._produced.pieces > most or self._events > 4 * most or self._held_size > _MOST_HELD:
-            raise Unavailable("ai.server.endless", "the model's server gives more than was asked for", at="service")
-        return ends
-
-    def _pass_on(self, found: dict[str, Any], *, ends: bool) -> None:
-        of = self._of
-        choices = found.get("choices")
-        if self._restorer is not None and isinstance(choices, list):
-            found["choices"] = [
-                self._restorer.choice(choice) if isinstance(choice, dict) else choice for choice in choices
-            ]
-        found["model"] = of.model.name
-        place = of.place
-        if ends and place is not None:
-            found["qaztech"] = answers.mark(place.model, place.version, of.identifier)
-        line = events.event(answers.encode(found))
-        if self._held or (ends and self._produced.unfinished <= 0):
-            self._held.append(line)
-            self._held_size += len(line)
-        else:
-            of.request.write(line)
-
-    def _ended(self) -> None:
-        if self._is_over:
-            return
-        if self._is_done or (self._produced.unfinished <= 0 and self._reader.is_between):
-            self._finish("complete", None)
-        else:
-            self._cut(Unavailable("ai.stream.broken", "the model's server broke its stream off", at="service"))
-
-    def broke(self, error: Error) -> None:
-        """The connection to the place ended, or took too long."""
-        if not self._is_over:
-            self._cut(error)
-
-    def caller_gone(self) -> None:
-        """Nobody reads any more."""
-        if not self._is_over:
-            self._cut(Unavailable("ai.caller.gone", "the caller went away", at="caller"), failed=False)
-
-    def _cut(self, error: Error, *, failed: bool = True) -> None:
-        out = self._of.out
-        if out is not None:
-            out.abort()
-        self._finish("aborted", error, failed=failed)
-
-    def _finish(self, outcome: Outcome, error: Error | None, *, failed: bool = False) -> None:
-        self._is_over = True
-        of = self._of
-        of.leave(failed=failed)
-        usage = self._produced.usage(of.prompt_bytes)
-        then = self._complete if error is None else lambda: of.refuse(error)
-        of.settle(outcome, usage, then, self._hash.hexdigest())
-
-    def _complete(self) -> None:
-        request = self._of.request
-        for line in self._held:
-            request.write(line)
-        request.write(events.event(events.DONE))
-        request.finish()
-        self._of.end("complete")
