@@ -22,6 +22,19 @@ USAGE_HEADER = b"x-qaztech-ai-usage"
 _EXCHANGE = b"x-road-request-id"
 _MESSAGE = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FAULT = b"x-road-error"
+# What a node's code means to who called a model; the code itself stands beside it.
+_MEANT = (
+    ("service_failed.network_error", "the model's server is away from its host's node: tell the host"),
+    ("access_denied", "its host gives this system no right to it: ask for one"),
+    ("unknown_service", "its host offers no such service: the gateway's settings name a wrong one"),
+    (
+        "unknown_member",
+        "the registry lists no such system of this node: the gateway's settings or the key's system are wrong",
+    ),
+    ("outcome_unknown", "no answer came back, and nobody knows whether the model was asked"),
+    ("clientproxy.network_error", "the node of its host cannot be reached: come again, or tell the host"),
+    ("logging_failed", "a node could not put it on record: its operator has to look at its log"),
+)
 # Bytes of an answer that is not a stream; embeddings of many texts are some megabytes.
 MOST_ANSWER = 32 * 1024 * 1024
 
@@ -125,7 +138,11 @@ class Places:
             on_response=answered, on_error=failed, timeout=patience,
         )  # fmt: skip
         try:
-            return await done
+            # The answer's head comes in time or not at all; the rest of it has as long again.
+            return await asyncio.wait_for(done, 2 * patience)
+        except TimeoutError:
+            call.abort()
+            raise Unavailable("ai.answer.slow", "an answer did not come to its end in time", at="service") from None
         except asyncio.CancelledError:
             call.abort()
             raise
@@ -189,7 +206,7 @@ def refusal_of(response: Response, said: str) -> Error:
         code = fault if len(fault) < 100 and fault.isascii() else "unknown"
         kind = {403: Forbidden, 404: NotFound, 429: Limited}.get(response.status, Unavailable)
         return kind(
-            "ai.exchange.refused", f"the exchange was refused: {code}", at="consumer-node", context=code,
+            "ai.exchange.refused", _meaning(code), at="consumer-node", context=code,
             retry_after=5 if kind in {Limited, Unavailable} else None,
         )  # fmt: skip
     text = f"the model's server refused: {said}" if said else "the model's server refused the call"
@@ -202,6 +219,11 @@ def refusal_of(response: Response, said: str) -> Error:
     return Unavailable(
         "ai.server.failed", f"the model's server answered {response.status}", at="service", retry_after=5
     )
+
+
+def _meaning(code: str) -> str:
+    meant = next((text for part, text in _MEANT if part in code), "")
+    return f"the exchange was refused: {meant} ({code})" if meant else f"the exchange was refused: {code}"
 
 
 def _large() -> Unavailable:

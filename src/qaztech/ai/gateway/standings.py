@@ -89,6 +89,9 @@ class Standings:
                 await self.refresh(member)
             except Error as exc:
                 self._failed(member, exc)
+            except Exception as exc:  # noqa: BLE001 - an answer that nobody thought of does not end the asking
+                said = "the answer of the register of AI systems could not be read"
+                self._failed(member, Unavailable("ai.register.silent", said, context=type(exc).__name__))
             else:
                 if self._failing.pop(member, None) is not None:
                     logger.info("the register of AI systems answers again", extra={"fields": {"member": member}})
