@@ -382,6 +382,7 @@ async def test_the_check_says_step_by_step_what_is_there(tmp_path: Path, edge: t
     steps = await check_gateway(file)
     assert [step.good for step in steps] == [True, True, True, True, False]
     assert "correct the service" in steps[-1].advice
+    assert "(server.serverproxy.unknown_service)" in steps[-1].said
     away = await check_gateway(settings_at(tmp_path))
     assert [(step.what, step.code) for step in away if not step.good] == [("node", "ai.node.away")]
     (wrong,) = await check_gateway(settings_at(tmp_path, REGISTER="x"))
