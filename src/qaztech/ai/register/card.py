@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Any, Final, Literal
+from unicodedata import category
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +20,12 @@ from qaztech.core.errors import Malformed
 from qaztech.core.ids import MemberId, SubsystemId
 
 MOST_BYTES: Final = 256 * 1024
-# What breaks a line of a page or its direction, or is not seen at all. New lines and tabs may be.
-_BAD: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+# Kinds of characters that break a line of a page or its direction, or are not seen; new lines and tabs may be.
+_BAD: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters without a shape, which are of no such kind.
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+# More signs over one letter than any language has reach over the lines around.
+_MOST_MARKS: Final = 4
 _WEB: Final = re.compile(r"(https?://|mailto:|tel:)[^\s<>\"']+\Z", re.ASCII)
 
 Line = Annotated[str, Meta(max_length=300)]
@@ -228,8 +233,16 @@ def check_card(card: Card) -> Card:
 
 def check_text(text: str, where: str) -> None:
     """Raises `Malformed` where a text has characters that have no place on a page."""
-    if _BAD.search(text):
-        raise _malformed(f"{where}: a character that is not seen, or turns text around")
+    if text.isascii() and text.isprintable():
+        return
+    marks = 0
+    for each in text:
+        kind = category(each)
+        if (kind in _BAD and each not in "\n\t") or each in _BLANK:
+            raise _malformed(f"{where}: a character that is not seen, or turns text around")
+        marks = marks + 1 if kind in {"Mn", "Me"} else 0
+        if marks > _MOST_MARKS:
+            raise _malformed(f"{where}: more signs over one letter than any language has")
 
 
 def days_of(card: Card) -> list[date]:

@@ -76,6 +76,13 @@ _EVENTS = Table(
 # What is shown of a card follows it in these states.
 _SHOWN_AS_IS: Final = frozenset[State]({"reviewed", "in-service", "suspended"})
 _MOST_EVENTS: Final = 1_000
+# Characters of all changes that are told at once; of older ones only that they were made.
+_MOST_CHANGES: Final = 2_000_000
+# Characters of all cards of a member, and of what its changes may add to the history in a day: everybody shares the
+# centre's memory and disk.
+MOST_OF_MEMBER: Final = 16_000_000
+MOST_OF_DAY: Final = 32_000_000
+_DAY_MS: Final = 86_400_000
 _AT_ONCE: Final = 500
 
 
@@ -188,14 +195,27 @@ class CardStore:
         return _kept(row, row.data)
 
     def events(self, identifier: str) -> list[CardEvent]:
-        """What happened to a card, the latest first."""
-        wanted = select(_EVENTS).where(_EVENTS.c.card == identifier).order_by(_EVENTS.c.id.desc()).limit(_MOST_EVENTS)
+        """What happened to a card, the latest first; of a long history the older changes are not told."""
+        newest = _EVENTS.c.card == identifier, _EVENTS.c.id.desc()
+        sizes = select(_EVENTS.c.id, func.length(_EVENTS.c.changes)).where(newest[0]).order_by(newest[1])
+        plain = [column for column in _EVENTS.c if column.name != "changes"]
         with reading(self._engine) as db:
-            rows = db.execute(wanted).all()
+            total, told = 0, []
+            for id_, size in db.execute(sizes.limit(_MOST_EVENTS)):
+                total += size
+                if total > _MOST_CHANGES:
+                    break
+                told.append(id_)
+            changed: dict[int, str] = {}
+            for start in range(0, len(told), _AT_ONCE):
+                of = _EVENTS.c.id.in_(told[start : start + _AT_ONCE])
+                changed |= {row[0]: row[1] for row in db.execute(select(_EVENTS.c.id, _EVENTS.c.changes).where(of))}
+            rows = db.execute(select(*plain).where(newest[0]).order_by(newest[1]).limit(_MOST_EVENTS)).all()
         return [
             CardEvent(
                 at=row.at, by=row.by, role=row.role, act=row.act, reason=row.reason, before=row.before,
-                after=row.after, version=row.version, message=row.message, changes=msgspec.json.decode(row.changes),
+                after=row.after, version=row.version, message=row.message,
+                changes=msgspec.json.decode(changed.get(row.id, "{}")),
             )
             for row in rows
         ]  # fmt: skip
@@ -222,6 +242,7 @@ class CardStore:
                 self._begin(db, card, origin, version, now)
             else:
                 _require_owner(row, card.owner)
+                _require_room(db, card, now)
                 _require_version(row, version)
                 held = _kept(row, row.data)
                 if not refuse_change(held.card, card, held.state):
@@ -260,6 +281,7 @@ class CardStore:
         count = db.execute(select(func.count()).select_from(_CARDS).where(_CARDS.c.owner == card.owner)).scalar_one()
         if count >= MOST_CARDS:
             raise Limited("ai.card.many", f"a member has at most {MOST_CARDS} cards", at="caller")
+        _require_room(db, card, now)
         db.execute(
             insert(_CARDS).values(
                 id=card.id, owner=card.owner, system=card.system, state="draft", version=1, held="",
@@ -303,6 +325,18 @@ def _unknown() -> NotFound:
 def _require_owner(row: Row[Any], owner: str) -> None:
     if row.owner != owner:
         raise Conflict("ai.card.taken", "another member has a card of that id: choose another", at="caller")
+
+
+def _require_room(db: Connection, card: Card, now: int) -> None:
+    """Raises `Limited` where a member's cards, or what it changed today, would be more than the centre keeps of one."""
+    others = (_CARDS.c.owner == card.owner) & (_CARDS.c.id != card.id)
+    held = db.execute(select(func.sum(func.length(_CARDS.c.data))).where(others)).scalar() or 0
+    if held + len(card_bytes(card)) > MOST_OF_MEMBER:
+        raise Limited("ai.card.many", f"the cards of a member have at most {MOST_OF_MEMBER} characters", at="caller")
+    lately = (_EVENTS.c.card == _CARDS.c.id) & (_CARDS.c.owner == card.owner) & (_EVENTS.c.at > now - _DAY_MS)
+    made = db.execute(select(func.sum(func.length(_EVENTS.c.changes))).where(lately)).scalar() or 0
+    if made > MOST_OF_DAY:
+        raise Limited("ai.card.busy", "this member has changed too much in a day", at="caller", retry_after=3600)
 
 
 def _require_version(row: Row[Any], version: int) -> None:
