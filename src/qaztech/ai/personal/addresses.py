@@ -19,7 +19,7 @@ _LOOSE: Final = rf"(?:I\.){{0,2}}[{_ANY}wWeKo](?:-?[{_ANY}weKo]){{0,2}}"
 _HOUSE: Final = rf"(?:D\.?-?№?{_N}(?:-?D)?|{_N}-?[Dn]\.?|№{_N}|D\.?o{{1,3}}|DI?{_N}|n)"
 _STREET: Final = (
     rf"(?:(?:{_NAME}|[fWkhevo])(?:D-)?-?U\.?|{_NAME}N-?U|U\.?-?{_LOOSE}|{_N}-?[UM]\.?|{_NAME}M\.?|M\.?-?{_N}"
-    rf"|M\.?«?{_LOOSE}»?(?:-N)?)"
+    rf"|U\.?N[hXW]|M\.?«?{_LOOSE}»?(?:-N)?)"
 )
 _PLACE: Final = rf"(?:L\.?-?(?:{_NAME}|[kWef])|{_NAME}w?Q(?:-w|\.)?|Z|[Rr](?:-?[RE])?|L\.?N)"
 _SEP: Final = "[,.;]{0,2}-?"
@@ -27,7 +27,9 @@ _MORE: Final = rf"(?:{_SEP}(?:{_HOUSE}|{_N}|{_PLACE}|{_STREET})){{0,7}}"
 _ALL: Final = re.compile(
     rf"(?=[{_ANY}UMDLQZNnofWkhev])(?=[^\n]{{0,13}}[Nno])(?:{_PLACE}{_SEP}){{0,5}}(?:"
     rf"{_STREET}{_SEP}(?:{_HOUSE}|{_N}){_MORE}"
-    rf"|{_HOUSE}[,w]?{_SEP}(?:{_PLACE}{_SEP})?(?:{_STREET}|{_N}{_NAME}){_MORE}"
+    rf"|{_HOUSE}[,w]?{_SEP}(?:{_PLACE}{_SEP})?{_STREET}{_MORE}"
+    rf"|{_HOUSE},{_SEP}(?:{_PLACE}{_SEP})?{_N}{_NAME}{_MORE}"
+    rf"|{_N}[GASEOX][GASEOXe]?,R{_MORE}"
     rf"|{_N},?(?:{_NAME}|[fWkhevo])U\.?{_MORE}"
     rf"|{_PLACE}{_SEP}{_HOUSE}{_MORE}"
     rf"|{_HOUSE},{_PLACE}{_MORE}"
@@ -90,6 +92,11 @@ def _trimmed(reading: Reading, first: int, last: int) -> tuple[int, int] | None:
     return first, last
 
 
+def _score(numbers: list[str]) -> bool:
+    """Whether two numbers may be those of a game."""
+    return len(numbers) == 2 and all(len(number) == 1 for number in numbers)
+
+
 def _is_bare(reading: Reading, first: int, last: int, streets: frozenset[str]) -> bool:
     """Whether a name with a number is an address, where no word says so."""
     kinds = reading.shape[first:last]
@@ -108,7 +115,7 @@ def _is_bare(reading: Reading, first: int, last: int, streets: frozenset[str]) -
     capital = not _CAPITAL.isdisjoint(kinds) and tokens[0][0].isupper()
     if "D" in kinds:
         return known or capital or (kinds[0] in _SMALL and (compound or len(numbers) > 1))
-    if kinds[0] in "Rr" and (known or compound or listed or kinds[1:2] == ","):
+    if kinds[0] in "Rr" and (known or (compound and not _score(numbers)) or listed or kinds[1:2] == ","):
         return True
     if known and kinds[0] != "Y":
         return len(numbers) == 1 or compound or listed
@@ -116,5 +123,5 @@ def _is_bare(reading: Reading, first: int, last: int, streets: frozenset[str]) -
         return False
     tight = len(tokens) > 1 and reading.is_joined(first + 1)
     if compound:
-        return not tight or listed
+        return (not tight and any(len(number) > 1 for number in numbers)) or listed
     return listed and kinds[1:2] == "-" and tight

@@ -162,7 +162,12 @@ class Lexicon(dict[str, str]):
         if listed is not None and (not capital or listed in _ALWAYS):
             return "E" if capital and listed == "U" and word in self.streets else listed
         said = self._name(word, capital=capital)
-        if said in ("G", "S", "A", "V") and token.isupper() and token.isascii() and letters.key(word) not in self._own:
+        if (
+            (said in ("G", "A", "V") or letters.key(word) in self._surnames)
+            and token.isupper()
+            and token.isascii()
+            and letters.key(word) not in self._own
+        ):
             said = "Y" if len(token) <= _SHORTEST else "A" if said != "V" else "Y"
         if listed is not None:
             return said if said in ("A", "J") else "W" if listed == "w" else listed
@@ -233,8 +238,8 @@ class Lexicon(dict[str, str]):
                         return "G"
                     long = len(stem) >= (6 if key.isascii() else 5)
                     return "g" if long and stem in self._own else "a"
-        for stem in (key, _KAZAKH.sub("", key)):
-            if self._is_compound(stem):
+        for stem in (key, *_stems(key)):
+            if len(stem) > _SHORTEST and self._is_compound(stem):
                 return "G" if capital else "g" if len(stem) > 6 and not key.isascii() else "a"
         return ""
 

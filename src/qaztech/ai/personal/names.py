@@ -43,6 +43,7 @@ _STRONG_CALL: Final = frozenset({
 _NAMING: Final = frozenset(
     {"зовут", "звать", "кличут", "ask", "named", "called", "аты", "атым", "атыңыз", "txt", "ring"}
 )
+_AFTER_A_PERSON: Final = frozenset({"с", "не", "и", "мен", "пен", "бен", "да"})
 _CALLED: Final = frozenset({"деген", "дегенге", "дегенді", "дегеннің", "дегеннен", "degen"})
 _AND: Final = frozenset({"и", "пен", "бен", "мен", "және", "or", "and", "да", "или", "а", "but"})
 _BODY: Final = frozenset({"BIN", "БИН", "БСН", "LLP", "LLC", "ЖШС", "ТОО"})
@@ -179,7 +180,7 @@ def _run(reading: Reading, first: int, last: int) -> _Judged:
     if "E" in reading.shape[last:whole] and reading.after(whole) in _NAMED_AFTER:
         return None
     before = reading.before(first)
-    if before == "T" or (before in (":", "=") and reading.before(first - 1) == "T"):
+    if before == "T" or (before in (":", "=", ".") and reading.before(first - 1) == "T"):
         return (first, last) if kinds[0] not in "RE" or len(bare) > 1 else None
     if "P" in kinds or "p" in kinds:
         return first, last
@@ -269,7 +270,8 @@ def _alone(reading: Reading, first: int, last: int) -> bool:
     if kind in "GgSs":
         return kind in "GS" or not (before in ("@", "_", "/", "№") or after in ("@", "_"))
     if kind == "O":
-        return not _opens(reading, first) or after in ("v", "T") or before in (":", ")", "|")
+        known = after in ("v", "T") or _goes_on(reading, first) or before in (":", ")", "|")
+        return known or not _opens(reading, first)
     if kind == "A":
         if before in ("T", "k") or after in ("K", "H"):
             return True
@@ -282,7 +284,14 @@ def _alone(reading: Reading, first: int, last: int) -> bool:
             follows = reading.shape[last : last + 2]
             return ("v" in follows and follows[:1] not in ("e", "b", "a")) or follows[:1] == "'"
         return after not in ("»", '"')
+    if kind == "J" and len(reading.tokens[first]) > 2 and reading.word(last) in _AFTER_A_PERSON:
+        return True
     return kind in "VJ" and before in ("T", "k")
+
+
+def _goes_on(reading: Reading, first: int) -> bool:
+    """Whether a surname is followed by what is said of people at the beginning of a sentence."""
+    return reading.word(first).endswith(_SURNAME_ENDS) and reading.word(first + 1) in ("с", "не")
 
 
 _JUDGES: Final = {
