@@ -101,8 +101,9 @@ class GatewayFound:
     load_average: tuple[float, float] = (0.0, 0.0)  # of a minute, before and after
 
     def row(self, side: str, prompt: str) -> Row | None:
-        """One line of the table, by the beginning of its side's name."""
-        return next((row for row in self.rows if row.side.startswith(side) and row.prompt == prompt), None)
+        """One line of the table, by the beginning of its side's name; None too where a call of it failed."""
+        found = next((row for row in self.rows if row.side.startswith(side) and row.prompt == prompt), None)
+        return None if found is None or found.failed else found
 
 
 def _calls_when_quiet(model: Gateway) -> int:

@@ -1,5 +1,6 @@
 """The benchmark's own rules: what voids a window, a row and a run, and what is written on the page."""
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -188,6 +189,15 @@ def test_the_gateways_targets_are_judged_before_rounding():
     assert verdicts["first event of a stream, ms later than direct"] == "missed"
     assert verdicts["1,000 calls at once on one budget in two processes"] == "met"
     assert "not measured" in gateway_report.section(gateway.GatewayFound())
+
+
+def test_a_gateway_with_a_failed_call_is_void():
+    """What failed is cheap: it is no measurement."""
+    found = gateways()
+    found.rows = [dataclasses.replace(row, failed=1) for row in found.rows]
+    assert found.row("our gateway", "iin") is None
+    assert "**void**: 1 failed" in gateway_report.section(found)
+    assert "| CPU of a call, ms | ≤ 1.0 | – | not measured |" in gateway_report.section(found)
 
 
 @pytest.mark.parametrize(
