@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from pathlib import PurePath
 from typing import Any, Final
 
 import msgspec
@@ -59,6 +61,7 @@ from qaztech.hub.register.waiting import SUFFIXES, About, Waiting
 from qaztech.hub.register.workbook import RawTable, is_broken, refuse_empty, text_of
 from qaztech.people.gate import read_form
 from qaztech.people.people import Person
+from qaztech.runtime.telemetry import log_error
 from qaztech.web.hub_import_told import RowNames, by_row, differences_csv, doubt_of, field_name, teller
 from qaztech.web.hub_pages import HubPages, hub_texts
 from qaztech.web.hub_parts import HubParts, HubRoute, PageGroup
@@ -66,6 +69,7 @@ from qaztech.web.people_pages import page_language
 from qaztech.web.registry_pages import redirect
 from qaztech.web.texts import local_moment
 
+logger = logging.getLogger("qaztech.hub.import")
 IMPORT: Final = "/console/import"
 # The form around a file takes some bytes too.
 UPLOADS: Final = {IMPORT: MOST_FILE + 1024 * 1024}
@@ -155,7 +159,8 @@ class ImportPages:
             tables = self._tables(token, about)
             refuse_empty(tables)
             mapping = propose(tables, kept=self._mappings)
-        except Error:
+        except Error as exc:
+            log_error(logger, "a file that was brought is not taken", exc, kind=PurePath(name).suffix, bytes=len(data))
             self._waiting.drop(token)
             raise
         self._waiting.say(token, msgspec.structs.replace(about, mapping=mapping))
@@ -190,7 +195,9 @@ class ImportPages:
             raise
         except Error as exc:
             return await self._columns(request, person, exc)
-        return redirect(request, f"{IMPORT}/{token}/columns" if again else f"{IMPORT}/{token}")
+        if again:
+            return redirect(request, f"{IMPORT}/{token}/columns", said="columns-again")
+        return redirect(request, f"{IMPORT}/{token}")
 
     def _decide_columns(self, token: str, person: Person, form: Mapping[str, str]) -> bool:
         """Note what was decided; true where a sheet has become another table and is to be looked at again."""

@@ -97,6 +97,14 @@ class HubPages(ConsoleFrame):
         """Every text of the console in one language."""
         return hub_texts(language)
 
+    def words(self, request: Request, error: Error) -> str:
+        """What went wrong, in the reader's language; with a file, in the words of imports."""
+        texts = self.texts(page_language(request))
+        of_files = texts["imports"]["problem"]
+        if error.code in of_files and error.code not in texts["problem"]:
+            return str(of_files[error.code])
+        return super().words(request, error)
+
     def render(self, request: Request, person: Person, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page of `templates/hub`. It is never kept by the browser.
 

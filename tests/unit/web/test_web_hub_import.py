@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import sys
 import threading
 import zipfile
 from collections.abc import Coroutine, Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from qaztech.hub.register.waiting import KEPT_MS, Waiting
 from qaztech.hub.scopes import HUB_ROLES
 from qaztech.people.actors import COMMAND_LINE
 from qaztech.web.hub_import_work import MOST_QUEUED, THREADS
+from qaztech.web.hub_pages import hub_texts
 from registry_country import quick_folder
 
 OWNER = reserved_bin(720)
@@ -135,11 +138,34 @@ def test_a_dry_run_names_rows_and_gives_every_difference(office: HubOffice, anal
     assert "Учёт воды" in unescape(analyst.get("/console/import/changes/1?lang=ru").text)
 
 
+def test_a_reader_that_fails_is_told_apart_from_a_bad_file(
+    analyst: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Words for the person who brought it, and a line of log that says where; of the file no word."""
+    words = hub_texts("en")["imports"]["problem"]
+    bad = upload(analyst, "a.xlsx", b"PK no workbook")
+    assert (bad.status, words["table.unreadable"] in unescape(bad.text)) == (400, True)
+    assert "table.unreadable" in str([vars(record).get("fields") for record in caplog.records])
+    program = tmp_path / "python"
+    program.write_text("""#!/bin/sh
+echo '  File "/x/workbook.py", line 7' >&2
+echo "NameError: Secret" >&2
+exit 1
+""")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    broken = upload(analyst, "a.xlsx", b"PK")
+    assert (broken.status, words["table.reader"] in unescape(broken.text)) == (503, True)
+    told = str([vars(record).get("fields") for record in caplog.records])
+    assert "NameError workbook.py:7" in told
+    assert "Secret" not in told
+
+
 def test_a_sheet_said_to_be_another_table_is_looked_at_again(analyst: Visitor) -> None:
     """And a column of costs is not taken without its year."""
     place = place_of(upload(analyst, "a.csv", b"x;y\n1;2\n"))
     form = chosen(analyst.get(f"{place}/columns"))
-    assert analyst.submit(f"{place}/columns", {**form, "t0": "objects"}).headers["location"].endswith("columns?lang=en")
+    assert analyst.submit(f"{place}/columns", {**form, "t0": "objects"}).headers["location"].endswith("columns-again")
     form = chosen(analyst.get(f"{place}/columns"))
     refused = analyst.submit(f"{place}/columns", {**form, "f0.0": "cost.support", "f0.1": "id"})
     assert refused.status == 400

@@ -6,11 +6,14 @@ reader down costs that one import and nothing else. Not here: reading it (`workb
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 import msgspec
@@ -27,6 +30,12 @@ MOST_SECONDS: Final = 120
 MOST_ANSWER: Final = 256 * 1024**2
 # Bytes of a CSV file that is read here: a process takes longer to begin than all it could cost.
 SMALL: Final = 256 * 1024
+# Bytes of what a failing reader says last that are looked at.
+_END: Final = 8192
+_PLACE: Final = re.compile(r'^  File "([^"\n]{1,300})", line (\d+)', re.MULTILINE)
+_KIND_OF_FAILURE: Final = re.compile(r"^([\w.]{0,60}(?:Error|Exception))(?::.*)?$", re.MULTILINE)
+# Failures of a reader that a file can bring about: memory, and a library that gave up on it.
+_OF_FILES: Final = frozenset({"MemoryError", "RecursionError", "pyo3_runtime.PanicException"})
 _KINDS: Final[dict[str, type[Error]]] = {kind.__name__: kind for kind in (Malformed, NotFound, Unavailable)}
 
 
@@ -47,16 +56,35 @@ def read_file(path: Path) -> list[RawTable]:
         return read_tables(path, known)
     command = [sys.executable, "-m", "qaztech.hub.register.reading", str(path)]
     try:
-        done = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=child_environment(), timeout=2 * MOST_SECONDS,
-        )  # fmt: skip
+        with TemporaryFile() as said:
+            done = subprocess.run(
+                command, check=False, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=said,
+                env=child_environment(), timeout=2 * MOST_SECONDS,
+            )  # fmt: skip
+            said.seek(max(0, said.seek(0, os.SEEK_END) - _END))
+            _check(done.returncode, said.read(_END).decode(errors="replace"))
         answer = msgspec.msgpack.decode(done.stdout, type=_Answer)
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as exc:
         raise not_a_table("this file cannot be read within the limits of memory and time") from exc
     if answer.code:
         raise _KINDS.get(answer.kind, Malformed)(answer.code, answer.detail, at="caller")
     return answer.tables
+
+
+def _check(status: int, said: str) -> None:
+    """Raise `Unavailable` where the reader itself failed, `Malformed` where the file brought it down.
+
+    Of what the reader said only places in our code and the kind of the exception are kept: the rest may be the file's.
+    """
+    if status == 0:
+        return
+    kind = _KIND_OF_FAILURE.findall(said)
+    if status == 1 and kind and kind[-1] not in _OF_FILES:
+        context = " ".join((kind[-1], *(f"{Path(path).name}:{line}" for path, line in _PLACE.findall(said)[-3:])))
+        raise Unavailable(
+            "table.reader", "the reader of files failed: it is not the file's fault", at="service", context=context
+        )
+    raise not_a_table("this file cannot be read within the limits of memory and time")
 
 
 def main(arguments: Sequence[str]) -> None:
