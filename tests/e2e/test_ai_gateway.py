@@ -12,13 +12,17 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qaztech.ai.gateway.budgeting import month_of
 from qaztech.ai.gateway.budgets import Budgets
 from qaztech.ai.gateway.keys import Keys
+from qaztech.ai.gateway.usage import calls_of, statement
+from qaztech.ai.proving import compare, prove, read_node
 from qaztech.ai.register.store import METADATA as CARDS
 from qaztech.ai.register.store import CardStore, Origin
 from qaztech.cli.main import main
@@ -141,6 +145,32 @@ def test_a_call_is_an_exchange_and_its_usage_another(country: AiCountry) -> None
         assert f"x-qaztech-ai-usage:call={identifier}; exchange={exchange};" in said
         assert f"prompt={row.prompt_tokens}; completion={row.completion_tokens};" in said
         assert f"cost={row.cost}; outcome=complete;" in said
+
+
+def test_both_nodes_hold_the_same_statement(country: AiCountry, tmp_path: Path) -> None:
+    """Summed from records at either side, and by the gateway's ledger: the same to the micro-tenge, call by call."""
+    assert country.ask("statement").status == 200
+    month = month_of(CLOCK.now())
+
+    def all_told() -> bool:
+        with country.books() as engine, reading(engine) as db:
+            return not db.exec_driver_sql("SELECT 1 FROM ai_calls WHERE NOT told AND exchange IS NOT NULL").all()
+
+    Instance.until(all_told, 20)
+    nodes = (country.home / "nodes" / name for name in ("ministry", "university"))
+    ours, theirs = (prove(read_node(node, month), month) for node in nodes)
+    assert ours.lines == theirs.lines
+    assert ours.total == theirs.total > 0
+    assert compare(ours.each, [asdict(told) for told in theirs.each]) == []
+    with country.books() as engine:
+        member = SubsystemId.parse(country.node("ministry")["system"]).member
+        ledger = [asdict(call) for call in calls_of(engine, member, month)]
+        assert statement(engine, member, month).total == theirs.total
+    assert compare(theirs.each, ledger) == []
+    file = tmp_path / "calls.jsonl"
+    file.write_text("\n".join(json.dumps(call) for call in ledger).replace('"cost": ', '"cost": 1', 1) + "\n")
+    command = ["ai", "statement", "--management", country.node("university")["management"], "--month", month]
+    assert main([*command, "--compare", str(file), "--json"]) == 1
 
 
 def test_a_stream_over_both_nodes(country: AiCountry) -> None:

@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from qaztech.cli.ai_keys import add_books, open_books
+from qaztech.cli.ai_proving import add_proving, is_proved, run_proved
 from qaztech.cli.options import add_action, add_json, add_yes, confirm, tell
 from qaztech.core.errors import Malformed
 from qaztech.core.ids import MemberId
@@ -38,12 +39,15 @@ def add_usage(actions: Verbs) -> None:
     )  # fmt: skip
     said = add_action(
         actions, "statement", "show what a member's calls of a month cost", _statement,
-        more="Only the total is rounded, up to whole tenge; the exact one stands beside it.",
+        more="By the gateway's ledger; or by what a node has on record, at the caller's side or at the model's host: "
+        "then it is proved, and --compare holds it against the other side's. Only the total is rounded, up to whole "
+        "tenge; the exact one stands beside it.",
     )  # fmt: skip
-    said.add_argument("--member", required=True, metavar="MEMBER", help="who called, such as KZ/GOV/991340000017")
+    said.add_argument("--member", metavar="MEMBER", help="who called, such as KZ/GOV/991340000017")
     said.add_argument("--month", required=True, metavar="MONTH", help="as YYYY-MM")
     said.add_argument("--provider", metavar="MEMBER", help="only calls of this member's models")
     said.add_argument("--calls", action="store_true", help="print the calls it sums, a JSON object a line")
+    add_proving(said)
     check = add_action(
         actions, "check-books", "see whether what is spent and reserved is what the calls say", _check,
         more="It is, wherever gateways were killed, unless the database was changed from outside.",
@@ -81,6 +85,10 @@ def _statement(args: argparse.Namespace) -> int:
 
     if args.calls and args.json:
         raise Malformed("command.malformed", "--calls prints JSON by itself")
+    if is_proved(args):
+        return run_proved(args)
+    if not args.member:
+        raise Malformed("command.malformed", "say who called, by --member")
     member = MemberId.parse(args.member)
     with open_books(args) as engine:
         if args.calls:

@@ -12,7 +12,6 @@ import msgspec
 
 from qaztech.ai.office import AiOffice, GatewayBooks
 from qaztech.ai.register.client import RegisterClient
-from qaztech.compose.gateway import open_books
 from qaztech.core.errors import Error, Malformed
 from qaztech.core.ids import ServiceId, SubsystemId
 from qaztech.core.time import Clock, SystemClock
@@ -241,6 +240,8 @@ def _register(settings: ConsoleSettings, token: str) -> RegisterClient | None:
 
 
 def _books(path: Path) -> GatewayBooks:
+    from qaztech.compose.gateway import open_books  # noqa: PLC0415  # a console without a gateway imports nothing of it
+
     gateway, engine = open_books(path)
     return GatewayBooks(
         engine=engine, models=tuple(model.name for model in gateway.models),

@@ -27,7 +27,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "evaluation": ("measure", "value", "unit", "sample", "day"),
 }
 # Rows that a form has more than there are entries.
-SPARE: Final = 2
+SPARE: Final = 1
 MOST_ROWS: Final = 60
 _ADDRESS: Final = ("https://", "http://", "mailto:", "tel:")
 _FIELDS: Final = inspect.type_info(Card).fields  # type: ignore[attr-defined]

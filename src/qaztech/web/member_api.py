@@ -6,8 +6,6 @@ All calls stand in one list, `_actions`, from which the OpenAPI description is m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -26,6 +24,7 @@ from qaztech.registry.forms import Names
 from qaztech.registry.maintenance import Maintenance
 from qaztech.registry.passport import Passport
 from qaztech.runtime.shell import read_json
+from qaztech.web.member_ai_api import ai_actions
 from qaztech.web.member_answers import (
     ActAnswer,
     DecidedAnswer,
@@ -41,7 +40,7 @@ from qaztech.web.member_answers import (
     TokenAnswer,
 )
 from qaztech.web.member_description import description_of
-from qaztech.web.member_parts import PageRoute, Parts, off_loop
+from qaztech.web.member_parts import Action, PageRoute, Parts, off_loop
 
 BASE = "/api/v1"
 
@@ -130,20 +129,6 @@ class Nothing(_Input, frozen=True, kw_only=True):
     """An empty object: that it is meant."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One call of the API. `run` gets the person, the path's parameters and the body, blocks, and gives JSON."""
-
-    method: str
-    path: str
-    scope: str
-    summary: str
-    run: Callable[[Person, dict[str, str], Any], Any]
-    answer: Any
-    body: type[msgspec.Struct] | None = None
-    status: int = 200
-
-
 class MemberApi:
     """The routes of the API, each with its scope."""
 
@@ -206,6 +191,7 @@ class MemberApi:
                self._look, LookedAnswer, body=Look),
             of("GET /exchanges/{message}", "exchanges:read", "What became of one", self._exchange, dict[str, Any]),
             of("GET /exchanges/{message}/receipt", "exchanges:read", "Its receipt", self._receipt, dict[str, Any]),
+            *ai_actions(self._parts.ai),
             of("GET /people", "people:read", "Accounts and their roles", self._people, list[PersonAnswer]),
             of("GET /log", "log:read", "The newest acts of the admin log", self._log, list[ActAnswer]),
         ]  # fmt: skip

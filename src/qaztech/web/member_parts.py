@@ -1,12 +1,16 @@
-"""What every group of the console's pages is given, and the form of a route: method, path, the scope it needs."""
+"""What every group of the console's pages is given, and the form of a route: method, path, the scope it needs.
+
+The same for calls of its API. Not here: how either is carried out.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,6 +45,20 @@ class PageRoute:
     path: str
     scope: str
     handler: Handler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One call of the API. `run` gets the person, the path's parameters and the body, blocks, and gives JSON."""
+
+    method: str
+    path: str
+    scope: str
+    summary: str
+    run: Callable[[Person, dict[str, str], Any], Any]
+    answer: Any
+    body: type[msgspec.Struct] | None = None
+    status: int = 200
 
 
 async def off_loop(act: Callable[[], T]) -> T:

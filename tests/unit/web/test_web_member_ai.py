@@ -24,6 +24,7 @@ from qaztech.ai.register.store import METADATA as CARDS
 from qaztech.ai.register.store import CardStore, Origin
 from qaztech.ai.terms import day_of
 from qaztech.core.ids import SubsystemId
+from qaztech.member.console import CONSOLE_ROLES
 from qaztech.runtime.database import add_tables, open_database
 from qaztech.testing import ai_service
 from qaztech.web.member_ai_form import card_of, rows_of, values_of
@@ -112,7 +113,7 @@ def test_a_card_goes_through_its_form_unchanged(office: MemberOffice) -> None:
     """What the form shows of a card is the card that it makes; there are rows to spare."""
     card, today = the_card(office), day_of(office.clock.now())
     assert card_of(values_of(card), MEMBER, today) == (card, {})
-    assert rows_of(values_of(card), 3)["models"] == range(len(card.models) + 5)
+    assert rows_of(values_of(card), 3)["models"] == range(len(card.models) + 4)
 
 
 def test_all_that_is_wrong_is_told_at_once(office: MemberOffice) -> None:
@@ -256,5 +257,48 @@ def test_what_is_typed_by_others_stays_text(office: MemberOffice, people: dict[s
     assert sent(people["developer"], "/console/ai/new", plain(card)).status == 303
     for path in ("/console/ai", "/console/ai/cards/hostile-card", "/console/ai/cards/hostile-card/edit"):
         text = people["developer"].get(f"{path}?lang=kk").text
+        assert "built-in" not in text
         assert "&lt;b&gt;" in text
         assert "<b>" not in text
+
+
+def test_programs_do_the_same(office: MemberOffice) -> None:
+    """By tokens with the pages' scopes: from a card to a key, a budget and a statement."""
+    account = office.people.accounts.named("aigerim").id
+    scopes = CONSOLE_ROLES["administrator"]
+    token, _ = office.people.tokens.create(account, "ai", scopes, office.clock.now() + 86_400_000, by=ADMIN)
+    program = Visitor(office.site.app, origin=None)
+
+    def asked(method: str, path: str, body: Any = None) -> Any:
+        headers = {"authorization": f"Bearer {token}"}
+        if body is None:
+            return program.send(method, f"/api/v1{path}", headers=headers)
+        return program.send_json(method, f"/api/v1{path}", body, headers)
+
+    card = json.loads(_encode(the_card(office))) | {"id": "by-program"}
+    kept = asked("PUT", "/ai/cards", {"card": card, "version": 0}).json()
+    assert (kept["state"], kept["version"]) == ("draft", 1)
+    assert asked("POST", "/ai/cards/by-program/declare", {"act": "declare", "version": 1}).json()["state"] == "declared"
+    assert asked("POST", "/ai/cards/by-program/service", {"act": "declare", "version": 2}).status == 400
+    assert "by-program" in {each["id"] for each in asked("GET", "/ai/cards").json()}
+    budget = asked("POST", "/ai/budgets", {"name": "Api", "kind": "total", "tenge": 5}).json()
+    assert asked("PUT", f"/ai/budgets/{budget['id']}", {"tenge": 6}).json()["left"] == 6_000_000
+    form = {
+        "name": "Api", "system": "codes", "card": "by-program", "purpose": "api", "purpose_text": "Api",
+        "data_class": "public", "models": ["steppe-echo"], "budget": budget["id"],
+    }  # fmt: skip
+    assert asked("POST", "/ai/keys", form | {"system": "another"}).status == 409
+    assert asked("POST", "/ai/keys", form | {"card": "no-such-card"}).status == 404
+    issued = asked("POST", "/ai/keys", form)
+    assert issued.status == 201
+    key = issued.json()["key"]["id"]
+    changed = {"models": ["other"], "calls_per_minute": 1, "tokens_per_minute": 2, "budget": budget["id"]}
+    assert asked("PUT", f"/ai/keys/{key}", changed).json()["about"]["models"] == ["other"]
+    assert asked("POST", f"/ai/keys/{key}/revoke", {}).json()["revoked_by"] == "aigerim"
+    assert issued.json()["shown"] not in asked("GET", "/ai/keys").text
+    month = month_of(office.clock.now())
+    for path, body in (("/search/ai-usage", {"month": month, "by": ["key"]}), ("/search/ai-calls", {})):
+        assert isinstance(asked("POST", path, body).json(), list)
+    assert asked("GET", f"/ai/statements/{month}").json()["month"] == month
+    assert asked("GET", "/ai/statements/2026-13").status == 400
+    assert asked("POST", "/search/ai-usage", {"month": "2026-13", "by": ["day"]}).status == 400
