@@ -37,7 +37,7 @@ def settings(unit: Path) -> dict[str, list[str]]:
 def test_there_is_a_unit_for_every_process() -> None:
     """Each process that the architecture names, and the delivery beside a node."""
     names = {unit.stem.removeprefix("qaztech-") for unit in UNITS}
-    assert names == {"node", "registry", "console", "hub", "witness", "portal", "operational"}
+    assert names == {"node", "registry", "console", "hub", "gateway", "witness", "portal", "operational"}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda p: p.stem)
