@@ -64,7 +64,8 @@ def test_every_text_is_used() -> None:
     """By a template, or by a name that a page puts together."""
     built = {"menu", "states", "roles", "problems", "done", "late", "languages", "log.acts", "nodes.kinds",
              "exchanges.sides", "joining.names", "joining.steps", "joining.states", "people.about",
-             "ai.act", "ai.act-about", "ai.missing", "ai.wrong", "ai.handling", "ai.kind", "ai.way", "ai.outcomes"}  # fmt: skip
+             "ai.act", "ai.act-about", "ai.missing", "ai.wrong", "ai.handling", "ai.kind", "ai.way",
+             "ai.outcomes"}  # fmt: skip
     for key in leaves(member_texts("en")):
         if key[0] in built or ".".join(key[:2]) in built:
             continue
