@@ -50,7 +50,7 @@ fix: $(READY_TO_DEVELOP)  ## repair and format what can be repaired by itself
 	@$(BIN)/ruff format --quiet .
 	@echo "Done. make check says what is left."
 
-bench: $(READY_TO_DEVELOP)  ## measure against a pair of nginx and write the tables of docs/performance.md
+bench: $(READY_TO_DEVELOP)  ## measure beside a pair of nginx and LiteLLM's proxy, and write the tables of docs/performance.md
 	@sh scripts/install_packages.sh
 	@$(BIN)/python -m bench --output docs/performance.md
 
