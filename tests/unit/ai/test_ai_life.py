@@ -166,6 +166,17 @@ def test_substance_changes_in_a_draft_only_and_upkeep_also_later() -> None:
     assert changes(CARD, review) == {"risk_review": (DAY.isoformat(), TODAY.isoformat())}
 
 
+def test_an_owner_finds_a_prohibited_capability_at_once_and_clears_it_only_under_review() -> None:
+    """And does not put its system on a list of trusted ones by itself."""
+    found = with_(prohibited=(msgspec.structs.replace(CARD.prohibited[0], found=True), *CARD.prohibited[1:]))
+    assert refuse_change(CARD, found, "in-service") == ("prohibited",)
+    listed = with_(trusted=msgspec.structs.replace(CARD.trusted, state="listed"))
+    for before, after in ((found, CARD), (found, with_(prohibited=CARD.prohibited[1:])), (CARD, listed)):
+        assert refuse_change(before, after, "draft")
+        with pytest.raises(Conflict):
+            refuse_change(before, after, "in-service")
+
+
 def test_a_card_tells_of_what_has_happened() -> None:
     """A check, a review or a document of tomorrow is refused."""
     check_days(CARD, DAY)

@@ -61,7 +61,7 @@ STEPS: Final[Mapping[Act, Step]] = {
 }  # fmt: skip
 
 # What an owner keeps up without a new review.
-UPKEEP: Final = frozenset({"prohibited", "documents", "risk_review", "audit", "trusted", "evaluation", "eu"})
+UPKEEP: Final = frozenset({"prohibited", "documents", "risk_review", "audit", "evaluation", "eu"})
 _KEPT_UP: Final = frozenset[State]({"reviewed", "in-service", "suspended"})
 # What no change alters: another owner or system is another card.
 _FIXED: Final = ("id", "owner", "system")
@@ -161,7 +161,8 @@ def step(card: Card, state: State, asked: Asked, today: date, law: Law | None = 
 def refuse_change(before: Card, after: Card, state: State) -> tuple[str, ...]:
     """The names of the fields that an owner changes in a card of that state.
 
-    Raises `Conflict` where the state does not allow it: substance is changed in a draft, upkeep also later.
+    Raises `Conflict` where the state does not allow it: substance is changed in a draft, upkeep also later. That a
+    prohibited capability was found, an owner may add at any time; that it is gone, somebody has to review.
     """
     changed = changes(before, after)
     if fixed := [name for name in _FIXED if name in changed]:
@@ -169,10 +170,16 @@ def refuse_change(before: Card, after: Card, state: State) -> tuple[str, ...]:
     if state == "draft" or not changed:
         return tuple(changed)
     substance = [name for name in changed if name not in UPKEEP]
+    if "prohibited" in changed and not _found(before) <= _found(after):
+        substance.append("prohibited")
     if state not in _KEPT_UP or substance:
         named = ", ".join(substance or changed)
         raise Conflict("ai.card.not-draft", f"the card is {state}: revise it to change {named}", at="caller")
     return tuple(changed)
+
+
+def _found(card: Card) -> frozenset[str]:
+    return frozenset(check.capability for check in card.prohibited if check.found)
 
 
 def changes(before: Card | None, after: Card) -> dict[str, tuple[Any, Any]]:
