@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Engine, event, text
 
 from ai_books import MEMBER, added_up, ask, issue, settlement
 from qaztech.ai.gateway.books import declare_dead
@@ -360,38 +359,6 @@ async def test_who_waits_when_the_ledger_closes_is_told(engine: Engine, clock: M
     assert await settled == 10 * MICRO
     with pytest.raises(Limited):
         await waits
-
-
-async def test_a_full_disk_refuses_calls_and_loses_no_settlement(
-    engine: Engine, budget: Budget, key: Key, clock: ManualClock
-) -> None:
-    """As long as it is full; then all goes on."""
-    if engine.dialect.name != "sqlite":
-        pytest.skip("a SQLite file is limited in size; a server is not")
-    full = False
-
-    def limit(connection: Connection) -> None:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar() if full else 10**6
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-
-    event.listen(engine, "begin", limit)
-    ledger = Ledger(engine, clock, "first")
-    await ledger.start()
-    first = ask(key, 2 * MICRO)
-    await ledger.reserved(first)
-    full = True
-    long = "x" * 100_000
-    settled = asyncio.create_task(ledger.settled(settlement(first.call, 3, answer_digest=long)))
-    with pytest.raises(Unavailable) as caught:
-        await ledger.reserved(msgspec.structs.replace(ask(key), decision=long))
-    assert caught.value.code == "database.unavailable"
-    assert not settled.done()
-    full = False
-    assert await settled == 3
-    await ledger.reserved(ask(key))
-    assert added_up(engine, budget.id) == (3, MICRO)
-    await ledger.close()
-    event.remove(engine, "begin", limit)
 
 
 async def test_a_caller_that_fails_does_not_keep_the_others_from_their_answers(ledger: Ledger, key: Key) -> None:
