@@ -17,7 +17,7 @@ from qaztech.ai.personal.spans import Finder, Span
 # Where a shape may hold letters read for digits, a plate, a day of birth.
 _MISREAD: Final = re.compile("u|[NZ][YwIiX][NZduYI]|[YIiw]N[NY]")
 _PLATE: Final = re.compile("u|N[.-]?[^N.,;:-][.-]?[Nu]|[IicLDBf][.-]?N[.-]?[a-zA-Z]|[Yf][.-]?Y[.-]?N")
-_BORN: Final = ("г.р", "ж.т", "г. р", "ж. т", "г/р", "д.р", "д/р", "birth", "туған", "born", "рожд")
+_OLD_PLATE: Final = re.compile("u|[IicLDBf][.-]?N[.-]?[a-zA-Z]")
 # Names, addresses and dates come after what check digits and forms say.
 _DIGITS: Final = frozenset("NZdnu")
 _EMAIL, _ADDRESS, _BIRTH, _NAME, _SPELT = 0, 8, 7, 9, 5
@@ -33,7 +33,7 @@ class _Finder:
         """What was found, in order, without overlaps."""
         reading = Reading(text, self._words)
         kinds = set(reading.shape)
-        claims = [(_EMAIL, span) for span in emails.in_text(reading.text, reading.low)]
+        claims = [(_EMAIL, span) for span in emails.in_text(reading.text, reading.low, reading.shape)]
         digits = not _DIGITS.isdisjoint(kinds)
         if digits:
             claims += _numbers(reading)
@@ -43,19 +43,18 @@ class _Finder:
         claims += [(_NAME, span) for span in found]
         if digits or "o" in kinds:
             claims += [(_ADDRESS, span) for span in addresses.in_text(reading, self._words.streets)]
-            if "b" in kinds or found or any(sign in reading.low for sign in _BORN):
-                claims += [(_BIRTH, span) for span in dates.in_text(reading, found, digits=digits)]
+        claims += [(_BIRTH, span) for span in dates.in_text(reading, found, digits=digits)]
         return _settled(claims)
 
 
 def _numbers(reading: Reading) -> list[tuple[int, Span]]:
     read = letters.with_digits_read(reading.text) if _MISREAD.search(reading.shape) else reading.text
     found = [
-        *numbers.in_text(reading.text, read, apart="Z" in reading.shape),
+        *numbers.in_text(reading.text, reading.low, read, apart="Z" in reading.shape),
         *numbers.ibans(reading.text, reading.low),
     ]
     if _PLATE.search(reading.shape):
-        found += numbers.plates(reading.text)
+        found += numbers.plates(reading.text, reading.low, old=_OLD_PLATE.search(reading.shape) is not None)
     return [(each.rank, each.span) for each in found]
 
 

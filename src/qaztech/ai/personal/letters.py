@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# Full-width forms, digits of other scripts, dashes, spaces that are none, and what is not seen at all.
+# A letter that is two when it is small, full-width forms, digits of other scripts, dashes, spaces that are none,
+# and what is not seen at all.
 _ODD: Final = re.compile(
-    "[\u00a0\u00ad\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u2000-\u2015\u202f\u2060\u2212\u3000\ufeff\uff01-\uff5e]"
+    "[\u0130\u00a0\u00ad\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u2000-\u2015\u202f\u2060\u2212\u3000\ufeff\uff01-\uff5e]"
 )
 _PLAIN: Final[dict[int, str]] = (
     {0xFF01 + at: chr(0x21 + at) for at in range(94)}
     | {start + at: str(at) for start in (0x660, 0x6F0, 0x966) for at in range(10)}
     | dict.fromkeys((*range(0x2000, 0x2010), 0xA0, 0xAD, 0x202F, 0x2060, 0x3000, 0xFEFF), " ")
+    | {0x130: "I"}
     | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
 )
 _OF_THE_WEB: Final = (("%2B", "+"), ("%2b", "+"), ("%40", "@"), ("%20", " "), ("&#64;", "@"), ("&#43;", "+"))
@@ -23,7 +25,7 @@ _OF_THE_WEB: Final = (("%2B", "+"), ("%2b", "+"), ("%40", "@"), ("%20", " "), ("
 _LIKE: Final = "OОoоlIІiЗзБбВB"
 _DIGIT_LIKE: Final = str.maketrans(_LIKE, "00001111336688"[: len(_LIKE)])
 _MIXED: Final = re.compile(rf"[0-9][{_LIKE}]|[{_LIKE}][0-9]|[0-9] [OОoо]{{2}}|[OОoо]{{2}} [0-9]")
-_READ: Final = re.compile(rf"(?<!\w)(?=[{_LIKE}0-9]*[0-9]|[OОoо]{{2,4}}(?!\w))[{_LIKE}0-9]{{2,24}}(?!\w)")
+_READ: Final = re.compile(rf"[{_LIKE}0-9](?<!\w.)[{_LIKE}0-9]{{1,23}}(?!\w)")
 _DIGITS: Final = re.compile(r"[0-9]")
 _NEAR: Final = 4
 
@@ -69,6 +71,8 @@ def _read(text: str, match: re.Match[str]) -> str:
     if word.isdecimal():
         return word
     if not _DIGITS.search(word):
+        if len(word) > _NEAR or word.lower().strip("oо"):
+            return word
         around = text[max(0, match.start() - _NEAR) : match.start()] + text[match.end() : match.end() + _NEAR]
         if not _DIGITS.search(around):
             return word

@@ -12,7 +12,7 @@ What was said of a word is kept, up to a bound; of numbers nothing is kept. Pure
     T form of address or field   k role or kin   c what stands before names   v what a person does   K H behind names
     U street  M district  L locality before  Q locality behind  D house or flat  e f what is named after people
     b birth   m money   o number word   h month   N house number   n number with an ending   Z six digits
-    d other digits   u digits and letters
+    d other digits   u digits and letters   z word for a sign of an e-mail address
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from qaztech.ai.personal import letters, lists
 _SECTIONS: Final = {
     "house": "D", "locality": "L", "locality_after": "Q", "street": "U", "district": "M", "born": "b", "month": "h",
     "number": "o", "money": "m", "honorific": "T", "role": "k", "verb": "v", "after_name": "K", "form": "H",
-    "place_end": "e", "place_before": "f", "call": "c", "ordinary": "w",
+    "place_end": "e", "place_before": "f", "call": "c", "mail": "z",
+    "ordinary": "w",
 }  # fmt: skip
 # Classes that hold with a capital too, whatever name is spelt the same.
 _ALWAYS: Final = frozenset("DLQUMbhTkKH")
@@ -50,6 +51,12 @@ _RUSSIAN: Final[dict[str, tuple[str, ...]]] = {
     "е": ("", "а", "я", "й", "ь"), "ой": ("а",), "ей": ("я", "а"), "ом": ("",), "ем": ("й", "ь", ""), "ии": ("ия",),
     "ию": ("ия", "ий"), "ия": ("ий",), "ией": ("ия",), "ием": ("ий",), "ью": ("ь",),
 }  # fmt: skip
+_MONTH: Final = re.compile(
+    "(?:январ|феврал|апрел|июн|июл|сентябр|октябр|ноябр|декабр)(?:[ьяею]|[её]м)|март[аеу]?|августу|августом|июн|июл|мае"
+    "|(?:қаңтар|ақпан|наурыз|сәуір|мамыр|маусым|шілде|тамыз|қыркүйек|қыркүйег|қазан|қараша|желтоқсан)"
+    "(?:[ыі]|с[ыі])?(?:н?[дт]а|н?[дт]е|н?да[нғ]ы|[дт]ағы|н?[дт]егі|[дтн]ан|[дтн]ен|[дтн]ың|[дтн]ің|[ғқн]а|[гкн]е"
+    "|[дтн]ы|[дтн]і|н)?"
+)
 _FOND: Final = re.compile("(?:жан|еке)(?:га|ге|ды|ны|дын|нын|дан|нан)?$")
 _PATRONYMIC: Final = re.compile(
     "(?:(?:ов|ев|ь)ич(?:а|у|ем|е)?|(?:ов|ев)н(?:а|ы|е|у|ой)|(?:ин)?ичн(?:а|ы|е|у|ой)|ильич(?:а|у|ом|е)?|"
@@ -132,6 +139,13 @@ class Lexicon(dict[str, str]):
         self._folded = folded | {word[:-1] for word in folded if len(word) > _SHORTEST and word[-1] in "аяый"}
         self.streets = frozenset(_words("streets.txt"))
         self._short = {len(word) for word in _SECOND}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was said of words; of signs and of numbers up to two digits nothing new can be said."""
+        super().clear()
+        self.update({sign: _not_a_word(sign) for sign in _PUNCTUATION})
+        self.update({str(number): "N" for number in range(100)} | {f"0{number}": "N" for number in range(10)})
 
     def __missing__(self, token: str) -> str:
         first = token[0]
@@ -155,6 +169,8 @@ class Lexicon(dict[str, str]):
         listed = self._plain.get(word)
         if word in self._never:
             return "W" if capital else "w"
+        if _MONTH.fullmatch(word):
+            return "h"
         if len(token) == 1:
             return "I" if capital else listed or "i"
         if word in self._particles and (not capital or (token.isupper() and len(token) == 3)):
