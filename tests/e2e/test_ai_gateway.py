@@ -173,6 +173,13 @@ def test_both_nodes_hold_the_same_statement(country: AiCountry, tmp_path: Path) 
     assert main([*command, "--compare", str(file), "--json"]) == 1
 
 
+def test_the_line_that_is_printed_calls_the_model(country: AiCountry) -> None:
+    """As a newcomer pastes it into a shell."""
+    line = country.country["ai"]["try"]
+    said = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30, check=True).stdout
+    assert json.loads(said)["choices"][0]["message"]["content"] == "You said: Сәлем!"
+
+
 def test_a_stream_over_both_nodes(country: AiCountry) -> None:
     """Restored, marked, ended by `[DONE]` when it is on record."""
     answer = country.ask(f"Қара {IIN} енді", stream=True)

@@ -7,6 +7,7 @@ in `key.txt` in the gateway's folder, for who runs the country on this machine; 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from datetime import timedelta
 from hashlib import sha256
@@ -207,5 +208,5 @@ def _card(caller: SubsystemId, clock: Clock) -> Card:
 def call_line(home: Path, port: int) -> str:
     """A line for a terminal that calls the model."""
     body = json.dumps({"model": OFFERED, "messages": [{"role": "user", "content": "Сәлем!"}]}, ensure_ascii=False)
-    key = f'Authorization: Bearer $(cat "{home / FOLDER / KEY}")'
-    return f"""curl http://127.0.0.1:{port}/v1/chat/completions -H "{key.replace('"', chr(92) + '"')}" -d '{body}'"""
+    key = f"$(cat {shlex.quote(str(home / FOLDER / KEY))})"
+    return f'curl http://127.0.0.1:{port}/v1/chat/completions -H "Authorization: Bearer {key}" -d {shlex.quote(body)}'
