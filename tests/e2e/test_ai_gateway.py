@@ -191,6 +191,15 @@ def test_a_stream_over_both_nodes(country: AiCountry) -> None:
     assert country.call(answer.headers["x-qaztech-call"]).outcome == "complete"
 
 
+def test_what_was_said_stands_in_no_file(country: AiCountry) -> None:
+    """Neither in logs of processes, nor in the nodes' logs, nor in a database: not the number, not the words."""
+    assert country.ask(f"Сирек сөз құпияжұлдыз, ЖСН {IIN}").status == 200
+    needles = (IIN.encode(), "құпияжұлдыз".encode(), json.dumps("құпияжұлдыз").encode())
+    files = [path for path in country.home.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert [str(path) for path in files if any(needle in path.read_bytes() for needle in needles)] == []
+
+
 def test_a_suspended_system_is_refused_within_seconds(country: AiCountry) -> None:
     """The register is asked every few seconds; what it lets go on goes on."""
     country.act("suspend")
