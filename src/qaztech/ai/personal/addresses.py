@@ -14,14 +14,15 @@ from qaztech.ai.personal.spans import Span
 
 _N: Final = r"N(?:[/-][NIi])?(?:[/-]N){0,2}(?:\.N)?(?!\.N)"
 _ANY: Final = "XGASVOEJPRYIgatrsqp"
+_CAPITALS: Final = "XGASVOEJPR"
 _NAME: Final = rf"(?:I\.){{0,2}}[{_ANY}](?:-?[{_ANY}e]){{0,2}}"
 _LOOSE: Final = rf"(?:I\.){{0,2}}[{_ANY}wWeKo](?:-?[{_ANY}weKo]){{0,2}}"
 _HOUSE: Final = rf"(?:D\.?-?№?{_N}(?:-?D)?|{_N}-?[Dn]\.?|№{_N}|D\.?o{{1,3}}|DI?{_N}|n)"
 _STREET: Final = (
-    rf"(?:(?:{_NAME}|[fWkhevo])(?:D-)?-?U\.?|{_NAME}N-?U|U\.?-?{_LOOSE}|{_N}-?[UM]\.?|{_NAME}M\.?|M\.?-?{_N}"
-    rf"|U\.?N[hXW]|M\.?«?{_LOOSE}»?(?:-N)?)"
+    rf"(?:(?:{_NAME}|[fWkhevo])(?:[Dc]-)?-?U\.?|{_NAME}N-?U|U\.?-?{_LOOSE}|{_N}-?[UM]\.?|{_NAME}M\.?|M\.?-?{_N}"
+    rf"|U\.?N[hXW]|U\.?-?№?{_N}|«{_LOOSE}»-?M|M\.?«?{_LOOSE}»?(?:-N)?)"
 )
-_PLACE: Final = rf"(?:L\.?-?(?:{_NAME}|[kWef])|{_NAME}w?Q(?:-w|\.)?|Z|[Rr](?:-?[RE])?|L\.?N)"
+_PLACE: Final = rf"(?:(?:L\.?-?|c\.)(?:{_NAME}|[kWef])|Qw[{_CAPITALS}]|{_NAME}w?Q(?:-w|\.)?|Z|[Rr](?:-?[RE])?|L\.?N)"
 _SEP: Final = "[,.;]{0,2}-?"
 _MORE: Final = rf"(?:{_SEP}(?:{_HOUSE}|{_N}|{_PLACE}|{_STREET})){{0,7}}"
 _ALL: Final = re.compile(
@@ -29,12 +30,12 @@ _ALL: Final = re.compile(
     rf"{_STREET}{_SEP}(?:{_HOUSE}|{_N}){_MORE}"
     rf"|{_HOUSE}[,w]?{_SEP}(?:{_PLACE}{_SEP})?{_STREET}{_MORE}"
     rf"|{_HOUSE},{_SEP}(?:{_PLACE}{_SEP})?{_N}{_NAME}{_MORE}"
-    rf"|{_N}[GASEOX][GASEOXe]?,R{_MORE}"
+    rf"|{_N},?[GASEOX][GASEOXe]?,R{_MORE}"
     rf"|{_N},?(?:{_NAME}|[fWkhevo])U\.?{_MORE}"
     rf"|{_PLACE}{_SEP}{_HOUSE}{_MORE}"
     rf"|{_HOUSE},{_PLACE}{_MORE}"
     rf"|[Rr],(?:w|[{_ANY}])e?{_N}-?D{_MORE}"
-    rf"|(?P<bare>[{_ANY}](?:-?[{_ANY}eB]|(?<=E)w){{0,2}}(?:-N)?,?-?(?:{_N}|o{{1,3}}(?=,?D)|n)){_MORE}"
+    rf"|(?P<bare>[{_ANY}](?:-?[{_ANY}eB]|(?<=E)w){{0,2}}(?:-N)?,?-?(?:{_N}|o{{1,3}}(?=,?D)|n|D\.?(?:{_N}|o{{1,3}}))){_MORE}"
     ")"
 )
 _BOX: Final = re.compile(
@@ -47,7 +48,7 @@ _BOX_SIGNS: Final = (" box", "а/я", "п/я", "жәшік", "ящик", "а/ж"
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
 _COMPOUND: Final = re.compile("N[/-]N")
 _PERSON: Final = re.compile("[GASOVXP-]+(?=RQ)")
-_CAPITAL: Final = frozenset("XGASVOEJPR")
+_CAPITAL: Final = frozenset(_CAPITALS)
 _SMALL: Final = frozenset("gatrsqp")
 _SAID: Final = frozenset("UMQL")
 _NOT_BEFORE: Final = frozenset("e№@_+&")
@@ -59,10 +60,14 @@ _MOST_NUMBERS: Final = 4
 
 def in_text(reading: Reading, streets: frozenset[str]) -> Iterator[Span]:
     """The addresses in a text. `streets` are names that streets have."""
-    for match in _ALL.finditer(reading.shape):
+    place = 0
+    while match := _ALL.search(reading.shape, place):
         found = _trimmed(reading, *match.span())
+        place = match.end()
         if found and (match["bare"] is None or _is_bare(reading, *found, streets)):
             yield reading.span(*found, "address", 0.85)
+        elif match["bare"] is not None:
+            place = match.start() + 1
     if any(sign in reading.low for sign in _BOX_SIGNS):
         for box in _BOX.finditer(reading.text):
             yield Span(*box.span(), "address", 0.85)
@@ -73,6 +78,8 @@ def _trimmed(reading: Reading, first: int, last: int) -> tuple[int, int] | None:
     shape = reading.shape
     while last > first and shape[last - 1] in ",.;-":
         last -= 1
+    if reading.after(last) == "m" and shape[last - 1] == "N" and "D" not in shape[first:last]:
+        return None
     if reading.after(last) in _NOT_AFTER and _SAID.isdisjoint(shape[first:last]) and "D" not in shape[first:last]:
         return None
     while last - first > 2 and shape[first] in "Zn" and shape[first + 1] not in ",RL":

@@ -15,7 +15,7 @@ from qaztech.ai.personal.reading import Reading
 from qaztech.ai.personal.spans import Finder, Span
 
 # Where a shape may hold letters read for digits, a plate, a day of birth.
-_MISREAD: Final = re.compile("u|[NZ][YwIiX][NZduYI]|[YIiw]N[NY]")
+_MISREAD: Final = re.compile("u|[NZ]\\)?[YwfIiX]-?[NZduYI]|[YIiw]N[NY]")
 _PLATE: Final = re.compile("u|N[.-]?[^N.,;:-][.-]?[Nu]|[IicLDBf][.-]?N[.-]?[a-zA-Z]|[Yf][.-]?Y[.-]?N")
 _OLD_PLATE: Final = re.compile("u|[IicLDBf][.-]?N[.-]?[a-zA-Z]")
 # Names, addresses and dates come after what check digits and forms say.

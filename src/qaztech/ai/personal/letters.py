@@ -24,7 +24,7 @@ _OF_THE_WEB: Final = (("%2B", "+"), ("%2b", "+"), ("%40", "@"), ("%20", " "), ("
 # What a scanner reads for a digit.
 _LIKE: Final = "OОoоlIІiЗзБбВB"
 _DIGIT_LIKE: Final = str.maketrans(_LIKE, "00001111336688"[: len(_LIKE)])
-_MIXED: Final = re.compile(rf"[0-9][{_LIKE}]|[{_LIKE}][0-9]|[0-9] [OОoо]{{2}}|[OОoо]{{2}} [0-9]")
+_MIXED: Final = re.compile(rf"[0-9][{_LIKE}]|[{_LIKE}][0-9]|[0-9]\)? [OОoо]{{2}}|[OОoо]{{2}}[ -][0-9]")
 _READ: Final = re.compile(rf"[{_LIKE}0-9](?<!\w.)[{_LIKE}0-9]{{1,23}}(?!\w)")
 _DIGITS: Final = re.compile(r"[0-9]")
 _NEAR: Final = 4

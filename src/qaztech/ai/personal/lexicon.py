@@ -51,6 +51,13 @@ _RUSSIAN: Final[dict[str, tuple[str, ...]]] = {
     "е": ("", "а", "я", "й", "ь"), "ой": ("а",), "ей": ("я", "а"), "ом": ("",), "ем": ("й", "ь", ""), "ии": ("ия",),
     "ию": ("ия", "ий"), "ия": ("ий",), "ией": ("ия",), "ием": ("ий",), "ью": ("ь",),
 }  # fmt: skip
+# Syllables that Chinese names alone have, and letters of languages whose names no list has.
+_CHINESE: Final = re.compile(
+    "[а-яё]*(?:чж|цз|сяо|цюа|сюй|сюэ|чэнь|гуан|цян|шэн|вэй|лян|чэн|юань|цин|юнь|мэй|жуй)[а-яё]{0,5}"
+    "|(?:xi|zh|qi)[aiou][a-z]{1,3}(?:ing|ang|ong|an|ao|ui|ei|un|in|u|i|ia|ie)"
+)
+_FOREIGN: Final = re.compile("[ãõøåæïêčćžšłđùûèìò\u1e00-\u1eff]")
+_FONDLY: Final = re.compile("[а-яәғқңөұүһі]{1,5}(?:[еәө]кең|[аұ]қаң|әбең|еңнің|әкең)(?:н[іы]ң|ге|ғ?е|ді|мен|нен|е)?")
 _MONTH: Final = re.compile(
     "(?:январ|феврал|апрел|июн|июл|сентябр|октябр|ноябр|декабр)(?:[ьяею]|[её]м)|март[аеу]?|августу|августом|июн|июл|мае"
     "|(?:қаңтар|ақпан|наурыз|сәуір|мамыр|маусым|шілде|тамыз|қыркүйек|қыркүйег|қазан|қараша|желтоқсан)"
@@ -197,6 +204,13 @@ class Lexicon(dict[str, str]):
             return "w"
         if word in self._particles:
             return "B"
+        if token[1:].islower() and len(token) > _SHORTEST - 1:
+            if _FONDLY.fullmatch(word):
+                return "G"
+            if _CHINESE.fullmatch(word):
+                return "J"
+            if _FOREIGN.search(word):
+                return "V"
         return "Y" if token.isupper() else "X"
 
     def _name(self, word: str, *, capital: bool) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from qaztech.ai.personal import lists
 from qaztech.ai.personal.reading import Reading
 from qaztech.ai.personal.spans import Span
 
@@ -32,6 +33,12 @@ _SENTENCE: Final = frozenset('.!?:\n»"—;|>()•*')
 _QUOTES: Final = frozenset('«"“„')
 _NAMED_AFTER: Final = frozenset("eUQM")
 _NAMED_BEFORE: Final = frozenset("fUML")
+_TWO: Final = frozenset({"XX", "XV", "VX", "AX", "XA"})
+_KIN: Final = frozenset(lists.part("kin"))
+_ADJECTIVE: Final = re.compile(
+    r"(?:[лдт][ықі]к?|ный|ная|ное|ной|ого|ому|ский|ская|ское|ской|цкий|ий|ый|ая|ое|ых|их|ция|ство|изм)$"
+)
+_CYRILLIC: Final = re.compile("[а-яёәғқңөұүһі]{3,}")
 _AND_LONGEST: Final = 3
 _ABBREVIATED: Final = frozenset({"т", "г", "п", "ст", "д", "e", "g", "i", "p", "a", "и", "ж", "с", "ч"})
 _STRONG_CALL: Final = frozenset({
@@ -47,6 +54,7 @@ _AFTER_A_PERSON: Final = frozenset({"с", "не", "и", "мен", "пен", "б�
 _CALLED: Final = frozenset({"деген", "дегенге", "дегенді", "дегеннің", "дегеннен", "degen"})
 _AND: Final = frozenset({"и", "пен", "бен", "мен", "және", "or", "and", "да", "или", "а", "but"})
 _BODY: Final = frozenset({"BIN", "БИН", "БСН", "LLP", "LLC", "ЖШС", "ТОО"})
+_OF_A_STREET: Final = ("ова", "ева", "ина")
 _SURNAME_ENDS: Final = ("ова", "ева", "ина", "ов", "ев", "ov", "ova", "ev", "eva")
 
 
@@ -58,6 +66,8 @@ def in_text(reading: Reading) -> Iterator[Span]:
         group = str(match.lastgroup)
         judged = _JUDGES[group](reading, first, last)
         listed = _joined(reading, refused, first)
+        if judged is None and group == "run" and reading.shape[first:last] in _TWO and _joined(reading, found, first):
+            judged = first, last
         if judged is None:
             if group != "word" and (listed or _is_context(reading, first, last)):
                 refused = last
@@ -219,11 +229,20 @@ def _is_pair(reading: Reading, first: int, last: int, bare: str) -> bool:
             return True
         return bare in ("XA", "AA") and not opens
     if "J" in bare:
-        short = all(len(token) <= 7 for token in reading.tokens[first:last])
+        short = all(len(token) <= 9 for token in reading.tokens[first:last])
         return short and bare[0] in "JX" and (not opens or len(bare) > 2 or bare[0] == "J")
     if "V" in bare and not opens and len(bare) == 2:
         return True
+    if bare == "XX" and not opens and all(_may_be_name(reading.word(place)) for place in (first, last - 1)):
+        return True
+    if bare == "VX" and not reading.word(first).isascii():
+        return True
     return reading.before(first) == "k" and 1 < len(bare) < 4 and set(bare) <= set("XVAJ")
+
+
+def _may_be_name(word: str) -> bool:
+    """Whether an unknown Cyrillic word with a capital looks like part of a name: it is no adjective."""
+    return _CYRILLIC.fullmatch(word) is not None and _ADJECTIVE.search(word) is None
 
 
 def _tight(reading: Reading, first: int, last: int) -> tuple[int, int]:
@@ -267,6 +286,8 @@ def _leaves(reading: Reading, first: int) -> bool:
 def _alone(reading: Reading, first: int, last: int) -> bool:
     """Whether one word, with nothing of a name beside it, is a name."""
     kind, before, after = reading.shape[first], reading.before(first), reading.after(last)
+    if kind in "SO" and reading.word(first - 1) == "по" and reading.word(first).endswith(_OF_A_STREET):
+        return False
     if kind in "GgSs":
         return kind in "GS" or not (before in ("@", "_", "/", "№") or after in ("@", "_"))
     if kind == "O":
@@ -284,6 +305,8 @@ def _alone(reading: Reading, first: int, last: int) -> bool:
             follows = reading.shape[last : last + 2]
             return ("v" in follows and follows[:1] not in ("e", "b", "a")) or follows[:1] == "'"
         return after not in ("»", '"')
+    if kind in "XVJ" and reading.word(first - 1) in _KIN:
+        return after not in ("»", "U", "Q", "M")
     if kind == "J" and len(reading.tokens[first]) > 2 and reading.word(last) in _AFTER_A_PERSON:
         return True
     return kind in "VJ" and before in ("T", "k")
