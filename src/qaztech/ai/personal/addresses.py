@@ -26,7 +26,7 @@ _PLACE: Final = rf"(?:(?:L\.?-?|c\.)(?:{_NAME}|[kWef])|Qw[{_CAPITALS}]|{_NAME}w?
 _SEP: Final = "[,.;]{0,2}-?"
 _MORE: Final = rf"(?:{_SEP}(?:{_HOUSE}|{_N}|{_PLACE}|{_STREET})){{0,7}}"
 _ALL: Final = re.compile(
-    rf"(?=[{_ANY}UMDLQZNnofWkhev])(?=[^\n]{{0,13}}[Nno])(?:{_PLACE}{_SEP}){{0,5}}(?:"
+    rf"(?=[{_ANY}UMDLQZNnofWkhev«])(?=[^\n]{{0,13}}[Nno])(?:{_PLACE}{_SEP}){{0,5}}(?:"
     rf"{_STREET}{_SEP}(?:{_HOUSE}|{_N}){_MORE}"
     rf"|{_HOUSE}[,w]?{_SEP}(?:{_PLACE}{_SEP})?{_STREET}{_MORE}"
     rf"|{_HOUSE},{_SEP}(?:{_PLACE}{_SEP})?{_N}{_NAME}{_MORE}"
@@ -47,7 +47,7 @@ _BOX: Final = re.compile(
 _BOX_SIGNS: Final = (" box", "а/я", "п/я", "жәшік", "ящик", "а/ж")
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
 _COMPOUND: Final = re.compile("N[/-]N")
-_PERSON: Final = re.compile("[GASOVXP-]+(?=RQ)")
+_PERSON: Final = re.compile("[GASOVXP-]+(?=RQ)|[GASOVXP]{2,3}(?=N-?[UM])")
 _CAPITAL: Final = frozenset(_CAPITALS)
 _SMALL: Final = frozenset("gatrsqp")
 _SAID: Final = frozenset("UMQL")

@@ -56,6 +56,11 @@ _CHINESE: Final = re.compile(
     "[а-яё]*(?:чж|цз|сяо|цюа|сюй|сюэ|чэнь|гуан|цян|шэн|вэй|лян|чэн|юань|цин|юнь|мэй|жуй)[а-яё]{0,5}"
     "|(?:xi|zh|qi)[aiou][a-z]{1,3}(?:ing|ang|ong|an|ao|ui|ei|un|in|u|i|ia|ie)"
 )
+# Ends that nothing but Kazakh names has.
+_NAME_END: Final = re.compile(
+    "...(?:бек|жан|гүл|гул|гуль|ғали|гали|болат|мұрат|мурат|зада|заде|сұлу|сулу|берді|берди|бибі|биби|дәулет|даулет"
+    "|нияз|мырза|берген|ханым|шаһ|zhan|gul|ghali|zada|murat|bolat|bergen|berdi)$"
+)
 _FOREIGN: Final = re.compile("[ãõøåæïêčćžšłđùûèìò\u1e00-\u1eff]")
 _FONDLY: Final = re.compile("[а-яәғқңөұүһі]{1,5}(?:[еәө]кең|[аұ]қаң|әбең|еңнің|әкең)(?:н[іы]ң|ге|ғ?е|ді|мен|нен|е)?")
 _MONTH: Final = re.compile(
@@ -205,7 +210,7 @@ class Lexicon(dict[str, str]):
         if word in self._particles:
             return "B"
         if token[1:].islower() and len(token) > _SHORTEST - 1:
-            if _FONDLY.fullmatch(word):
+            if _FONDLY.fullmatch(word) or any(_NAME_END.search(stem) for stem in (word, *_stems(letters.key(word)))):
                 return "G"
             if _CHINESE.fullmatch(word):
                 return "J"
@@ -301,6 +306,7 @@ class Lexicon(dict[str, str]):
         base = key[: found.start("case")] if found["case"] else key
         known = bool(found["kazakh"]) or base in self._surnames
         known = known or any(stem + end in self._given for end in ("", "а", "й", "a", "i", "я", "ь"))
+        known = known or (len(stem) > _SHORTEST + 1 and self._is_compound(stem))
         if known and len(stem) > 2:
             return "S" if capital else "s" if len(stem) > 3 else "q"
         return "O" if capital else "q"

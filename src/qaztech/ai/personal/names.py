@@ -33,11 +33,14 @@ _SENTENCE: Final = frozenset('.!?:\n»"—;|>()•*')
 _QUOTES: Final = frozenset('«"“„')
 _NAMED_AFTER: Final = frozenset("eUQM")
 _NAMED_BEFORE: Final = frozenset("fUML")
+# What stands before single words that are no names by themselves.
+_PLAIN: Final = frozenset("w,-(UZNRXnhv") | {""}
 _TWO: Final = frozenset({"XX", "XV", "VX", "AX", "XA"})
 _KIN: Final = frozenset(lists.part("kin"))
 _ADJECTIVE: Final = re.compile(
     r"(?:[лдт][ықі]к?|ный|ная|ное|ной|ого|ому|ский|ская|ское|ской|цкий|ий|ый|ая|ое|ых|их|ция|ство|изм)$"
 )
+_WHOLE: Final = re.compile("[GAX][GASOVX][GASOVXE]")
 _CYRILLIC: Final = re.compile("[а-яёәғқңөұүһі]{3,}")
 _AND_LONGEST: Final = 3
 _ABBREVIATED: Final = frozenset({"т", "г", "п", "ст", "д", "e", "g", "i", "p", "a", "и", "ж", "с", "ч"})
@@ -64,6 +67,10 @@ def in_text(reading: Reading) -> Iterator[Span]:
     for match in _ALL.finditer(reading.shape):
         first, last = match.span()
         group = str(match.lastgroup)
+        if last - first == 1 and reading.shape[first] in "XYRE" and reading.shape[first - 1 : first] in _PLAIN:
+            if _joined(reading, refused, first) or _is_context(reading, first, last):
+                refused = last
+            continue
         judged = _JUDGES[group](reading, first, last)
         listed = _joined(reading, refused, first)
         if judged is None and group == "run" and reading.shape[first:last] in _TWO and _joined(reading, found, first):
@@ -180,6 +187,8 @@ def _word(reading: Reading, first: int, last: int) -> _Judged:
 def _run(reading: Reading, first: int, last: int) -> _Judged:
     """A run of words that a name may be of: what is certain of it, if anything is."""
     first, whole = _tight(reading, first, last)
+    if reading.after(whole) == "e" and _WHOLE.fullmatch(reading.shape, first, whole):
+        whole -= 1
     first, last = _without_edges(reading, first, whole)
     if first == last:
         return None
@@ -291,7 +300,12 @@ def _alone(reading: Reading, first: int, last: int) -> bool:
     if kind in "GgSs":
         return kind in "GS" or not (before in ("@", "_", "/", "№") or after in ("@", "_"))
     if kind == "O":
-        known = after in ("v", "T") or _goes_on(reading, first) or before in (":", ")", "|")
+        known = (
+            after in ("v", "T")
+            or reading.shape[last : last + 2] in (",O", ",S")
+            or _goes_on(reading, first)
+            or before in (":", ")", "|")
+        )
         return known or not _opens(reading, first)
     if kind == "A":
         if before in ("T", "k") or after in ("K", "H"):

@@ -18,7 +18,7 @@ from qaztech.core.bin import has_valid_checksum
 _RUN: Final = re.compile(r"[0-9]+(?:[ .\-/_:|()*\n]{1,4}[0-9]+)*")
 _SIGNS: Final = str.maketrans("", "", " .-/_:|()*\n")
 _GROUP: Final = re.compile(r"[0-9]+")
-_APART: Final = re.compile(r"(?<![0-9])([0-9]{6})[^0-9]{2,40}?([0-9]{5,6})(?:[^0-9]{1,20}([0-9]))?(?![0-9])")
+_APART: Final = re.compile(r"([0-9](?<![0-9].)[0-9]{5})[^0-9]{2,40}?([0-9]{5,6})(?:[^0-9]{1,20}([0-9]))?(?![0-9])")
 _MOBILE: Final = re.compile(r"7(?:0[0-9]|47|5[01]|6[0-4]|7[0-8])")
 _MONEY: Final = re.compile(r"\s?(?:тенге|теңге|тг\b|тнг|kzt|₸|руб|usd|\$|€|тиын|млн|млрд|шт\b|kg\b|кг\b|tenge)")
 _PHONE_CUE: Final = re.compile(
@@ -234,12 +234,10 @@ def _is_free(read: str, run: _Run, at: int) -> bool:
 
 
 def _sizes(run: _Run, first: int, last: int) -> list[int]:
-    sizes, begun = [], first
-    for at in range(first + 1, last + 1):
-        if at in run.ends:
-            sizes.append(at - begun)
-            begun = at
-    return sizes
+    if last - first == len(run.digits) and len(run.starts) == 1:
+        return [last]
+    begins = run.starts[bisect_left(run.starts, first) : bisect_left(run.starts, last)]
+    return [end - start for start, end in zip(begins, [*begins[1:], last], strict=True)]
 
 
 def _goes_on(read: str, run: _Run, first: int, last: int) -> bool:
@@ -342,9 +340,8 @@ def _phone(looked: _Text, run: _Run, ends: tuple[int, int], groups: list[int]) -
         return None
     if len(digits) in (6, 7):
         alone = groups in _LOCAL and first == 0 and last == len(run.digits)
-        return (
-            at if alone and not re.search(r"[./_]", inside) and cues.near(_PHONE_CUE, start - _BEFORE, start) else None
-        )
+        alone = alone and not re.search(r"[./_]", inside)
+        return at if alone and cues.near(_PHONE_CUE, start - _BEFORE, end + _AFTER) else None
     if len(digits) == 14:
         return start if digits.startswith("007") and len(groups) == 1 else None
     if len(digits) == 13:
