@@ -102,11 +102,17 @@ class Country(Instance):
         """What the university gets when it calls the codes."""
         return self.call(path, node="university").status
 
+    def are_acquainted(self) -> bool:
+        """Whether the university's node knows the registers by now."""
+        return "unknown_member" not in self.call(node="university").headers.get("x-road-error", "")
+
 
 @pytest.fixture(scope="module")
 def country(tmp_path_factory):
     """One country for all of these tests."""
     with Country(tmp_path_factory.mktemp("access") / "home") as country:
+        # A node that has just started does not know everyone at once, and on a busy machine that takes a while.
+        country.until(country.are_acquainted, 30)
         yield country
 
 
