@@ -33,7 +33,7 @@ async def stand(engine: Engine, clock: ManualClock) -> AsyncIterator[Stand]:
 async def test_who_has_no_key_is_not_read(stand: Stand) -> None:
     """Bodies that are begun and never ended take no memory, and no turn, from those who have one."""
     port = int(stand.url.rpartition(":")[2])
-    keys = ["qk-", "x", f"qk-{'0' * 12}-{'0' * 48}", stand.shown[:-1] + "0"]
+    keys = ["qk-", "x", f"qk-{'0' * 12}-{'0' * 48}", stand.shown[:-1] + ("1" if stand.shown.endswith("0") else "0")]
     writers = []
     for number in range(8):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
